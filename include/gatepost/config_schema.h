@@ -1,0 +1,18 @@
+/*
+ * The options of gatepost.conf as libconfuse knows them, each with its default and its check.
+ * Used by config.c only.
+ */
+#ifndef GATEPOST_CONFIG_SCHEMA_H
+#define GATEPOST_CONFIG_SCHEMA_H
+
+#include <stddef.h>
+
+#include <confuse.h>
+
+/*
+ * Parses a file and checks every value on its own. Returns the tree, to be freed with cfg_free(),
+ * or NULL with "FILE:LINE: reason" in `why`. One thread at a time.
+ */
+cfg_t *config_schema_parse(const char *path, char *why, size_t why_size);
+
+#endif

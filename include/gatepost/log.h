@@ -1,0 +1,30 @@
+/*
+ * The log: one line an event, as logfmt or JSON, to syslog(3) or standard error.
+ *
+ * One log for the process. log_open() is called once before threads start; everything else may be
+ * called from any thread.
+ */
+#ifndef GATEPOST_LOG_H
+#define GATEPOST_LOG_H
+
+#include <syslog.h>
+
+#include "gatepost/config.h"
+
+void log_open(enum log_target target, enum log_format format);
+void log_close(void);
+
+/*
+ * Writes one line: event=NAME and the given pairs of key and value, ended by (char *)NULL for a
+ * key. A key is a plain word of ours; a value is escaped, NULL means absent. `priority` is a
+ * syslog(3) level.
+ */
+void log_event(int priority, const char *event, ...) __attribute__((sentinel));
+
+/* The same from an array of `n` pairs. */
+struct log_pair {
+    const char *key, *value;
+};
+void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n);
+
+#endif

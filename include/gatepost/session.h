@@ -1,0 +1,71 @@
+/*
+ * One connection of an MTA: what is known of the client, and the verdicts on its messages.
+ *
+ * Nothing here knows libmilter. A session belongs to one thread at a time, and not always to the
+ * same one. Texts given to it are copied where they are needed later.
+ */
+#ifndef GATEPOST_SESSION_H
+#define GATEPOST_SESSION_H
+
+#include "gatepost/reply.h"
+#include "gatepost/runtime.h"
+
+struct session;
+
+/* A session on the runtime, of which it takes a reference; NULL when there is no memory. */
+struct session *session_new(struct runtime *runtime);
+void session_free(struct session *session);
+
+/* The configuration that the session began with. */
+const struct config *session_config(const struct session *session);
+
+/* What the MTA tells at connect; texts may be NULL where it does not. */
+struct session_peer {
+    struct ip_address client; /* IP_NONE: mail handed over on the machine itself */
+    const char *daemon_name, *daemon_port, *daemon_addr;
+    const char *mta_name; /* {j} */
+};
+
+/* What becomes of a connection or a message. */
+struct session_answer {
+    enum verdict_kind kind; /* defer and reject come with a reply */
+    struct reply reply;
+    bool wants_headers; /* accepted or marked, but its header has to be seen or added to */
+};
+
+void session_connect(struct session *session, const struct session_peer *peer,
+                     struct session_answer *answer);
+
+/* HELO or EHLO; a later one takes the place of an earlier one. */
+void session_helo(struct session *session, const char *name);
+
+/* What the MTA tells at MAIL FROM; texts other than sender may be NULL. */
+struct session_mail {
+    const char *sender; /* with or without angle brackets */
+    const char *login;  /* {auth_authen} */
+    const char *tls;    /* {tls_version} */
+    const char *queue;  /* {i} */
+};
+
+/* Judges a message and begins it, ending the one before if the MTA did not say so. */
+void session_mail(struct session *session, const struct session_mail *mail,
+                  struct session_answer *answer);
+
+/* One field of the message's header; returns 0, or -1 when there is no memory. */
+int session_header(struct session *session, const char *name, const char *value);
+
+/* The place of the header fields that the session removes from a message or adds to it. */
+struct session_changes {
+    const unsigned *forged; /* instances of Authentication-Results, from 1, ascending */
+    size_t n_forged;
+    const char *authentication_results; /* value to insert, or NULL */
+    const char *received_spf;           /* likewise */
+};
+
+/* At the end of the message; texts belong to the session and last until the next message. */
+void session_changes(struct session *session, struct session_changes *out);
+
+/* The message ended or was aborted. */
+void session_end_message(struct session *session);
+
+#endif

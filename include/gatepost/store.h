@@ -1,0 +1,92 @@
+/*
+ * The policy store: hashes of facts by subject, read from Redis or from a file.
+ *
+ * One face for every kind of store. It reads; it neither decodes nor caches. "Absent", "wrong
+ * type" and "failed" are different answers. All functions may be called from any thread.
+ */
+#ifndef GATEPOST_STORE_H
+#define GATEPOST_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE };
+
+/* The `store` setting, taken apart. */
+struct store_url {
+    enum store_kind kind;
+    char host[256]; /* redis: */
+    int port;
+    char path[256]; /* redis+unix:, file: */
+    int db;
+};
+
+/*
+ * Parses redis://HOST[:PORT][/DB], redis+unix:///PATH[?db=N] or file:PATH. Returns 0, or -1 with
+ * the reason in `why`. A password in the URL is refused: it belongs into store_password_file.
+ */
+int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
+
+struct store_settings {
+    const char *url, *user, *password_file, *key_prefix;
+    int64_t timeout; /* milliseconds for one store_get(), connecting included */
+};
+
+struct store;
+
+/*
+ * Opens a store. A Redis that cannot be reached is no error, it may come later; a policy file that
+ * cannot be read, or a password file, is. Returns 0 and a store owned by the caller, or -1 with
+ * the reason.
+ */
+int store_open(const struct store_settings *settings, struct store **out, char *why,
+               size_t why_size);
+void store_free(struct store *store);
+
+struct store_field {
+    const char *name, *value;
+    size_t name_len, value_len;
+};
+
+enum store_answer { STORE_ABSENT = 0, STORE_FOUND, STORE_WRONG_TYPE };
+
+/* The hash of one subject. The fields belong to `owner`. */
+struct store_hash {
+    enum store_answer answer;
+    struct store_field *fields;
+    size_t n;
+    void *owner;
+    void (*owner_free)(void *owner);
+};
+
+/*
+ * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip.
+ * Returns 0 when every one is answered, hashes[i] that of subjects[i] and to be cleared by the
+ * caller; or -1 with the reason in `why` and nothing to clear: the store is unreachable, too slow
+ * or refuses.
+ */
+int store_get(struct store *store, const char *const *subjects, size_t n,
+              struct store_hash *hashes, char *why, size_t why_size);
+void store_hash_clear(struct store_hash *hash);
+
+/*
+ * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
+ * hashes that are zeroed, and clears what it has filled when it fails.
+ */
+struct store_ops {
+    int (*get)(struct store *store, const char *const *subjects, size_t n,
+               struct store_hash *hashes, char *why, size_t why_size);
+    void (*free)(struct store *store);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+/* The two kinds; as store_open(). */
+int store_redis_open(const struct store_settings *settings, const struct store_url *url,
+                     struct store **out, char *why, size_t why_size);
+int store_file_open(const struct store_settings *settings, const struct store_url *url,
+                    struct store **out, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * The milter protocol. The only file that names SMFICTX, and all it does is translate: libmilter's
+ * callbacks into calls of session.h, a session's answers into libmilter's.
+ */
+#include "gatepost/callbacks.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <libmilter/mfapi.h>
+
+#include "gatepost/log.h"
+#include "gatepost/session.h"
+
+static struct runtime *current;
+static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* What libmilter keeps for a connection. */
+struct connection {
+    struct session *session;
+    unsigned long quiet; /* SMFIP_NR_*: steps that the MTA expects no answer to */
+};
+
+static struct connection *connection_new(void) {
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return NULL;
+    pthread_mutex_lock(&current_lock);
+    struct runtime *runtime = current == NULL ? NULL : runtime_acquire(current);
+    pthread_mutex_unlock(&current_lock);
+    if (runtime != NULL)
+        connection->session = session_new(runtime);
+    runtime_release(runtime);
+    if (connection->session == NULL) {
+        free(connection);
+        return NULL;
+    }
+    return connection;
+}
+
+static void connection_free(struct connection *connection) {
+    if (connection == NULL)
+        return;
+    session_free(connection->session);
+    free(connection);
+}
+
+static struct connection *connection_of(SMFICTX *ctx) {
+    return smfi_getpriv(ctx);
+}
+
+/* The macros that the verdict needs, at the steps where both MTAs have them. */
+static void ask_macros(SMFICTX *ctx) {
+    static char connect[] = "j {daemon_name} {daemon_addr} {daemon_port}";
+    static char helo[] = "{tls_version}";
+    static char mail[] = "i {auth_authen} {tls_version}";
+    smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
+    smfi_setsymlist(ctx, SMFIM_HELO, helo);
+    smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);
+}
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+                             unsigned long f2, unsigned long f3, unsigned long *p_actions,
+                             unsigned long *p_steps, unsigned long *p_f2, unsigned long *p_f3) {
+    struct connection *connection = connection_new();
+    (void)f2;
+    (void)f3;
+    if (connection == NULL)
+        return SMFIS_REJECT; /* the MTA takes its milter_default_action */
+    connection_free(connection_of(ctx));
+    smfi_setpriv(ctx, connection);
+    const struct config *config = session_config(connection->session);
+    unsigned long unwanted = SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOBODY |
+                             SMFIP_NOUNKNOWN | SMFIP_NR_HELO | SMFIP_NR_HDR;
+    unsigned long wanted_actions = 0;
+    if (config->authentication_results || config->received_spf)
+        wanted_actions = SMFIF_ADDHDRS | (config->authentication_results ? SMFIF_CHGHDRS : 0);
+    if (!config->authentication_results)
+        unwanted |= SMFIP_NOHDRS; /* there is nothing to remove */
+    if (!config->any_connect_from)
+        unwanted |= SMFIP_NR_CONN;
+    *p_actions = actions & (wanted_actions | SMFIF_SETSYMLIST);
+    *p_steps = steps & unwanted;
+    *p_f2 = *p_f3 = 0;
+    connection->quiet = *p_steps & (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
+    if ((*p_actions & SMFIF_SETSYMLIST) != 0)
+        ask_macros(ctx);
+    return SMFIS_CONTINUE;
+}
+
+/* An answer that refuses, with its reply; SMFIS_CONTINUE for one that does not. */
+static sfsistat refusal(SMFICTX *ctx, struct session_answer *answer) {
+    if (answer->kind != VERDICT_DEFER && answer->kind != VERDICT_REJECT)
+        return SMFIS_CONTINUE;
+    if (smfi_setreply(ctx, answer->reply.code, answer->reply.enhanced, answer->reply.text) !=
+        MI_SUCCESS)
+        log_event(LOG_ERR, "reply-refused", "reply", answer->reply.text, (char *)NULL);
+    return answer->kind == VERDICT_DEFER ? SMFIS_TEMPFAIL : SMFIS_REJECT;
+}
+
+static sfsistat step_done(const struct connection *connection, unsigned long step) {
+    return (connection->quiet & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static struct ip_address client_of(const _SOCK_ADDR *address) {
+    if (address != NULL && address->sa_family == AF_INET)
+        return ip_from_bytes(
+            IP_V4, (const uint8_t *)&((const struct sockaddr_in *)(const void *)address)->sin_addr);
+    if (address != NULL && address->sa_family == AF_INET6)
+        return ip_from_bytes(
+            IP_V6,
+            (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    return (struct ip_address){.family = IP_NONE};
+}
+
+static char *macro(SMFICTX *ctx, const char *name) {
+    return smfi_getsymval(ctx, (char *)name); /* libmilter only reads it */
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
+    struct connection *connection = connection_of(ctx);
+    (void)name;
+    if (connection == NULL) { /* an MTA that does not negotiate */
+        connection = connection_new();
+        if (connection == NULL)
+            return SMFIS_TEMPFAIL;
+        smfi_setpriv(ctx, connection);
+    }
+    const struct session_peer peer = {.client = client_of(address),
+                                      .daemon_name = macro(ctx, "{daemon_name}"),
+                                      .daemon_port = macro(ctx, "{daemon_port}"),
+                                      .daemon_addr = macro(ctx, "{daemon_addr}"),
+                                      .mta_name = macro(ctx, "j")};
+    struct session_answer answer;
+    session_connect(connection->session, &peer, &answer);
+    sfsistat refused = refusal(ctx, &answer);
+    return refused != SMFIS_CONTINUE ? refused : step_done(connection, SMFIP_NR_CONN);
+}
+
+static sfsistat on_helo(SMFICTX *ctx, char *name) {
+    struct connection *connection = connection_of(ctx);
+    if (connection == NULL)
+        return SMFIS_TEMPFAIL;
+    session_helo(connection->session, name);
+    return step_done(connection, SMFIP_NR_HELO);
+}
+
+static sfsistat on_mail(SMFICTX *ctx, char **argv) {
+    struct connection *connection = connection_of(ctx);
+    if (connection == NULL || argv == NULL || argv[0] == NULL)
+        return SMFIS_TEMPFAIL;
+    const struct session_mail mail = {.sender = argv[0],
+                                      .login = macro(ctx, "{auth_authen}"),
+                                      .tls = macro(ctx, "{tls_version}"),
+                                      .queue = macro(ctx, "i")};
+    struct session_answer answer;
+    session_mail(connection->session, &mail, &answer);
+    sfsistat refused = refusal(ctx, &answer);
+    if (refused != SMFIS_CONTINUE)
+        return refused;
+    return answer.wants_headers ? SMFIS_CONTINUE : SMFIS_ACCEPT;
+}
+
+static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {
+    struct connection *connection = connection_of(ctx);
+    if (connection == NULL)
+        return SMFIS_TEMPFAIL;
+    if (session_header(connection->session, name, value) != 0)
+        log_event(LOG_ERR, "no-memory", "step", "header", (char *)NULL);
+    return step_done(connection, SMFIP_NR_HDR);
+}
+
+static sfsistat on_end_of_message(SMFICTX *ctx) {
+    struct connection *connection = connection_of(ctx);
+    struct session_changes changes;
+    int rc = MI_SUCCESS;
+    if (connection == NULL)
+        return SMFIS_TEMPFAIL;
+    session_changes(connection->session, &changes);
+    for (size_t i = changes.n_forged; i > 0; i--) /* from the last: the others keep their place */
+        rc |= smfi_chgheader(ctx, "Authentication-Results", (int)changes.forged[i - 1], NULL);
+    if (changes.received_spf != NULL)
+        rc |= smfi_insheader(ctx, 0, "Received-SPF", (char *)changes.received_spf);
+    if (changes.authentication_results != NULL)
+        rc |= smfi_insheader(ctx, 0, "Authentication-Results",
+                             (char *)changes.authentication_results);
+    session_end_message(connection->session);
+    if (rc != MI_SUCCESS) { /* a forged field must not get through */
+        log_event(LOG_ERR, "header-refused", "step", "end of message", (char *)NULL);
+        return SMFIS_TEMPFAIL;
+    }
+    return SMFIS_ACCEPT;
+}
+
+static sfsistat on_abort(SMFICTX *ctx) {
+    struct connection *connection = connection_of(ctx);
+    if (connection != NULL)
+        session_end_message(connection->session);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_close(SMFICTX *ctx) {
+    connection_free(connection_of(ctx));
+    smfi_setpriv(ctx, NULL);
+    return SMFIS_CONTINUE;
+}
+
+int callbacks_register(struct runtime *runtime) {
+    static char name[] = "gatepost";
+    struct smfiDesc description = {.xxfi_name = name,
+                                   .xxfi_version = SMFI_VERSION,
+                                   .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST,
+                                   .xxfi_connect = on_connect,
+                                   .xxfi_helo = on_helo,
+                                   .xxfi_envfrom = on_mail,
+                                   .xxfi_header = on_header,
+                                   .xxfi_eom = on_end_of_message,
+                                   .xxfi_abort = on_abort,
+                                   .xxfi_close = on_close,
+                                   .xxfi_negotiate = on_negotiate};
+    pthread_mutex_lock(&current_lock);
+    current = runtime;
+    pthread_mutex_unlock(&current_lock);
+    return smfi_register(description) == MI_SUCCESS ? 0 : -1;
+}
+
+void callbacks_close(void) {
+    pthread_mutex_lock(&current_lock);
+    struct runtime *last = current;
+    current = NULL;
+    pthread_mutex_unlock(&current_lock);
+    runtime_release(last);
+}

@@ -1,0 +1,255 @@
+/*
+ * gatepost.conf as libconfuse sees it. Owns the list of options, their defaults and which check
+ * each value must pass; config.c makes the configuration of the resulting tree.
+ */
+#include "gatepost/config_schema.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gatepost/config_check.h"
+
+static cfg_opt_t protocol_options[] = {CFG_STR_LIST("services", "{}", CFGF_NONE), CFG_END()};
+static cfg_opt_t network_options[] = {CFG_STR_LIST("members", "{}", CFGF_NONE), CFG_END()};
+static cfg_opt_t reply_options[] = {CFG_STR("text", NULL, CFGF_NODEFAULT), CFG_END()};
+static cfg_opt_t listener_options[] = {CFG_STR("daemon_name", "", CFGF_NONE),
+                                       CFG_INT("daemon_port", 0, CFGF_NONE),
+                                       CFG_STR("daemon_addr", "", CFGF_NONE),
+                                       CFG_STR("service", "smtp", CFGF_NONE),
+                                       CFG_STR("tls", "optional", CFGF_NONE),
+                                       CFG_STR("auth", "optional", CFGF_NONE),
+                                       CFG_STR("unknown_sender", "accept", CFGF_NONE),
+                                       CFG_STR_LIST("connect_from", "{}", CFGF_NONE),
+                                       CFG_STR("mode", "enforce", CFGF_NONE),
+                                       CFG_END()};
+static cfg_opt_t spf_options[] = {CFG_STR("none", "accept", CFGF_NONE),
+                                  CFG_STR("neutral", "accept", CFGF_NONE),
+                                  CFG_STR("pass", "accept", CFGF_NONE),
+                                  CFG_STR("softfail", "mark", CFGF_NONE),
+                                  CFG_STR("fail", "reject", CFGF_NONE),
+                                  CFG_STR("temperror", "defer", CFGF_NONE),
+                                  CFG_STR("permerror", "mark", CFGF_NONE),
+                                  CFG_STR("helo", "null_sender", CFGF_NONE),
+                                  CFG_STR("timeout", "8s", CFGF_NONE),
+                                  CFG_STR_LIST("nameservers", "{}", CFGF_NONE),
+                                  CFG_END()};
+static cfg_opt_t options[] = {
+    CFG_STR("socket", "unix:/run/gatepost/gatepost.sock", CFGF_NONE),
+    CFG_STR("socket_mode", "0660", CFGF_NONE),
+    CFG_STR("socket_group", "postfix", CFGF_NONE),
+    CFG_STR("user", "gatepost", CFGF_NONE),
+    CFG_STR("store", "redis://127.0.0.1:6379/0", CFGF_NONE),
+    CFG_STR("store_user", "", CFGF_NONE),
+    CFG_STR("store_password_file", "", CFGF_NONE),
+    CFG_STR("store_timeout", "200ms", CFGF_NONE),
+    CFG_STR("key_prefix", "gatepost:", CFGF_NONE),
+    CFG_INT("cache_entries", 0, CFGF_NONE),
+    CFG_STR("cache_ttl", "", CFGF_NONE),
+    CFG_STR("stale_max", "", CFGF_NONE),
+    CFG_STR("on_store_error", "defer", CFGF_NONE),
+    CFG_STR("authserv_id", "", CFGF_NONE),
+    CFG_BOOL("authentication_results", cfg_true, CFGF_NONE),
+    CFG_BOOL("received_spf", cfg_false, CFGF_NONE),
+    CFG_STR("default_domain", "", CFGF_NONE),
+    CFG_STR("address_delimiter", "+", CFGF_NONE),
+    CFG_STR("mode", "enforce", CFGF_NONE),
+    CFG_STR("log", "syslog", CFGF_NONE),
+    CFG_STR("log_format", "logfmt", CFGF_NONE),
+    CFG_STR("http_listen", "", CFGF_NONE),
+    CFG_STR_LIST("trusted", "{relays}", CFGF_NONE),
+    CFG_SEC("protocol", protocol_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("network", network_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("listener", listener_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("spf", spf_options, CFGF_NONE),
+    CFG_SEC("reply", reply_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_END()};
+
+/* For settings whose feature does not exist: any value but the one that turns it off. */
+static int check_later(const char *value, char *why, size_t why_size) {
+    if (value[0] == '\0')
+        return 0;
+    snprintf(why, why_size, "not yet supported: remove the line");
+    return -1;
+}
+
+/* Which check a text, each text of a list, or a section's title must pass. */
+static const struct {
+    const char *path; /* section|option, as libconfuse writes it */
+    config_check *check;
+} checks[] = {
+    {"socket", check_socket},
+    {"socket_mode", check_octal_mode},
+    {"socket_group", check_plain},
+    {"user", check_plain},
+    {"store", check_store},
+    {"store_user", check_plain},
+    {"store_password_file", check_plain},
+    {"store_timeout", check_duration},
+    {"key_prefix", check_plain},
+    {"cache_entries", NULL},
+    {"cache_ttl", check_later},
+    {"stale_max", check_later},
+    {"on_store_error", check_store_error},
+    {"authserv_id", check_domain},
+    {"authentication_results", NULL},
+    {"received_spf", NULL},
+    {"default_domain", check_domain},
+    {"address_delimiter", check_delimiters},
+    {"mode", check_mode},
+    {"log", check_log},
+    {"log_format", check_log_format},
+    {"http_listen", check_later},
+    {"trusted", check_name},
+    {"protocol", check_protocol_name},
+    {"protocol|services", check_service},
+    {"network", check_name},
+    {"network|members", check_netblock},
+    {"listener", check_name},
+    {"listener|daemon_name", check_plain},
+    {"listener|daemon_port", NULL},
+    {"listener|daemon_addr", check_address},
+    {"listener|service", check_listener_service},
+    {"listener|tls", check_need},
+    {"listener|auth", check_need},
+    {"listener|unknown_sender", check_unknown_sender},
+    {"listener|connect_from", check_name},
+    {"listener|mode", check_mode},
+    {"spf", NULL},
+    {"spf|none", check_verdict},
+    {"spf|neutral", check_verdict},
+    {"spf|pass", check_verdict},
+    {"spf|softfail", check_verdict},
+    {"spf|fail", check_verdict},
+    {"spf|temperror", check_verdict},
+    {"spf|permerror", check_verdict},
+    {"spf|helo", check_helo},
+    {"spf|timeout", check_duration},
+    {"spf|nameservers", check_nameserver},
+    {"reply", check_refusal_reason},
+    {"reply|text", check_template},
+};
+
+/* libconfuse hands no pointer to its callbacks, and one thread parses at a time. */
+static struct {
+    char *why;
+    size_t why_size;
+    bool failed;
+    struct {
+        const cfg_opt_t *option;
+        unsigned n; /* texts of a list so far */
+        bool ended; /* its value is complete: any more is a second one */
+    } seen[1024];
+    size_t n_seen;
+} parsing;
+
+static void report(cfg_t *cfg, const char *format, va_list args) {
+    if (parsing.failed) /* the first error is the cause of the others */
+        return;
+    parsing.failed = true;
+    int len = snprintf(parsing.why, parsing.why_size, "%s:%d: ", cfg->filename, cfg->line);
+    if (len > 0 && (size_t)len < parsing.why_size)
+        vsnprintf(parsing.why + len, parsing.why_size - (size_t)len, format, args);
+}
+
+static config_check *check_of(const cfg_t *cfg, const cfg_opt_t *option) {
+    char path[80];
+    bool top = strcmp(cfg->name, "root") == 0;
+    snprintf(path, sizeof path, "%s%s%s", top ? "" : cfg->name, top ? "" : "|", option->name);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (strcmp(checks[i].path, path) == 0)
+            return checks[i].check;
+    return NULL;
+}
+
+/*
+ * Is this option given a second time? libconfuse asks once for a value, and for a list once for
+ * each text and once more at its end, where the number of texts has not grown.
+ */
+static bool is_duplicate(const cfg_opt_t *option) {
+    size_t i = 0;
+    if ((option->flags & CFGF_MULTI) != 0)
+        return false;
+    while (i < parsing.n_seen && parsing.seen[i].option != option)
+        i++;
+    if (i == sizeof parsing.seen / sizeof *parsing.seen)
+        return false;
+    bool again = i < parsing.n_seen;
+    if (!again) {
+        parsing.seen[i].option = option;
+        parsing.seen[i].n = 0;
+        parsing.seen[i].ended = false;
+        parsing.n_seen++;
+    }
+    if ((option->flags & CFGF_LIST) == 0)
+        return again;
+    if (parsing.seen[i].ended || option->nvalues < parsing.seen[i].n)
+        return true;
+    parsing.seen[i].ended = option->nvalues == parsing.seen[i].n;
+    parsing.seen[i].n = option->nvalues;
+    return false;
+}
+
+static int check_number(cfg_t *cfg, cfg_opt_t *option) {
+    long value = cfg_opt_getnint(option, 0);
+    if (strcmp(option->name, "cache_entries") == 0 && value != 0) {
+        cfg_error(cfg, "cache_entries: the policy cache is not yet supported: write 0");
+        return -1;
+    }
+    if (strcmp(option->name, "daemon_port") == 0 && (value < 1 || value > 65535)) {
+        cfg_error(cfg, "daemon_port: %ld is no port: it must be from 1 to 65535", value);
+        return -1;
+    }
+    return 0;
+}
+
+static int validate(cfg_t *cfg, cfg_opt_t *option) {
+    char why[256];
+    config_check *check = check_of(cfg, option);
+    const char *value = NULL;
+    if (is_duplicate(option)) {
+        cfg_error(cfg, "%s: given a second time", option->name);
+        return -1;
+    }
+    if (option->type == CFGT_INT)
+        return check_number(cfg, option);
+    if (check == NULL || option->nvalues == 0)
+        return 0;
+    if (option->type == CFGT_STR)
+        value = cfg_opt_getnstr(option, option->nvalues - 1);
+    else if (option->type == CFGT_SEC)
+        value = cfg_title(cfg_opt_getnsec(option, option->nvalues - 1));
+    if (value != NULL && check(value, why, sizeof why) != 0) {
+        cfg_error(cfg, "%s: \"%.100s\": %s", option->name, value, why);
+        return -1;
+    }
+    return 0;
+}
+
+cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
+    memset(&parsing, 0, sizeof parsing);
+    parsing.why = why;
+    parsing.why_size = why_size;
+    if (access(path, R_OK) != 0) {
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    cfg_t *cfg = cfg_init(options, CFGF_NONE);
+    if (cfg == NULL) {
+        snprintf(why, why_size, "%s: no memory", path);
+        return NULL;
+    }
+    cfg_set_error_function(cfg, report);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        cfg_set_validate_func(cfg, checks[i].path, validate);
+    int rc = cfg_parse(cfg, path);
+    if (rc == CFG_SUCCESS && !parsing.failed)
+        return cfg;
+    if (!parsing.failed)
+        snprintf(why, why_size, "%s: cannot be read", path);
+    cfg_free(cfg);
+    return NULL;
+}

@@ -1,0 +1,102 @@
+/*
+ * gatepostctl: the operator's tool. For now it shows the policy of an account as the filter would
+ * see it; the configuration's store is read, nothing is written.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "gatepost/config.h"
+#include "gatepost/idna.h"
+#include "gatepost/log.h"
+#include "gatepost/lookup.h"
+#include "gatepost/runtime.h"
+
+static int usage(FILE *to, int status) {
+    fputs("usage: gatepostctl [-c FILE] account show ACCOUNT\n"
+          "       gatepostctl -V\n"
+          "  -c FILE  the configuration (" GATEPOST_CONF ")\n",
+          to);
+    return status;
+}
+
+/* Prints the facts of one subject, one `SUBJECT FIELD VALUE` a line. */
+static void print_hash(const char *subject, const struct store_hash *hash) {
+    if (hash->answer == STORE_WRONG_TYPE)
+        printf("# %s: wrong type: the key must be a hash\n", subject);
+    for (size_t i = 0; i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        printf("%s %.*s %.*s\n", subject, (int)f->name_len, f->name, (int)f->value_len, f->value);
+    }
+}
+
+static int show_account(const struct config *config, const char *name) {
+    const struct store_settings settings = {.url = config->store,
+                                            .user = config->store_user,
+                                            .password_file = config->store_password_file,
+                                            .key_prefix = config->key_prefix,
+                                            .timeout = config->store_timeout};
+    const struct address_rules rules = {.default_domain = config->default_domain,
+                                        .delimiters = config->address_delimiter,
+                                        .domain_to_ascii = idna_domain_to_ascii,
+                                        .lower_case = idna_lower_case};
+    struct store *store = NULL;
+    struct address account = {0};
+    struct lookup lookup = {0};
+    char why[300];
+    if (store_open(&settings, &store, why, sizeof why) != 0) {
+        fprintf(stderr, "gatepostctl: %s\n", why);
+        return EXIT_FAILURE;
+    }
+    int rc = address_from_login(name, &rules, &account);
+    if (rc == 0)
+        rc = lookup_account(store, config->key_prefix, &account, &lookup, why, sizeof why);
+    for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
+        struct store_hash hash;
+        const char *subject = lookup.subjects[i];
+        if (subject == NULL)
+            continue;
+        rc = store_get(store, &subject, 1, &hash, why, sizeof why);
+        if (rc == 0) {
+            print_hash(subject, &hash);
+            store_hash_clear(&hash);
+        }
+    }
+    if (rc != 0)
+        fprintf(stderr, "gatepostctl: %s\n", why);
+    lookup_clear(&lookup);
+    address_clear(&account);
+    store_free(store);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv) {
+    const char *path = GATEPOST_CONF;
+    struct config *config;
+    char why[1024];
+    int option;
+    while ((option = getopt(argc, argv, "+c:Vh")) != -1) {
+        if (option == 'V') {
+            puts("gatepostctl " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        }
+        if (option == 'h')
+            return usage(stdout, EXIT_SUCCESS);
+        if (option != 'c')
+            return usage(stderr, EX_USAGE);
+        path = optarg;
+    }
+    if (argc - optind != 3 || strcmp(argv[optind], "account") != 0 ||
+        strcmp(argv[optind + 1], "show") != 0)
+        return usage(stderr, EX_USAGE);
+    if (config_load(path, &config, why, sizeof why) != 0) {
+        fprintf(stderr, "gatepostctl: %s\n", why);
+        return EX_CONFIG;
+    }
+    log_open(LOG_TO_STDERR, LOG_LOGFMT);
+    int status = show_account(config, argv[optind + 2]);
+    config_free(config);
+    return status;
+}

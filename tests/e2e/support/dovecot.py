@@ -1,0 +1,77 @@
+"""Owns a private Dovecot that does nothing but SASL for Postfix."""
+
+import os
+import shutil
+
+from .ports import accepts_unix
+from .process import Process
+
+PASSWORD = "secret"
+NOT_UTF8 = b"d\xe9j\xe0@example.com"   # "deja" with accents, in Latin-1
+USERS = (b"alice@example.com", b"bob@example.com", b"carol", NOT_UTF8)
+
+_CONF = """\
+base_dir = {folder}/run
+state_dir = {folder}/state
+instance_name = {name}
+log_path = {folder}/dovecot.log
+auth_verbose = yes
+protocols = none
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+# the login reaches Postfix, and so the filter, just as the client spelled it
+auth_username_format = %u
+auth_username_chars =
+auth_failure_delay = 0 secs
+auth_cache_size = 0
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%Lu {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+service auth {{
+  unix_listener postfix-auth {{
+    mode = 0660
+    user = postfix
+    group = postfix
+  }}
+}}
+service stats {{
+  client_limit = 100
+}}
+"""
+
+
+class Dovecot:
+    """`users` are logins (bytes, lower case); all have the password PASSWORD."""
+
+    def __init__(self, folder, users=USERS):
+        self.folder = folder
+        self.auth_socket = os.path.join(folder, "run", "postfix-auth")
+        os.makedirs(os.path.join(folder, "run"), exist_ok=True)
+        os.makedirs(os.path.join(folder, "state"), exist_ok=True)
+        password = PASSWORD.encode()
+        with open(os.path.join(folder, "users"), "wb") as passwd:
+            for user in users:
+                passwd.write(user + b":{PLAIN}" + password + b"\n")
+            os.fchmod(passwd.fileno(), 0o640)
+        shutil.chown(os.path.join(folder, "users"), group="dovecot")
+        self._conf = os.path.join(folder, "dovecot.conf")
+        with open(self._conf, "w") as conf:
+            conf.write(_CONF.format(folder=folder, name=os.path.basename(folder)))
+        self._process = None
+
+    def start(self):
+        self._process = Process(["dovecot", "-F", "-c", self._conf],
+                                os.path.join(self.folder, "output"), death_signal="TERM")
+        self._process.wait_ready(lambda: accepts_unix(self.auth_socket), what="auth socket")
+        return self
+
+    def stop(self):
+        if self._process:
+            self._process.stop()
+            self._process = None

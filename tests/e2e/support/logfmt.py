@@ -1,0 +1,30 @@
+"""Owns the reading of logfmt lines: key=value words, values quoted with backslash escapes."""
+
+import re
+
+_WORD = re.compile(r'([A-Za-z_][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)')
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
+_SHORT = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+
+
+def _unescape(match):
+    body = match.group(1)
+    if body[0] in "xu" and len(body) > 1:
+        return chr(int(body[1:], 16))
+    return _SHORT.get(body, body)
+
+
+def parse(line):
+    """The words of a logfmt line as a dict in their order; ValueError if it is not logfmt."""
+    fields, position = {}, 0
+    while position < len(line):
+        match = _WORD.match(line, position)
+        end = match.end() if match else position
+        if match is None or (end < len(line) and line[end] != " "):
+            raise ValueError(f"not logfmt at column {position}: {line!r}")
+        key, value = match.groups()
+        if key in fields:
+            raise ValueError(f"{key} twice: {line!r}")
+        fields[key] = _ESCAPE.sub(_unescape, value[1:-1]) if value.startswith('"') else value
+        position = end + 1
+    return fields

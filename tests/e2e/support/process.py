@@ -1,0 +1,90 @@
+"""Owns child processes: start, signal and stop by pid, and waiting for a condition.
+
+A child leads its own process group. What is left of the group is killed at the stop and at the
+interpreter's exit; should the interpreter itself be killed, the kernel kills the child.
+"""
+
+import atexit
+import os
+import signal
+import subprocess
+import time
+
+_running = set()
+
+
+def wait_until(condition, timeout=10, what="condition", interval=0.01):
+    """Poll condition() until it is true and return its value; TimeoutError after `timeout` s."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout} s: {what}")
+        time.sleep(interval)
+
+
+class Process:
+    """One running child. Its stdout and stderr go to the file `log`, appended."""
+
+    def __init__(self, argv, log, cwd=None, env=None, death_signal="KILL"):
+        self.argv = [str(arg) for arg in argv]
+        self.log = log
+        with open(log, "ab") as output:
+            self._child = subprocess.Popen(
+                ["setpriv", "--pdeathsig", death_signal, "--", *self.argv],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                cwd=cwd, env=env, start_new_session=True)
+        self.pid = self._child.pid
+        _running.add(self)
+
+    @property
+    def returncode(self):
+        """None while the child runs; its exit status, or minus the signal, afterwards."""
+        return self._child.poll()
+
+    def alive(self):
+        return self.returncode is None
+
+    def send_signal(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=10):
+        return self._child.wait(timeout)
+
+    def wait_ready(self, condition, timeout=20, what="ready"):
+        """Like wait_until, but gives up at once when the child has died."""
+        def checked():
+            if not self.alive():
+                raise RuntimeError(f"{self.argv[0]} exited with {self.returncode}:\n"
+                                   + self.log_text()[-4000:])
+            return condition()
+        return wait_until(checked, timeout, f"{self.argv[0]} {what}")
+
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="backslashreplace") as log:
+            return log.read()
+
+    def stop(self, number=signal.SIGTERM, timeout=10):
+        """Signal the child, wait, kill what is left of its group; return its exit status."""
+        try:
+            self.send_signal(number)
+            return self._child.wait(timeout)
+        finally:
+            self.kill_group()
+
+    def kill_group(self):
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._child.wait()
+        _running.discard(self)
+
+
+@atexit.register
+def _kill_all():
+    for process in list(_running):
+        process.kill_group()

@@ -1,0 +1,90 @@
+"""Owns a private redis-server, on a TCP port and a unix socket, and runs redis-cli on it."""
+
+import os
+import signal
+import subprocess
+
+from .ports import free_port
+from .process import Process, wait_until
+
+
+class RedisServer:
+    """`directives` are further lines for redis.conf, such as "requirepass secret".
+
+    The data set is kept over restart() unless `persist` is false.
+    """
+
+    def __init__(self, folder, directives=(), password=None, persist=False):
+        self.folder = folder
+        self.port = free_port()
+        self.socket = os.path.join(folder, "redis.sock")
+        self.password = password
+        self._persist = persist
+        self._process = None
+        self._conf = os.path.join(folder, "redis.conf")
+        lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}",
+                 "unixsocketperm 777", "daemonize no", f"dir {folder}", 'save ""',
+                 f"appendonly {'yes' if persist else 'no'}", "appendfsync no"]
+        if password:
+            lines.append(f"requirepass {password}")
+        with open(self._conf, "w") as conf:
+            conf.write("\n".join([*lines, *directives]) + "\n")
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def unix_url(self):
+        return f"redis+unix://{self.socket}?db=0"
+
+    def start(self):
+        self._process = Process(["redis-server", self._conf],
+                                os.path.join(self.folder, "redis.log"))
+        self._process.wait_ready(self.answers, what="PONG")
+        return self
+
+    def running(self):
+        return self._process is not None and self._process.alive()
+
+    def _run_cli(self, args):
+        argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *args]
+        env = dict(os.environ)
+        if self.password:
+            env["REDISCLI_AUTH"] = self.password
+        return subprocess.run(argv, env=env, capture_output=True, timeout=10)
+
+    def answers(self):
+        return self._run_cli(["PING"]).stdout.strip() == b"PONG"
+
+    def cli(self, *args):
+        """Run redis-cli with these arguments (str or bytes) and return what it printed."""
+        result = self._run_cli([arg if isinstance(arg, bytes) else str(arg) for arg in args])
+        output = result.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+        error_words = ("ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "LOADING", "Could not")
+        if result.returncode or output.startswith(error_words) or result.stderr:
+            raise RuntimeError(f"redis-cli {args}: {output} {result.stderr.decode()}")
+        return output
+
+    def stop(self):
+        if self._process:
+            self.resume()
+            self._process.stop()
+            self._process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def freeze(self):
+        """SIGSTOP: connections are accepted by the kernel, nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", what="redis stopped")
+
+    def resume(self):
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def _state(self):
+        with open(f"/proc/{self._process.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
