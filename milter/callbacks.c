@@ -206,7 +206,7 @@ static sfsistat on_close(SMFICTX *ctx) {
     return SMFIS_CONTINUE;
 }
 
-int callbacks_register(struct runtime *runtime) {
+int callbacks_register(void) {
     static char name[] = "gatepost";
     struct smfiDesc description = {.xxfi_name = name,
                                    .xxfi_version = SMFI_VERSION,
@@ -219,16 +219,13 @@ int callbacks_register(struct runtime *runtime) {
                                    .xxfi_abort = on_abort,
                                    .xxfi_close = on_close,
                                    .xxfi_negotiate = on_negotiate};
-    pthread_mutex_lock(&current_lock);
-    current = runtime;
-    pthread_mutex_unlock(&current_lock);
     return smfi_register(description) == MI_SUCCESS ? 0 : -1;
 }
 
-void callbacks_close(void) {
+void callbacks_use(struct runtime *runtime) {
     pthread_mutex_lock(&current_lock);
     struct runtime *last = current;
-    current = NULL;
+    current = runtime;
     pthread_mutex_unlock(&current_lock);
     runtime_release(last);
 }

@@ -242,10 +242,11 @@ static bool channel_step(ares_channel channel, int64_t deadline) {
         return false;
     left = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     struct timeval *wait = ares_timeout(channel, &left, &next);
-    int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+    /* bit i: read socket i, bit 16 + i: write it; c-ares' own macros shift into the sign */
+    unsigned bits = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
     for (unsigned i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events = (short)((ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-                               (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0));
+        short events = (short)(((bits >> i & 1) != 0 ? POLLIN : 0) |
+                               ((bits >> (i + ARES_GETSOCK_MAXNUM) & 1) != 0 ? POLLOUT : 0));
         if (events != 0)
             pfds[n++] = (struct pollfd){.fd = sockets[i], .events = events};
     }

@@ -153,7 +153,7 @@ static void probe_store(const struct runtime *runtime) {
 static int run(struct config *config) {
     struct runtime *runtime;
     char why[512];
-    if (open_socket(config) != 0 || drop_privileges(config) != 0) {
+    if (callbacks_register() != 0 || open_socket(config) != 0 || drop_privileges(config) != 0) {
         config_free(config);
         return EXIT_FAILURE;
     }
@@ -164,9 +164,10 @@ static int run(struct config *config) {
     probe_store(runtime);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
-    int rc = callbacks_register(runtime) == 0 ? smfi_main() : MI_FAILURE;
+    callbacks_use(runtime);
+    int rc = smfi_main();
     log_event(LOG_INFO, "stop", "status", rc == MI_SUCCESS ? "ok" : "failed", (char *)NULL);
-    callbacks_close();
+    callbacks_use(NULL);
     return rc == MI_SUCCESS ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

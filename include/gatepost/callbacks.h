@@ -6,13 +6,13 @@
 
 #include "gatepost/runtime.h"
 
-/*
- * Registers the filter with libmilter. New sessions begin with the runtime; a reference of the
- * caller's is taken over. Called once, before smfi_main(). Returns 0, or -1.
- */
-int callbacks_register(struct runtime *runtime);
+/* Registers the filter with libmilter, before its socket is opened. Returns 0, or -1. */
+int callbacks_register(void);
 
-/* Gives the runtime back; no session may begin any more. */
-void callbacks_close(void);
+/*
+ * New sessions begin with this runtime; the caller's reference is taken over, and that of the one
+ * before is given back. NULL: none begins any more. Any thread.
+ */
+void callbacks_use(struct runtime *runtime);
 
 #endif

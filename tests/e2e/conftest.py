@@ -169,5 +169,5 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     instance = getattr(item, "gatepost", None)
-    if report.failed and instance is not None:
+    if report.failed and instance is not None and os.path.exists(instance.log):
         report.sections.append(("filter's log", "\n".join(instance.log_lines()[-40:])))

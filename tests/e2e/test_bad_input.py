@@ -23,7 +23,6 @@ BAD_LINES = [
     ("log = papyrus", "log"),
     ("log_format = xml", "log_format"),
     ("authentication_results = perhaps", "authentication_results"),
-    ('address_delimiter = "++"', "address_delimiter"),
     ('store = "gopher://127.0.0.1"', "store"),
     ('store = "redis://127.0.0.1:999999/0"', "store"),
     ('http_listen = "127.0.0.1:999999"', "http_listen"),

@@ -1,6 +1,7 @@
 """A changed policy is obeyed by the next message; a store in trouble costs no more than its due."""
 
 import os
+import re
 import time
 
 import pytest
@@ -152,7 +153,33 @@ def test_data_lost_over_a_restart(site, redis, dns, domain, gatepost):
     assert ask(smtp, f"alice@{domain}").code == 550
     redis.restart()
     wait_until(lambda: ask(smtp, f"alice@{domain}").code == 250, 5, "the new truth")
-    gatepost.wait_log("no policy")
+    told = re.compile(r"no[ -]policy|empty", re.IGNORECASE)
+    wait_until(lambda: any(told.search(line) for line in gatepost.log_lines()
+                           if "event=verdict" not in line), 5, "a line on the missing policy")
+
+
+def test_a_cached_policy_does_not_serve_for_ever(site, own_redis, start_gatepost, domain,
+                                                 milter_session):
+    policy.load(own_redis, "account:alice@{d} protocol:smtp off", d=domain)
+    gatepost = start_gatepost({"store": own_redis.url, "stale_max": "1s"})
+
+    def code():
+        reply = mta.mail(f"alice@{domain}").reply
+        mta.abort()
+        return reply[:3]
+    mta = milter_session(gatepost)
+    assert code() == "550"
+    own_redis.stop()
+    assert code() == "550"
+    wait_until(lambda: code() == "451", 5, "the cached policy given up after stale_max")
+
+
+@pytest.fixture
+def own_redis(site, domain):
+    """A Redis of the test's own, to stop it."""
+    server = RedisServer(site.folder.sub("redis-" + domain))
+    yield server.start()
+    server.stop()
 
 
 @pytest.mark.parametrize("setting, code, verdict", [

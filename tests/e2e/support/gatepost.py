@@ -62,7 +62,8 @@ class Gatepost:
         self.socket = socket or os.path.join(folder, name + ".sock")
         self.conf = os.path.join(folder, name + ".conf")
         self.log = os.path.join(folder, name + ".log")
-        self._page = 0
+        self._page = 0          # where in the log the current page starts
+        self._checked = 0       # up to where the log has been searched for reports
         self._process = None
         self.configure(settings)
 
@@ -107,8 +108,9 @@ class Gatepost:
         return self.start()
 
     def check_reports(self):
-        """AssertionError if the log has a report of a sanitizer."""
-        text = self._text(0)
+        """AssertionError if the log has a sanitizer's report that was not raised before."""
+        text = self._text(self._checked)
+        self._checked += len(text.encode("utf-8", "backslashreplace"))
         found = next((word for word in _SANITIZER if word in text), None)
         if found:
             raise AssertionError(f"{found} in {self.log}:\n" + text[text.index(found):][:6000])

@@ -1,0 +1,258 @@
+"""The quick start's show: SMTP sessions through a private Postfix that asks the filter.
+
+Owns the example policy, the scenes and what must come of them: each reply and each verdict is
+printed and checked. Run by quickstart.sh, which names the filter in GATEPOST and puts tests/e2e,
+where Postfix and the other parts come from, on PYTHONPATH.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import textwrap
+
+from support.dovecot import PASSWORD
+from support.gatepost import Gatepost
+from support.postfix import HOSTNAME, RECIPIENT
+from support.site import Site
+from support.smtp_client import SmtpClient
+
+WIDTH = 98
+# of the verdict line's keys, those that are shown where they are not empty
+KEYS = ("verdict", "reason", "service", "client", "login", "sender", "account", "spf", "from")
+
+HOME = "192.0.2.10"
+STRANGER = "203.0.113.77"
+BANK_SERVER = "192.0.2.25"
+BANK_SPF = f"v=spf1 ip4:{BANK_SERVER} -all"
+
+POLICY = """\
+# SUBJECT                  FIELD                VALUE
+account:@example.com       source               any
+account:bob@example.com    protocol:submission  off
+account:carol@example.com  source               authorized
+account:carol@example.com  ip:198.51.100.0/24   Carol's office
+"""
+EDIT = "account:alice@example.com protocol:submission off"
+
+
+class Surprise(Exception):
+    """Something came out otherwise than the scene says."""
+
+
+def expect(what, wanted, seen):
+    if seen != wanted:
+        raise Surprise(f"{what}: expected {wanted}, got {seen}")
+
+
+class Screen:
+    """Prints; in colour on a terminal only."""
+
+    def __init__(self):
+        self._colour = (sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+                        and os.environ.get("TERM", "dumb") != "dumb")
+
+    def line(self, text, colour=None, mark="", indent="  "):
+        """`text` folded under its mark; `colour` is an SGR code."""
+        first = indent + mark
+        lines = textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first),
+                              break_long_words=False, break_on_hyphens=False) or [first]
+        for shown in lines:
+            print(f"\033[{colour}m{shown}\033[0m" if self._colour and colour else shown)
+
+    def title(self, text):
+        print()
+        self.line(text, "1", indent="")
+
+
+class Dialogue(SmtpClient):
+    """An SMTP session that is printed as it goes, but for its opening."""
+
+    def __init__(self, screen, port):
+        self._screen = screen
+        self.shown = False
+        super().__init__(port)
+
+    def send(self, data):
+        if self.shown:
+            text = data if isinstance(data, str) else data.decode()
+            for line in text.splitlines():
+                if line.startswith("AUTH PLAIN "):
+                    line = "AUTH PLAIN (name and password)"
+                self._screen.line(line, mark="C: ")
+        super().send(data)
+
+    def read_reply(self):
+        reply = super().read_reply()
+        if self.shown:
+            self._screen.line(f"{reply.code} {reply.text}", "31" if reply.code >= 400 else "32",
+                              mark="S: ")
+        return reply
+
+
+class Show:
+    """What the scenes need: sessions, the filter's verdicts, delivered mail, the policy file."""
+
+    def __init__(self, site, gatepost, policy, screen):
+        self._site, self._gatepost, self._policy = site, gatepost, policy
+        self._screen = screen
+        self._scenes = 0
+
+    @contextlib.contextmanager
+    def scene(self, title, door, client, login=None, helo="laptop.example"):
+        """A session at that door; XCLIENT makes the client's address known to the filter."""
+        self._scenes += 1
+        self._screen.title(f"{self._scenes}. {title}")
+        self._screen.line(f"(from {client} to {door}"
+                          + (", after STARTTLS)" if door == "submission" else ")"))
+        with Dialogue(self._screen, self._site.postfix.ports[door]) as smtp:
+            smtp.ehlo(helo)
+            if door == "submission":
+                expect("the reply to STARTTLS", 220, smtp.starttls().code)
+                smtp.ehlo(helo)
+            expect("the reply to XCLIENT", 220, smtp.xclient(ADDR=client).code)
+            smtp.ehlo(helo)
+            smtp.shown = True
+            if login:
+                expect("the reply to AUTH", 235, smtp.auth_plain(login, PASSWORD).code)
+            yield smtp
+            smtp.shown = False
+            smtp.quit()
+
+    def mail(self, smtp, sender, wanted, **fields):
+        """MAIL FROM, the reply that must come and the fields that the verdict must have."""
+        self._gatepost.forget()
+        reply = smtp.mail(sender)
+        verdict = self._gatepost.verdict(stage="mail")
+        words = (f"{key}={verdict[key]}" for key in KEYS if verdict.get(key))
+        self._screen.line(" ".join(words), "36", mark="filter: ")
+        expect(f"the reply to MAIL FROM:<{sender}>", wanted, f"{reply.code} {reply.enhanced}")
+        for key, value in fields.items():
+            expect(f"{key} of the verdict", value, verdict.get(key))
+
+    def deliver(self, smtp, subject):
+        """What follows MAIL FROM; returns the message as it arrived at the other end."""
+        expect("the reply to RCPT TO", 250, smtp.rcpt(RECIPIENT).code)
+        expect("the reply to the message", 250, smtp.data(f"Subject: {subject}\n").code)
+        return self._site.sink.wait_for(subject)
+
+    def show_header(self, message, name, wanted):
+        """The header at the top of the delivered message must be that one."""
+        found, value = message.headers()[0]
+        self._screen.line(f"{found}: {value}", "36", mark="delivered: ")
+        expect("the first header of the delivered message", (name, wanted),
+               (found, " ".join(value.split())))
+
+    def edit_policy(self, line):
+        self._screen.line(f"echo '{line}' >> policy", "33", mark="# ")
+        with open(self._policy, "a", encoding="utf-8") as policy:
+            policy.write(line + "\n")
+
+
+def play(show):
+    with show.scene("Alice logs in and sends: nothing in the policy is against it",
+                    "submission", HOME, login="alice@example.com") as smtp:
+        show.mail(smtp, "alice@example.com", "250 2.1.0", verdict="accept", reason="account",
+                  account="alice@example.com")
+        show.deliver(smtp, "Lunch on Friday?")
+
+    with show.scene("Bob has switched submission off: his password alone opens nothing",
+                    "submission", HOME, login="bob@example.com") as smtp:
+        show.mail(smtp, "bob@example.com", "550 5.7.1", verdict="reject",
+                  reason="protocol-disabled", account="bob@example.com")
+
+    with show.scene("Carol's mail comes from her office only, and this is not her office",
+                    "submission", STRANGER, login="carol") as smtp:
+        show.mail(smtp, "carol@example.com", "550 5.7.1", verdict="reject",
+                  reason="ip-not-authorized", account="carol@example.com")
+
+    with show.scene("A stranger claims to be the bank, whose SPF record names another server",
+                    "mx", STRANGER, helo="mail.bank.example") as smtp:
+        show.mail(smtp, "news@bank.example", "550 5.7.23", verdict="reject", reason="spf",
+                  spf="fail")
+
+    with show.scene("The bank's own server: an SPF pass, and a header that says so",
+                    "mx", BANK_SERVER, helo="mail.bank.example") as smtp:
+        show.mail(smtp, "news@bank.example", "250 2.1.0", verdict="accept", reason="spf",
+                  spf="pass")
+        message = show.deliver(smtp, "Your statement")
+        show.show_header(message, "Authentication-Results",
+                         f"{HOSTNAME}; spf=pass smtp.mailfrom=news@bank.example")
+
+    with show.scene("Alice's submission is switched off while she is connected",
+                    "submission", HOME, login="alice@example.com") as smtp:
+        show.mail(smtp, "alice@example.com", "250 2.1.0", verdict="accept", reason="account")
+        smtp.rset()
+        show.edit_policy(EDIT)
+        show.mail(smtp, "alice@example.com", "550 5.7.1", verdict="reject",
+                  reason="protocol-disabled")
+
+
+@contextlib.contextmanager
+def stage(policy):
+    """(site, running filter): all that the show needs, gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        site = Site()
+        stack.callback(site.stop)
+        site.nameserver.zones["bank.example"] = {"TXT": [BANK_SPF]}
+        path = site.folder.file("policy")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(policy)
+        gatepost = Gatepost(site.folder.path, {
+            "store": "file:" + path,
+            "user": "nobody",
+            "default_domain": "example.com",
+            "listener": {
+                "mx": {"daemon_name": "MX", "service": "smtp"},
+                "submission": {"daemon_name": "SUBMISSION", "service": "submission",
+                               "tls": "required", "auth": "required"},
+            },
+            "spf": {"nameservers": [site.nameserver.address]},
+        }, socket=site.milter_socket)
+        stack.callback(gatepost.stop)
+        stack.callback(ignore_signals)
+        gatepost.start()
+        site.start()
+        yield site, gatepost, path
+
+
+def ignore_signals(*_):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def interrupt(number, _):
+    ignore_signals()
+    raise SystemExit(128 + number)
+
+
+def main():
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    sys.stdout.reconfigure(line_buffering=True)
+    screen = Screen()
+    screen.title("The policy, one fact a line (a file here; in Redis the same facts are hashes)")
+    for line in POLICY.splitlines():
+        print("  " + line)
+    log_tail = []
+    try:
+        with stage(POLICY) as (site, gatepost, path):
+            try:
+                play(Show(site, gatepost, path, screen))
+            except BaseException:
+                log_tail = gatepost.log_lines()[-10:]
+                raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Surprise, AssertionError, OSError, RuntimeError) as problem:
+        print(f"\nquickstart: not as it should be: {problem}", file=sys.stderr)
+        for line in log_tail:
+            print("  filter's log: " + line, file=sys.stderr)
+        return 1
+    screen.title("All as expected.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+#!/bin/sh
+# The quick start: from a bare Debian to a running Gatepost in one command. Owns the installing of
+# packages, the build in build-quickstart/ and the cleaning up; the show itself is quickstart.py's.
+# It leaves the packages and the build, and nothing else: no service is started or configured, no
+# process and no temporary folder outlives it.
+
+PACKAGES="gcc make autoconf automake libtool pkg-config libc6-dev libmilter-dev libspf2-dev
+    libhiredis-dev libconfuse-dev libc-ares-dev libidn2-dev libunistring-dev uthash-dev
+    postfix dovecot-core python3 python3-dnspython openssl"
+POLICY_RC_D=/usr/sbin/policy-rc.d
+TAIL_LINES=25
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C.UTF-8
+umask 022
+exec </dev/null
+
+child=            # leads a process group of its own
+scratch=          # a temporary folder
+made_policy_rc_d= # yes while a policy-rc.d of ours is in place
+
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+
+step() {
+    printf '%s%s%s\n' "$bold" "$1" "$plain"
+}
+
+fail() {
+    printf 'quickstart: %s\n' "$1" >&2
+    exit 1
+}
+
+# fail_with_log MESSAGE LOG
+fail_with_log() {
+    printf '%s\n' "--- the last lines of $2 ---" >&2
+    tail -n "$TAIL_LINES" "$2" >&2
+    fail "$1; the whole log is $2"
+}
+
+deny_no_more() {
+    [ -z "$made_policy_rc_d" ] || rm -f "$POLICY_RC_D"
+    made_policy_rc_d=
+}
+
+clean_up() {
+    status=$?
+    trap '' HUP INT PIPE TERM
+    if [ -n "$child" ]; then
+        kill -s TERM -- "-$child" 2>/dev/null || kill -s TERM "$child" 2>/dev/null
+        wait "$child"
+    fi
+    deny_no_more
+    [ -z "$scratch" ] || rm -rf "$scratch"
+    exit "$status"
+}
+
+# Runs a command so that an interruption ends it with all its children, or it ends with us.
+run() {
+    setpriv --pdeathsig TERM setsid "$@" &
+    child=$!
+    wait "$child"
+    status=$?
+    child=
+    return "$status"
+}
+
+# Prints those of PACKAGES that are not installed.
+missing_packages() {
+    for package in $PACKAGES; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)
+        [ "$state" = installed ] || printf '%s ' "$package"
+    done
+}
+
+# In the foreground and in our process group: apt knows best when an interruption is safe.
+install_packages() {
+    export DEBIAN_FRONTEND=noninteractive
+    case " $missing" in
+    *" postfix "*)
+        echo "postfix postfix/main_mailer_type select No configuration" |
+            debconf-set-selections || return 1
+        ;;
+    esac
+    if ! [ -e "$POLICY_RC_D" ]; then
+        made_policy_rc_d=yes
+        printf '#!/bin/sh\nexit 101\n' >"$POLICY_RC_D" && chmod 755 "$POLICY_RC_D" || return 1
+    fi
+    # an index that cannot be fetched is no failure yet: the old one may do
+    apt-get -o DPkg::Lock::Timeout=400 update
+    # shellcheck disable=SC2086 # one word per package
+    apt-get -o DPkg::Lock::Timeout=400 -o Dpkg::Use-Pty=0 install -y --no-install-recommends \
+        --no-remove $missing
+}
+
+provide_packages() {
+    missing=$(missing_packages)
+    if [ -z "$missing" ]; then
+        step "Packages: all there"
+        return
+    fi
+    # shellcheck disable=SC2086 # counts the words
+    set -- $missing
+    step "Packages: installing $# from Debian, with what they need"
+    log=$build/quickstart-apt.log
+    if ! install_packages >"$log" 2>&1; then
+        fail_with_log "the packages cannot be installed" "$log"
+    fi
+    deny_no_more
+}
+
+# True when configure has yet to be made, or is older than what it is made from.
+configure_is_stale() {
+    [ -x "$top/configure" ] && [ -e "$top/Makefile.in" ] || return 0
+    [ -n "$(find "$top/configure.ac" "$top/Makefile.am" -newer "$top/Makefile.in")" ]
+}
+
+build_programs() {
+    if configure_is_stale; then
+        run autoreconf -fi "$top" || return 1
+    fi
+    cd "$build" || return 1
+    if ! [ -e Makefile ]; then
+        run ../configure --sysconfdir=/etc || return 1
+    fi
+    run make -j "$(nproc)"
+}
+
+provide_programs() {
+    log=$build/quickstart-build.log
+    if [ -e "$top/config.status" ]; then
+        fail "the sources were configured in place: run \"make distclean\" in $top first"
+    fi
+    if ! build_programs >"$log" 2>&1; then
+        fail_with_log "the build failed (after a pull, remove $build and try again)" "$log"
+    fi
+    step "Built: $build/milter/gatepost and gatepostctl"
+}
+
+show() {
+    # not below TMPDIR: user postfix must get there, and the path of a socket is short
+    scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) && chmod 755 "$scratch" ||
+        fail "no temporary folder in /tmp"
+    run env TMPDIR="$scratch" PYTHONPATH="$top/tests/e2e" PYTHONDONTWRITEBYTECODE=1 \
+        GATEPOST="$build/milter/gatepost" /usr/bin/python3 "$top/packaging/quickstart.py"
+}
+
+how_to_go_on() {
+    step "How to go on"
+    cat <<END
+  Install    make -C $build install
+             then read README.md, man gatepost, man gatepost.conf and man gatepostctl
+  Redis      store = "redis://127.0.0.1:6379/0" in /etc/gatepost/gatepost.conf, then
+             redis-cli HSET gatepost:account:alice@example.com protocol:submission off
+             switches her submission off from the next message on; HDEL undoes it
+  Postfix    smtpd_milters = unix:/run/gatepost/gatepost.sock
+             in main.cf, then "postfix reload"
+END
+    if [ -d /run/systemd/system ]; then
+        for package in postfix dovecot-core; do
+            case " $missing" in
+            *" $package "*)
+                echo "  Note       $package is newly installed: Debian starts its service at the" \
+                    "next boot, unless you
+             systemctl disable ${package%-core}"
+                ;;
+            esac
+        done
+    fi
+}
+
+if ! [ -e /etc/debian_version ] || ! command -v apt-get >/dev/null; then
+    fail "this needs Debian or a relative; elsewhere build by hand as README.md says"
+fi
+if [ "$(id -u)" != 0 ]; then
+    fail "this starts a private Postfix and so needs root: sudo sh $0"
+fi
+top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
+build=$top/build-quickstart
+mkdir -p "$build" || exit 1
+
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 141' PIPE
+trap 'exit 143' TERM
+
+provide_packages
+provide_programs
+show || exit 1
+how_to_go_on
