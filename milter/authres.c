@@ -75,8 +75,7 @@ void received_spf_put(struct textbuf *buf, const struct spf_evidence *evidence) 
     put_quoted(buf, evidence->sender, strlen(evidence->sender));
     textbuf_puts(buf, "; helo=");
     put_word(buf, helo, strlen(helo));
-    textbuf_printf(buf, "; identity=%s",
-                   evidence->identity == IDENTITY_HELO ? "helo" : "mailfrom");
+    textbuf_printf(buf, "; identity=%s", evidence->identity == IDENTITY_HELO ? "helo" : "mailfrom");
 }
 
 /* Behind comments (nested, with quoted-pairs) and white space, RFC 5322 3.2.2. */

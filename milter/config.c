@@ -60,8 +60,7 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->default_domain = cfg_getstr(cfg, "default_domain");
     config->address_delimiter = cfg_getstr(cfg, "address_delimiter");
     config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
-    config->log_format =
-        strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
+    config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }
 
 static void copy_rules(struct config *config, cfg_t *cfg) {
@@ -176,7 +175,8 @@ static int check_known_networks(const struct config *config, const struct config
                                 const char *where, char *why, size_t why_size) {
     for (size_t i = 0; i < names->n; i++) {
         if (config_network(config, names->items[i]) == NULL) {
-            snprintf(why, why_size, "%s: %s: there is no network \"%.80s\": add the section "
+            snprintf(why, why_size,
+                     "%s: %s: there is no network \"%.80s\": add the section "
                      "network \"%.80s\" { members = { ... } }",
                      config->path, where, names->items[i], names->items[i]);
             return -1;
@@ -268,9 +268,8 @@ static bool is_default(cfg_opt_t *option) {
         if ((option->flags & CFGF_LIST) != 0)
             return (option->flags & CFGF_MODIFIED) == 0;
         const char *value = cfg_opt_getnstr(option, 0);
-        return value == option->def.string ||
-               (value != NULL && option->def.string != NULL &&
-                strcmp(value, option->def.string) == 0);
+        return value == option->def.string || (value != NULL && option->def.string != NULL &&
+                                               strcmp(value, option->def.string) == 0);
     default:
         return false;
     }

@@ -125,9 +125,9 @@ static int find_text(const char *const *list, size_t n, const char *value) {
 }
 
 int check_service(const char *value, char *why, size_t why_size) {
-    static const char *const services[] = {"smtp",  "submission", "submissions", "imap",
-                                           "pop3",  "sieve",      "caldav",      "carddav",
-                                           "webdav", "activesync", "jmap",       "webmail"};
+    static const char *const services[] = {"smtp",   "submission", "submissions", "imap",
+                                           "pop3",   "sieve",      "caldav",      "carddav",
+                                           "webdav", "activesync", "jmap",        "webmail"};
     if (find_text(services, sizeof services / sizeof *services, value) == 0)
         return 0;
     return refuse(why, why_size,
@@ -195,7 +195,8 @@ int check_name(const char *value, char *why, size_t why_size) {
 }
 
 int check_protocol_name(const char *value, char *why, size_t why_size) {
-    if (value[0] == '\0' || strlen(value) != strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_"))
+    if (value[0] == '\0' ||
+        strlen(value) != strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_"))
         return refuse(why, why_size,
                       "a protocol's name is made of lower-case letters, digits, '-' and '_'");
     return 0;

@@ -16,16 +16,12 @@
 static cfg_opt_t protocol_options[] = {CFG_STR_LIST("services", "{}", CFGF_NONE), CFG_END()};
 static cfg_opt_t network_options[] = {CFG_STR_LIST("members", "{}", CFGF_NONE), CFG_END()};
 static cfg_opt_t reply_options[] = {CFG_STR("text", NULL, CFGF_NODEFAULT), CFG_END()};
-static cfg_opt_t listener_options[] = {CFG_STR("daemon_name", "", CFGF_NONE),
-                                       CFG_INT("daemon_port", 0, CFGF_NONE),
-                                       CFG_STR("daemon_addr", "", CFGF_NONE),
-                                       CFG_STR("service", "smtp", CFGF_NONE),
-                                       CFG_STR("tls", "optional", CFGF_NONE),
-                                       CFG_STR("auth", "optional", CFGF_NONE),
-                                       CFG_STR("unknown_sender", "accept", CFGF_NONE),
-                                       CFG_STR_LIST("connect_from", "{}", CFGF_NONE),
-                                       CFG_STR("mode", "enforce", CFGF_NONE),
-                                       CFG_END()};
+static cfg_opt_t listener_options[] = {
+    CFG_STR("daemon_name", "", CFGF_NONE),          CFG_INT("daemon_port", 0, CFGF_NONE),
+    CFG_STR("daemon_addr", "", CFGF_NONE),          CFG_STR("service", "smtp", CFGF_NONE),
+    CFG_STR("tls", "optional", CFGF_NONE),          CFG_STR("auth", "optional", CFGF_NONE),
+    CFG_STR("unknown_sender", "accept", CFGF_NONE), CFG_STR_LIST("connect_from", "{}", CFGF_NONE),
+    CFG_STR("mode", "enforce", CFGF_NONE),          CFG_END()};
 static cfg_opt_t spf_options[] = {CFG_STR("none", "accept", CFGF_NONE),
                                   CFG_STR("neutral", "accept", CFGF_NONE),
                                   CFG_STR("pass", "accept", CFGF_NONE),
@@ -135,6 +131,7 @@ static const struct {
 
 /* libconfuse hands no pointer to its callbacks, and one thread parses at a time. */
 static struct {
+    const char *path;
     char *why;
     size_t why_size;
     bool failed;
@@ -150,7 +147,7 @@ static void report(cfg_t *cfg, const char *format, va_list args) {
     if (parsing.failed) /* the first error is the cause of the others */
         return;
     parsing.failed = true;
-    int len = snprintf(parsing.why, parsing.why_size, "%s:%d: ", cfg->filename, cfg->line);
+    int len = snprintf(parsing.why, parsing.why_size, "%s:%d: ", parsing.path, cfg->line);
     if (len > 0 && (size_t)len < parsing.why_size)
         vsnprintf(parsing.why + len, parsing.why_size - (size_t)len, format, args);
 }
@@ -231,6 +228,7 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
 
 cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
     memset(&parsing, 0, sizeof parsing);
+    parsing.path = path;
     parsing.why = why;
     parsing.why_size = why_size;
     if (access(path, R_OK) != 0) {

@@ -213,8 +213,8 @@ static enum decision_next judge_authorized(struct decision *d, enum spf_result r
 }
 
 /* Rule 5 with `source any`: the action for this result, the most specific one. */
-static enum setting_state spf_action(const struct decision *d, enum spf_result result,
-                                     int *action, struct policy_origin *origin) {
+static enum setting_state spf_action(const struct decision *d, enum spf_result result, int *action,
+                                     struct policy_origin *origin) {
     enum setting_state state = SETTING_UNSET;
     *origin = from_conf;
     if (d->policy != NULL)
@@ -228,8 +228,7 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result) {
     struct policy_origin origin = from_conf;
     int value = SOURCE_ANY;
     bool helo_first = d->next == DECISION_WANTS_SPF_HELO && d->facts->has_account;
-    d->verdict.identity =
-        d->next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM;
+    d->verdict.identity = d->next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM;
     d->verdict.spf = result;
     if (d->policy != NULL && !helo_first) {
         enum setting_state state = policy_source(d->policy, &value, &origin);

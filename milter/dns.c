@@ -33,11 +33,12 @@ struct dns {
 
 static int channel_new(const struct dns *dns, ares_channel *out) {
     /* a lost packet is sent again after a second; the caller's deadline ends it all */
-    struct ares_options options = {
-        .flags = ARES_FLAG_NOALIASES | ARES_FLAG_EDNS, .timeout = 1000, .tries = 4, .ednspsz = 1232};
-    int rc = ares_init_options(out, &options,
-                               ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                                   ARES_OPT_EDNSPSZ);
+    struct ares_options options = {.flags = ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
+                                   .timeout = 1000,
+                                   .tries = 4,
+                                   .ednspsz = 1232};
+    int rc = ares_init_options(
+        out, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ);
     if (rc != ARES_SUCCESS)
         return rc;
     if (dns->servers != NULL) {

@@ -23,7 +23,7 @@ char *idna_domain_to_ascii(const char *domain) {
 char *idna_lower_case(const char *text) {
     size_t len = 0;
     /* language "": no locale's special rules; the terminating NUL is mapped along */
-    uint8_t *lower = u8_tolower((const uint8_t *)text, strlen(text) + 1, "", UNINORM_NFC, NULL,
-                                &len);
+    uint8_t *lower =
+        u8_tolower((const uint8_t *)text, strlen(text) + 1, "", UNINORM_NFC, NULL, &len);
     return (char *)lower;
 }

@@ -39,8 +39,8 @@ static void log_faults(const char *key_prefix, const char *subject, const struct
     for (size_t i = 0; i < policy->n_faults; i++) {
         const struct policy_fault *fault = &policy->faults[i];
         log_event(fault->unknown ? LOG_WARNING : LOG_ERR,
-                  fault->unknown ? "policy-unknown-field" : "policy-malformed", "key", key,
-                  "field", fault->field, "problem", fault->why, (char *)NULL);
+                  fault->unknown ? "policy-unknown-field" : "policy-malformed", "key", key, "field",
+                  fault->field, "problem", fault->why, (char *)NULL);
     }
 }
 
@@ -64,7 +64,7 @@ int lookup_account(struct store *store, const char *key_prefix, const struct add
                    struct lookup *out, char *why, size_t why_size) {
     struct store_hash hashes[SUBJECTS];
     const char *wanted[SUBJECTS];
-    size_t place[SUBJECTS], n = 0;
+    size_t place[SUBJECTS] = {0}, n = 0;
     *out = (struct lookup){0};
     int rc = name_subjects(out, account);
     for (size_t i = 0; i < SUBJECTS; i++) {

@@ -93,8 +93,8 @@ static int open_socket(const struct config *config) {
             group = found->gr_gid;
     }
     mode_t mask = umask(0177); /* nobody connects before the mode is set */
-    int rc = smfi_setconn((char *)config->socket) == MI_SUCCESS ? smfi_opensocket(true)
-                                                                : MI_FAILURE;
+    int rc =
+        smfi_setconn((char *)config->socket) == MI_SUCCESS ? smfi_opensocket(true) : MI_FAILURE;
     umask(mask);
     if (rc != MI_SUCCESS)
         return fail("socket", config->socket, "it cannot be opened");

@@ -39,7 +39,8 @@ static void fill(struct netset *set, const struct netblock *blocks, size_t n) {
         const struct netblock *b = &blocks[i];
         if (b->base.family == IP_V4) {
             uint32_t first = load32(b->base.bytes);
-            uint32_t rest = b->prefix == 0 ? UINT32_MAX : (uint32_t)((1ull << (32 - b->prefix)) - 1);
+            uint32_t rest =
+                b->prefix == 0 ? UINT32_MAX : (uint32_t)((1ull << (32 - b->prefix)) - 1);
             set->v4[set->n4++] = (struct range4){first, first | rest};
         } else {
             struct range6 *r = &set->v6[set->n6++];

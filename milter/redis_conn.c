@@ -12,7 +12,8 @@
 
 #include "gatepost/clock.h"
 
-/* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed. */
+/* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed.
+ */
 static int wait_ready(int fd, short events, int64_t deadline, char *why, size_t why_size) {
     for (;;) {
         int64_t left = deadline - clock_now_ms();

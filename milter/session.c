@@ -114,8 +114,8 @@ void session_connect(struct session *session, const struct session_peer *peer,
     replace(&session->authserv_id,
             config->authserv_id[0] != '\0' ? config->authserv_id : peer->mta_name);
     session->trusted = runtime_in_networks(session->runtime, &config->trusted, &session->client);
-    session->allowed = runtime_in_networks(session->runtime, &session->listener->connect_from,
-                                           &session->client);
+    session->allowed =
+        runtime_in_networks(session->runtime, &session->listener->connect_from, &session->client);
     struct decision_facts facts = {
         .client = session->client, .allowed = session->allowed, .trusted = session->trusted};
     decision_connect(&decision, &config->rules, &session->listener->rules, &facts);
@@ -176,9 +176,8 @@ static enum decision_next ask_store(struct judging *j) {
 
 static enum decision_next ask_spf(struct judging *j, bool helo) {
     struct session *session = j->session;
-    const struct spf_query query = {.client = session->client,
-                                    .helo = session->helo,
-                                    .sender = helo ? NULL : session->sender};
+    const struct spf_query query = {
+        .client = session->client, .helo = session->helo, .sender = helo ? NULL : session->sender};
     spf_check(session->runtime->spf, &query, &j->spf);
     return decision_spf(&j->decision, j->spf.result);
 }
@@ -260,8 +259,8 @@ void session_mail(struct session *session, const struct session_mail *given,
     if (session->sender != NULL && name_account(&j, &mail) == 0) {
         decide(&j);
     } else { /* no memory: the message must wait */
-        j.decision.verdict = (struct verdict){.kind = VERDICT_DEFER,
-                                              .reason = REASON_POLICY_UNAVAILABLE};
+        j.decision.verdict =
+            (struct verdict){.kind = VERDICT_DEFER, .reason = REASON_POLICY_UNAVAILABLE};
     }
     judged(&j, &mail, answer);
     lookup_clear(&j.lookup);

@@ -66,8 +66,8 @@ static bool is_tame(const char *record) {
     while (*record != '\0') {
         const char *mechanism = record + strspn(record, "+-~?");
         size_t len = strcspn(record, " ");
-        bool address = strncasecmp(mechanism, "ip4:", 4) == 0 ||
-                       strncasecmp(mechanism, "ip6:", 4) == 0;
+        bool address =
+            strncasecmp(mechanism, "ip4:", 4) == 0 || strncasecmp(mechanism, "ip6:", 4) == 0;
         compiled += 8 + (address ? 16 : len);
         for (size_t i = 0; i < len; i++)
             compiled += record[i] == '%' ? 8 : 0;
@@ -90,9 +90,10 @@ static void fill_rr(SPF_dns_rr_t *rr, const struct dns_answer *answer, struct ev
             data = "v=spf1 too-complex";
             len = strlen(data);
         }
-        if (SPF_dns_rr_buf_realloc(rr, (int)i, len + 1 > sizeof(SPF_dns_rr_data_t)
-                                                   ? len + 1
-                                                   : sizeof(SPF_dns_rr_data_t)) != SPF_E_SUCCESS)
+        if (SPF_dns_rr_buf_realloc(rr, (int)i,
+                                   len + 1 > sizeof(SPF_dns_rr_data_t)
+                                       ? len + 1
+                                       : sizeof(SPF_dns_rr_data_t)) != SPF_E_SUCCESS)
             return;
         memcpy(rr->rr[i], data, len);
         if (rr->rr_type != ns_t_a && rr->rr_type != ns_t_aaaa)
@@ -191,6 +192,7 @@ static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request,
     if (error != SPF_E_SUCCESS) {
         result = error_result(error);
     } else {
+        response->spf_record_exp = record;
         error = SPF_record_interpret(record, request, response, 0);
         result = map_result(response, error);
     }
@@ -211,10 +213,9 @@ static bool is_domain(const char *domain) {
 
 void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer) {
     struct evaluation now = {.dns = spf->dns, .deadline = clock_now_ms() + spf->timeout};
-    SPF_dns_server_t hook = {.lookup = hook_lookup,
-                             .get_exp = hook_explanation,
-                             .name = "gatepost",
-                             .hook = &now};
+    SPF_dns_server_t hook = {
+        .lookup = hook_lookup, .get_exp = hook_explanation, .name = "gatepost"};
+    hook.hook = &now;
     const char *helo = query->helo == NULL ? "" : query->helo;
     const char *at = query->sender == NULL ? NULL : strrchr(query->sender, '@');
     const char *domain = query->sender == NULL ? helo : at == NULL ? "" : at + 1;

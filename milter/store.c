@@ -127,8 +127,8 @@ void store_free(struct store *store) {
         store->ops->free(store);
 }
 
-int store_get(struct store *store, const char *const *subjects, size_t n,
-              struct store_hash *hashes, char *why, size_t why_size) {
+int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
+              char *why, size_t why_size) {
     memset(hashes, 0, n * sizeof *hashes);
     return store->ops->get(store, subjects, n, hashes, why, why_size);
 }

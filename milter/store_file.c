@@ -88,6 +88,7 @@ static int add_field(struct subject *subject, const char *name, const char *valu
     }
     subject->fields[subject->n++] =
         (struct store_field){name_copy, value_copy, strlen(name_copy), strlen(value_copy)};
+    /* cppcheck-suppress memleak; the field owns both */
     return 0;
 }
 

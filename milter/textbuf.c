@@ -138,7 +138,7 @@ void textbuf_put_json(struct textbuf *buf, const char *value) {
 
 void textbuf_put_reply(struct textbuf *buf, const char *text, size_t max) {
     size_t i = 0;
-    for (; text[i] != '\0' && i < max; i++) {
+    for (; i < max && text[i] != '\0'; i++) {
         char c = text[i];
         if (c == '%')
             textbuf_put(buf, "%%", 2);

@@ -31,8 +31,8 @@ void verdict_log(const struct verdict_record *record) {
         {"service", values->service},
         {"client", values->client},
         {"helo", values->helo},
-        {"sender", mail && values->sender != NULL && values->sender[0] == '\0' ? "<>"
-                                                                               : values->sender},
+        {"sender",
+         mail && values->sender != NULL && values->sender[0] == '\0' ? "<>" : values->sender},
         {"login", values->login},
         {"account", record->has_account ? values->account : NULL},
         {"spf", verdict->identity == IDENTITY_NONE ? NULL : spf_result_name(verdict->spf)},

@@ -5,6 +5,7 @@ printed and checked. Run by quickstart.sh, which names the filter in GATEPOST an
 where Postfix and the other parts come from, on PYTHONPATH.
 """
 
+import base64
 import contextlib
 import os
 import signal
@@ -77,8 +78,10 @@ class Dialogue(SmtpClient):
         if self.shown:
             text = data if isinstance(data, str) else data.decode()
             for line in text.splitlines():
-                if line.startswith("AUTH PLAIN "):
-                    line = "AUTH PLAIN (name and password)"
+                verb, _, token = line.rpartition(" ")
+                if verb == "AUTH PLAIN":
+                    login = base64.b64decode(token).split(b"\0")[1].decode()
+                    line = f"{verb} ({login} and the password, in base64)"
                 self._screen.line(line, mark="C: ")
         super().send(data)
 
@@ -119,11 +122,18 @@ class Show:
             smtp.shown = False
             smtp.quit()
 
+    def _verdict(self):
+        try:
+            return self._gatepost.verdict(timeout=5, stage="mail")
+        except AssertionError:
+            self._gatepost.check_healthy()
+            raise
+
     def mail(self, smtp, sender, wanted, **fields):
         """MAIL FROM, the reply that must come and the fields that the verdict must have."""
         self._gatepost.forget()
         reply = smtp.mail(sender)
-        verdict = self._gatepost.verdict(stage="mail")
+        verdict = self._verdict()
         words = (f"{key}={verdict[key]}" for key in KEYS if verdict.get(key))
         self._screen.line(" ".join(words), "36", mark="filter: ")
         expect(f"the reply to MAIL FROM:<{sender}>", wanted, f"{reply.code} {reply.enhanced}")
@@ -214,6 +224,7 @@ def stage(policy):
         gatepost.start()
         site.start()
         yield site, gatepost, path
+        expect("the filter's exit status", 0, gatepost.stop())
 
 
 def ignore_signals(*_):

@@ -12,8 +12,10 @@ TAIL_LINES=25
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C.UTF-8
+unset CDPATH MAKEFLAGS MAKELEVEL
 umask 022
 exec </dev/null
+set -u
 
 child=            # leads a process group of its own
 scratch=          # a temporary folder
@@ -130,24 +132,23 @@ build_programs() {
 
 provide_programs() {
     log=$build/quickstart-build.log
-    if [ -e "$top/config.status" ]; then
-        fail "the sources were configured in place: run \"make distclean\" in $top first"
-    fi
+    step "Building in $build"
     if ! build_programs >"$log" 2>&1; then
-        fail_with_log "the build failed (after a pull, remove $build and try again)" "$log"
+        fail_with_log "the build failed" "$log"
     fi
-    step "Built: $build/milter/gatepost and gatepostctl"
+    echo "  the programs: milter/gatepost and milter/gatepostctl in there"
 }
 
 show() {
     # not below TMPDIR: user postfix must get there, and the path of a socket is short
-    scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) && chmod 755 "$scratch" ||
-        fail "no temporary folder in /tmp"
+    scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) || fail "no temporary folder in /tmp"
+    chmod 755 "$scratch"
     run env TMPDIR="$scratch" PYTHONPATH="$top/tests/e2e" PYTHONDONTWRITEBYTECODE=1 \
         GATEPOST="$build/milter/gatepost" /usr/bin/python3 "$top/packaging/quickstart.py"
 }
 
 how_to_go_on() {
+    echo
     step "How to go on"
     cat <<END
   Install    make -C $build install
@@ -179,6 +180,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 build=$top/build-quickstart
+[ ! -e "$top/config.status" ] || build=$top # configured in place: no other build is possible
 mkdir -p "$build" || exit 1
 
 trap clean_up EXIT

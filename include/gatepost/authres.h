@@ -13,9 +13,9 @@
 struct spf_evidence {
     enum spf_identity identity;
     enum spf_result result;
-    const char *sender; /* the reverse-path without angle brackets; "" for the null sender */
-    const char *helo;   /* NULL when the client gave none */
-    const char *client; /* the client's IP address */
+    const char *sender;   /* the reverse-path without angle brackets; "" for the null sender */
+    const char *helo;     /* NULL when the client gave none */
+    const char *client;   /* the client's IP address */
     const char *receiver; /* our authserv-id */
 };
 

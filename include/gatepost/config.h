@@ -22,8 +22,8 @@ struct config_list {
 
 struct config_listener {
     struct decision_listener rules;
-    const char *daemon_name; /* "" when not matched on; likewise below */
-    int daemon_port;         /* 0 */
+    const char *daemon_name;       /* "" when not matched on; likewise below */
+    int daemon_port;               /* 0 */
     struct ip_address daemon_addr; /* IP_NONE */
     struct config_list connect_from;
 };
@@ -42,7 +42,7 @@ struct config {
     bool socket_group_given, user_given; /* in the file; a default may name nobody */
     mode_t socket_mode;
     const char *store, *store_user, *store_password_file, *key_prefix;
-    int64_t store_timeout; /* milliseconds */
+    int64_t store_timeout;   /* milliseconds */
     const char *authserv_id; /* "": the MTA's {j} */
     bool authentication_results, received_spf;
     const char *default_domain, *address_delimiter;
@@ -55,15 +55,16 @@ struct config {
     struct config_network *networks;
     struct config_listener *listeners;
     size_t n_networks, n_listeners;
-    bool any_connect_from; /* some listener has connect_from */
+    bool any_connect_from;        /* some listener has connect_from */
     const char *replies[REASONS]; /* templates; NULL for the default */
     struct cfg_t *cfg;            /* owns the texts */
     struct protocol *protocols;   /* rules.protocols, owned */
 };
 
 /*
- * Reads and checks a file; `path` must outlive the result. Returns 0 and a configuration owned by the caller, or -1 with one line
- * "FILE:LINE: reason" in `why` (FILE alone where no line is at fault). One thread at a time.
+ * Reads and checks a file; `path` must outlive the result. Returns 0 and a configuration owned by
+ * the caller, or -1 with one line "FILE:LINE: reason" in `why` (FILE alone where no line is at
+ * fault). One thread at a time.
  */
 int config_load(const char *path, struct config **out, char *why, size_t why_size);
 void config_free(struct config *config);

@@ -32,7 +32,7 @@ struct decision_rules {
     enum verdict_kind spf[SPF_RESULTS]; /* the action for each result */
     bool helo_always;                   /* check the HELO identity first for every message */
     enum mode mode;
-    enum verdict_kind on_store_error;   /* accept, defer or reject */
+    enum verdict_kind on_store_error; /* accept, defer or reject */
 };
 
 /* A door of the MTA. */

@@ -23,15 +23,15 @@ struct setting {
 };
 
 struct protocol_switch {
-    char *name;          /* in lower case; "*" for those not named */
-    struct setting on;   /* value 1 on, 0 off */
+    char *name;        /* in lower case; "*" for those not named */
+    struct setting on; /* value 1 on, 0 off */
 };
 
 struct ip_entry {
     struct netblock block;
-    int64_t until;       /* seconds since the epoch from which it no longer counts; 0 never */
-    char *field;         /* as stored, "ip:192.0.2.0/24" */
-    bool malformed;      /* address or until= cannot be read: block and until are undefined */
+    int64_t until;  /* seconds since the epoch from which it no longer counts; 0 never */
+    char *field;    /* as stored, "ip:192.0.2.0/24" */
+    bool malformed; /* address or until= cannot be read: block and until are undefined */
 };
 
 /* What a malformed or unknown field is reported with. */

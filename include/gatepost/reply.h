@@ -12,14 +12,14 @@
 
 /* What a template may name. NULL values are replaced by "-". */
 struct reply_values {
-    const char *account;  /* {account} */
-    const char *service;  /* {service} */
-    const char *client;   /* {client}: the client's IP address */
-    const char *sender;   /* {sender} */
-    const char *login;    /* {login} */
-    const char *helo;     /* {helo} */
-    const char *listener; /* {listener} */
-    const char *domain;   /* {domain}: the domain whose SPF record was evaluated */
+    const char *account;     /* {account} */
+    const char *service;     /* {service} */
+    const char *client;      /* {client}: the client's IP address */
+    const char *sender;      /* {sender} */
+    const char *login;       /* {login} */
+    const char *helo;        /* {helo} */
+    const char *listener;    /* {listener} */
+    const char *domain;      /* {domain}: the domain whose SPF record was evaluated */
     const char *explanation; /* {explanation}: what that domain says of a fail; NULL for nothing */
     const char *session;     /* {session}; every reply ends with it in any case */
 };

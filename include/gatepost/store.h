@@ -65,8 +65,8 @@ struct store_hash {
  * caller; or -1 with the reason in `why` and nothing to clear: the store is unreachable, too slow
  * or refuses.
  */
-int store_get(struct store *store, const char *const *subjects, size_t n,
-              struct store_hash *hashes, char *why, size_t why_size);
+int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
+              char *why, size_t why_size);
 void store_hash_clear(struct store_hash *hash);
 
 /*

@@ -198,17 +198,30 @@ def valid_stream(domain):
         wire.helo("client.example"), *message, wire.packet("A"), *message, wire.packet("Q")])
 
 
+def connections(gatepost):
+    """How many connections the filter holds on its socket."""
+    with open("/proc/net/unix") as table:
+        return sum(line.split()[5] == "03" for line in table
+                   if line.rstrip("\n").endswith(" " + gatepost.socket))
+
+
+def all_are_freed(gatepost):
+    wait_until(lambda: connections(gatepost) == 0, 20, "all connections freed")
+
+
 def open_files(gatepost):
     return len(os.listdir(f"/proc/{gatepost.pid}/fd"))
 
 
 def test_connection_dropped_at_every_byte(redis, dns, domain, gatepost, milter_session):
     stream = valid_stream(domain)
+    all_are_freed(gatepost)
     before = open_files(gatepost)
     for length in range(len(stream)):
         with wire.MilterClient(gatepost.socket) as mta:
             mta.send(stream[:length])
-    wait_until(lambda: open_files(gatepost) <= before, 20, "all dropped connections freed")
+    all_are_freed(gatepost)
+    assert open_files(gatepost) < before + 50, "no file left open for each connection"
     assert milter_session(gatepost).mail(f"bob@{domain}").letter in "ca"
 
 
@@ -222,19 +235,17 @@ def test_connection_dropped_after_every_answer(redis, dns, domain, gatepost, mil
         for step in steps[:count]:
             step()
         return len(steps)
-    before = open_files(gatepost)
     count, steps = 0, 1
     while count <= steps:
         with wire.MilterClient(gatepost.socket) as mta:
             steps = walk(mta, count)
         count += 1
-    wait_until(lambda: open_files(gatepost) <= before, 20, "all dropped connections freed")
+    all_are_freed(gatepost)
     assert milter_session(gatepost).mail(f"bob@{domain}").letter in "ca"
 
 
 def test_hundreds_of_idle_connections(site, redis, dns, domain, gatepost):
     """Mail flows past them, and nothing is left of them."""
-    before = open_files(gatepost)
     idle = []
     for number in range(400):
         mta = wire.MilterClient(gatepost.socket)
@@ -243,18 +254,18 @@ def test_hundreds_of_idle_connections(site, redis, dns, domain, gatepost):
             mta.negotiate()
             mta.connect(CLIENT)
             mta.helo()
+    wait_until(lambda: connections(gatepost) >= len(idle), 10, "all of them connected")
     smtp = site.session("mx", CLIENT)
     send_message(site, smtp, f"alice@{domain}", f"past the idle {domain}.")
     smtp.quit()
     for mta in idle:
         mta.close()
-    wait_until(lambda: open_files(gatepost) <= before, 20, "all idle connections freed")
+    all_are_freed(gatepost)
 
 
 def test_dropped_while_waiting_for_dns(redis, dns, domain, gatepost, milter_session):
     """The MTA is gone before the answer is: others are served, the session is freed."""
     dns.zones[domain] = TIMEOUT
-    before = open_files(gatepost)
     waiting = [milter_session(gatepost) for _ in range(10)]
     for number, mta in enumerate(waiting):
         mta.send(wire.mail(f"u{number}@{domain}"))
@@ -264,7 +275,7 @@ def test_dropped_while_waiting_for_dns(redis, dns, domain, gatepost, milter_sess
     other = milter_session(gatepost)
     assert other.mail(f"bob@other-{domain}").letter in "ca"
     other.close()
-    wait_until(lambda: open_files(gatepost) <= before, 20, "sessions freed")
+    all_are_freed(gatepost)
 
 
 @pytest.mark.parametrize("macro_values, listener", [

@@ -9,7 +9,10 @@
 
 /* Stands in for IDNA where the core is tested alone: one domain that it knows. */
 static char *to_ascii(const char *domain) {
-    return strcmp(domain, "b\xc3\xbc" "cher.example") == 0 ? strdup("xn--bcher-kva.example") : NULL;
+    return strcmp(domain, "b\xc3\xbc"
+                          "cher.example") == 0
+               ? strdup("xn--bcher-kva.example")
+               : NULL;
 }
 
 static char *lower(const char *text) {
@@ -48,8 +51,9 @@ static const struct {
     {"<\"alice@example.com>", &plain, "\"alice@example.com", "example.com"},
     {"<alice@example.com.>", &plain, "alice@example.com", "example.com"},
     {"<alice@[192.0.2.1]>", &plain, "alice@[192.0.2.1]", "[192.0.2.1]"},
-    {"<alice@b\xc3\xbc" "cher.example>", &plain, "alice@xn--bcher-kva.example",
-     "xn--bcher-kva.example"},
+    {"<alice@b\xc3\xbc"
+     "cher.example>",
+     &plain, "alice@xn--bcher-kva.example", "xn--bcher-kva.example"},
     {"<J\xc3\x96RG@example.com>", &plain, "j\xc3\xb6rg@example.com", "example.com"},
     {"<\xff\xfe@example.com>", &plain, "\xff\xfe@example.com", "example.com"},
     {"<alice>", &plain, "alice", NULL},

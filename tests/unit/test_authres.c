@@ -20,15 +20,20 @@ static void test_put(void **state) {
          "fail receiver=mx.example; client-ip=\"2001:db8::1\"; envelope-from=\"\"; "
          "helo=mail.example; identity=helo"},
         {{IDENTITY_MAILFROM, RESULT_NONE, "john doe;x@sender.example", NULL, "192.0.2.1", "mx"},
-         "mx; spf=none smtp.mailfrom=\"john doe;x\"@sender.example", NULL},
+         "mx; spf=none smtp.mailfrom=\"john doe;x\"@sender.example",
+         NULL},
         {{IDENTITY_MAILFROM, RESULT_NONE, "\"a b\"@sender.example", NULL, "192.0.2.1", "mx"},
-         "mx; spf=none smtp.mailfrom=\"a b\"@sender.example", NULL},
+         "mx; spf=none smtp.mailfrom=\"a b\"@sender.example",
+         NULL},
         {{IDENTITY_HELO, RESULT_NONE, "", "evil (x); dkim=pass", "192.0.2.1", "mx"},
-         "mx; spf=none smtp.helo=\"evil (x); dkim=pass\"", NULL},
+         "mx; spf=none smtp.helo=\"evil (x); dkim=pass\"",
+         NULL},
         {{IDENTITY_HELO, RESULT_NONE, "", "a\"b\\c\r\nX: y", "192.0.2.1", "mx"},
-         "mx; spf=none smtp.helo=\"a\\\"b\\\\c??X: y\"", NULL},
+         "mx; spf=none smtp.helo=\"a\\\"b\\\\c??X: y\"",
+         NULL},
         {{IDENTITY_HELO, RESULT_NONE, "", "[192.0.2.1]", "192.0.2.1", "mx"},
-         "mx; spf=none smtp.helo=\"[192.0.2.1]\"", NULL},
+         "mx; spf=none smtp.helo=\"[192.0.2.1]\"",
+         NULL},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -4,7 +4,6 @@
  */
 #include "unit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "gatepost/address.h"
@@ -69,9 +68,9 @@ static void read_network(char *rest) {
     snprintf(network->name, sizeof network->name, "%s", next_word(&rest));
     for (const char *block = next_word(&rest); *block != '\0'; block = next_word(&rest)) {
         char why[160];
-        assert_int_equal(netblock_parse(block, strlen(block), &network->blocks[network->n++], why,
-                                        sizeof why),
-                         0);
+        assert_int_equal(
+            netblock_parse(block, strlen(block), &network->blocks[network->n++], why, sizeof why),
+            0);
     }
 }
 
@@ -102,9 +101,9 @@ static void read_door(char *rest) {
 
 static void begin_case(struct row *row, const char *name) {
     static const enum verdict_kind actions[SPF_RESULTS] = {
-        [RESULT_NONE] = VERDICT_ACCEPT,     [RESULT_NEUTRAL] = VERDICT_ACCEPT,
-        [RESULT_PASS] = VERDICT_ACCEPT,     [RESULT_SOFTFAIL] = VERDICT_MARK,
-        [RESULT_FAIL] = VERDICT_REJECT,     [RESULT_TEMPERROR] = VERDICT_DEFER,
+        [RESULT_NONE] = VERDICT_ACCEPT,    [RESULT_NEUTRAL] = VERDICT_ACCEPT,
+        [RESULT_PASS] = VERDICT_ACCEPT,    [RESULT_SOFTFAIL] = VERDICT_MARK,
+        [RESULT_FAIL] = VERDICT_REJECT,    [RESULT_TEMPERROR] = VERDICT_DEFER,
         [RESULT_PERMERROR] = VERDICT_MARK,
     };
     *row = (struct row){.rules = {.on_store_error = VERDICT_DEFER}};
@@ -301,8 +300,7 @@ static void test_table(void **state) {
     size_t cases = 0;
     FILE *file = fopen(TESTS_DIR "/decision.table", "r");
     (void)state;
-    if (file == NULL)
-        fail_msg("%s: %s", TESTS_DIR "/decision.table", strerror(errno));
+    assert_non_null(file);
     while (fgets(line, sizeof line, file) != NULL) {
         char *rest = line;
         line[strcspn(line, "\n")] = '\0';
@@ -361,12 +359,10 @@ static enum verdict_kind judge(const struct fact *facts_of, size_t n, const stru
 static void test_off_never_opens(void **state) {
     static const char *const subjects[] = {"0", "1", "2"};
     static const char *const fields[][2] = {
-        {"protocol:smtp", "on"},      {"protocol:submission", "on"},
-        {"protocol:*", "on"},         {"protocol:smtp", "off"},
-        {"source", "authorized"},     {"source", "any"},
-        {"ip:192.0.2.0/24", ""},      {"tls", "required"},
-        {"spf:fail", "accept"},       {"spf:none", "reject"},
-        {"mode", "enforce"},          {"protocol:submission", "off"}};
+        {"protocol:smtp", "on"},  {"protocol:submission", "on"}, {"protocol:*", "on"},
+        {"protocol:smtp", "off"}, {"source", "authorized"},      {"source", "any"},
+        {"ip:192.0.2.0/24", ""},  {"tls", "required"},           {"spf:fail", "accept"},
+        {"spf:none", "reject"},   {"mode", "enforce"},           {"protocol:submission", "off"}};
     static const char *const offs[] = {"protocol:smtp", "protocol:submission", "protocol:*"};
     (void)state;
     srand(5322);
@@ -389,10 +385,8 @@ static void test_off_never_opens(void **state) {
             known |= facts_of[i].subject_index[0] != '2';
         struct decision_listener listener = {.service = rand() % 2 ? "smtp" : "submission",
                                              .reject_unknown = known && rand() % 2};
-        struct decision_facts facts = {.tls = rand() % 2,
-                                       .logged_in = rand() % 2,
-                                       .has_account = true,
-                                       .now = 1800000000};
+        struct decision_facts facts = {
+            .tls = rand() % 2, .logged_in = rand() % 2, .has_account = true, .now = 1800000000};
         ip_parse(rand() % 2 ? "192.0.2.1" : "203.0.113.1", rand() % 2 ? 9 : 9, &facts.client);
         enum spf_result spf = (enum spf_result)(rand() % SPF_RESULTS);
         if (there)

@@ -12,7 +12,8 @@ static struct policy *policy_of(const char *const *facts) {
         const char *equals = strchr(*facts, '=');
         assert_non_null(equals);
         assert_int_equal(
-            policy_add(policy, *facts, (size_t)(equals - *facts), equals + 1, strlen(equals + 1)), 0);
+            policy_add(policy, *facts, (size_t)(equals - *facts), equals + 1, strlen(equals + 1)),
+            0);
     }
     return policy;
 }
@@ -68,8 +69,7 @@ static void test_values(void **state) {
             fail_msg("%s \"%s\": %s", rows[i].field, rows[i].value,
                      good ? "taken" : policy->faults[0].why);
         if (!good && strstr(policy->faults[0].why, rows[i].why) == NULL)
-            fail_msg("%s \"%s\": says \"%s\"", rows[i].field, rows[i].value,
-                     policy->faults[0].why);
+            fail_msg("%s \"%s\": says \"%s\"", rows[i].field, rows[i].value, policy->faults[0].why);
         if (!good)
             assert_string_equal(policy->faults[0].field, rows[i].field);
         policy_free(policy);
@@ -85,8 +85,8 @@ static void test_octets_behind_nul_count(void **state) {
 }
 
 static void test_contradiction(void **state) {
-    struct policy *policy = POLICY("protocol:pop3=off", "protocol:POP3=on", "Source=any",
-                                   "source=any");
+    struct policy *policy =
+        POLICY("protocol:pop3=off", "protocol:POP3=on", "Source=any", "source=any");
     (void)state;
     assert_int_equal(policy->n_protocols, 1);
     assert_int_equal(policy->protocols[0].on.state, SETTING_MALFORMED);

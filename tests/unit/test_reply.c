@@ -28,8 +28,7 @@ static void test_check(void **state) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         char why[300] = "";
         int rc = reply_check_template(rows[i].text, why, sizeof why);
-        if ((rc == 0) != (rows[i].why == NULL) ||
-            (rc != 0 && strstr(why, rows[i].why) == NULL))
+        if ((rc == 0) != (rows[i].why == NULL) || (rc != 0 && strstr(why, rows[i].why) == NULL))
             fail_msg("\"%s\": %d %s", rows[i].text, rc, why);
     }
 }
@@ -57,10 +56,9 @@ static void test_explanation_is_marked(void **state) {
     struct reply reply;
     (void)state;
     reply_render(&fail, NULL, &values, &reply);
-    assert_string_equal(reply.text,
-                        "sender.example does not authorize 192.0.2.1 to send mail as "
-                        "bob@sender.example (SPF fail). sender.example explains: "
-                        "Go away??250 ok; session 1-2");
+    assert_string_equal(reply.text, "sender.example does not authorize 192.0.2.1 to send mail as "
+                                    "bob@sender.example (SPF fail). sender.example explains: "
+                                    "Go away??250 ok; session 1-2");
     values.explanation = NULL;
     reply_render(&fail, NULL, &values, &reply);
     assert_null(strstr(reply.text, "explains"));

@@ -25,7 +25,10 @@ static void test_logfmt(void **state) {
         {"\xed\xa0\x80", "\"\\xed\\xa0\\x80\""},
         {"\xf4\x90\x80\x80", "\"\\xf4\\x90\\x80\\x80\""},
         {"\xc2\x9bq", "\"\\xc2\\x9bq\""},
-        {"\xe2\x80\xae" "evil", "\"\\xe2\\x80\\xae" "evil\""},
+        {"\xe2\x80\xae"
+         "evil",
+         "\"\\xe2\\x80\\xae"
+         "evil\""},
         {"\xe2\x81\xa6x", "\"\\xe2\\x81\\xa6x\""},
     };
     (void)state;
@@ -108,8 +111,10 @@ static void test_reply_any_octets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logfmt),           cmocka_unit_test(test_json),
-        cmocka_unit_test(test_long_value_is_cut), cmocka_unit_test(test_small_buffer),
+        cmocka_unit_test(test_logfmt),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_long_value_is_cut),
+        cmocka_unit_test(test_small_buffer),
         cmocka_unit_test(test_reply_any_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

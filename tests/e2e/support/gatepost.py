@@ -80,7 +80,12 @@ class Gatepost:
     def start(self):
         self._process = Process([BINARY, "-c", self.conf], self.log,
                                 env={**_ENVIRONMENT, **os.environ})
-        self._process.wait_ready(lambda: accepts_unix(self.socket), what="milter socket")
+        try:
+            self._process.wait_ready(lambda: accepts_unix(self.socket), what="milter socket")
+        except BaseException:
+            self._process.kill_group()
+            self._process = None
+            raise
         self.forget()
         return self
 

@@ -1,0 +1,148 @@
+#!/bin/sh
+# Everything that must hold, in one command: installs what the tests need (Debian 12, root), then
+# static checks, builds by gcc and clang, unit tests and end-to-end tests under the sanitizers.
+# Ends with one line of counts. Needs no running server and touches none.
+set -eu
+
+cd "$(dirname "$0")/.."
+top=$(pwd)
+build=$top/build
+passed=0
+failed=0
+
+packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils procps
+ libmilter-dev libspf2-dev libhiredis-dev libconfuse-dev libc-ares-dev libidn2-dev
+ libunistring-dev uthash-dev libcmocka-dev libclang-rt-14-dev
+ clang-format cppcheck shellcheck mandoc
+ postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython"
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+# step NAME COMMAND...: one check; its output is shown only when it fails
+step() {
+    name=$1
+    shift
+    log=$build/log/$(printf '%s' "$name" | tr -c 'A-Za-z0-9\n' '-').log
+    start=$(date +%s)
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok    %s (%s s)\n' "$name" "$(($(date +%s) - start))"
+    else
+        failed=$((failed + 1))
+        printf 'FAIL  %s (%s s)\n' "$name" "$(($(date +%s) - start))"
+        tail -n 200 "$log"
+    fi
+}
+
+install_packages() {
+    missing=
+    for package in $packages; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "tests/run.sh: missing packages:$missing" >&2
+        echo "install them, or run this as root on Debian 12" >&2
+        exit 1
+    fi
+    say "installing$missing"
+    # services of the packages stay off: the tests start their own
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+    else
+        policy=
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+    apt-get -o DPkg::Lock::Timeout=400 -q update
+    # shellcheck disable=SC2086 # a list of words
+    apt-get -o DPkg::Lock::Timeout=400 -q install -y --no-install-recommends $missing
+    if [ -n "$policy" ]; then
+        rm -f "$policy"
+        trap - EXIT INT TERM
+    fi
+}
+
+# configure_in DIR ARGUMENT...: a build folder of its own
+configure_in() {
+    mkdir -p "$build/$1"
+    (cd "$build/$1" && shift && "$top/configure" "$@")
+}
+
+compile() {
+    configure_in "$@" && make -C "$build/$1" -j2 all
+}
+
+compile_tests() {
+    compile "$@" && make -C "$build/$1" -j2 check TESTS= && make -C "$build/$1" -j2 bench-programs
+}
+
+unit_tests() {
+    make -C "$build/$1" check
+}
+
+man_pages() {
+    for page in milter/*.8 conf/*.5; do
+        mandoc -Tlint -W warning "$page" || return 1
+    done
+}
+
+distcheck() {
+    configure_in dist && make -C "$build/dist" -j2 distcheck
+}
+
+end_to_end() {
+    GATEPOST=$build/$1/milter/gatepost
+    MILTER_LOAD=$build/$1/tests/bench/milter_load
+    export GATEPOST MILTER_LOAD
+    shift
+    if /usr/bin/python3 -m pytest tests/e2e -q -p no:cacheprovider "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+install_packages
+mkdir -p "$build/log"
+export UBSAN_OPTIONS=print_stacktrace=1
+export PYTHONDONTWRITEBYTECODE=1
+
+say "static checks"
+# shellcheck disable=SC2046 # a list of files
+step "clang-format" clang-format --dry-run -Werror $(git ls-files '*.c' '*.h')
+step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+    --inline-suppr --error-exitcode=1 -Iinclude --suppress=missingIncludeSystem \
+    milter tests/unit tests/bench
+# shellcheck disable=SC2046
+step "shellcheck" shellcheck $(git ls-files '*.sh') .ci/run
+step "man pages" man_pages
+
+say "builds"
+step "autoreconf" autoreconf -fi
+step "clang, no warnings" compile_tests clang CC=clang --enable-werror
+step "gcc, address and undefined behaviour sanitizers" \
+    compile_tests asan CC=gcc --enable-werror --enable-sanitizers=address,undefined
+step "gcc, thread sanitizer" \
+    compile_tests tsan CC=gcc --enable-werror --enable-sanitizers=thread
+step "make distcheck" distcheck
+
+say "unit tests"
+for flavour in clang asan tsan; do
+    step "unit tests, $flavour" unit_tests "$flavour"
+done
+
+say "end to end, address and undefined behaviour sanitizers"
+end_to_end asan
+
+say "end to end, thread sanitizer"
+end_to_end tsan -m concurrent
+
+printf '\nall: %d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

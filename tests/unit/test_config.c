@@ -1,0 +1,261 @@
+/*
+ * config: every mistake is told with file and line, and what a good file means.
+ */
+#include "unit.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gatepost/config.h"
+#include "gatepost/config_check.h"
+#include "gatepost/store.h"
+
+static char path[] = "/tmp/gatepost-test-config-XXXXXX";
+
+static int write_file(void **state) {
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state) {
+    (void)state;
+    return unlink(path);
+}
+
+static struct config *load(const char *text, char *why, size_t why_size) {
+    struct config *config = NULL;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    why[0] = '\0';
+    return config_load(path, &config, why, why_size) == 0 ? config : NULL;
+}
+
+static void test_errors(void **state) {
+    static const struct {
+        const char *text;
+        int line; /* 0: the file is named without a line */
+        const char *why;
+    } rows[] = {
+        {"\nsockt = \"unix:/x\"\n", 2, "'sockt'"},
+        {"mode = enforce\nmode = monitor\n", 2, "mode: given a second time"},
+        {"trusted = {}\nnetwork \"a\" { members = {} }\nnetwork \"a\" { members = {} }\n", 3,
+         "'a'"},
+        {"network \"a\" { members = { \"192.0.2.0/33\" } }\n", 1,
+         "members: \"192.0.2.0/33\": the prefix length must be a number from 0 to 32"},
+        {"network \"a\" {\n  members = { \"10.0.0.0/8\",\n \"mail.example\" }\n}\n", 3,
+         "members: \"mail.example\": not an IPv4 or IPv6"},
+        {"network \"a\" { members = { \"10.0.0.0/8\" } members = { \"10.0.0.0/8\" } }\n", 1,
+         "members: given a second time"},
+        {"spf { fail = reject }\nspf { fail = accept }\n", 2, "given a second time"},
+        {"spf { fail = reject }\nspf { none = mark }\n", 2, "spf: given a second time"},
+        {"spf { fail = drop }\n", 1, "fail: \"drop\": it must be accept, mark, defer or reject"},
+        {"spf { fail = reject fail = mark }\n", 1, "fail: given a second time"},
+        {"spf { timeout = 8 }\n", 1, "timeout: \"8\": it must be a duration"},
+        {"spf { timeout = \"0s\" }\n", 1, "above 0"},
+        {"spf { nameservers = { \"dns.example\" } }\n", 1, "nameservers: \"dns.example\""},
+        {"spf { nameservers = { \"127.0.0.1:99999\" } }\n", 1, "nameservers"},
+        {"spf { helo = never }\n", 1, "null_sender or always"},
+        {"store = \"mysql://x\"\n", 1, "it must begin with redis://"},
+        {"store = \"rediss://x\"\n", 1, "rediss:// is not yet supported"},
+        {"store = \"redis://user:secret@x\"\n", 1, "store_password_file"},
+        {"store = \"file:relative\"\n", 1, "absolute"},
+        {"socket = \"/run/x.sock\"\n", 1, "socket"},
+        {"socket = \"inet:0@127.0.0.1\"\n", 1, "socket"},
+        {"socket_mode = \"0999\"\n", 1, "octal"},
+        {"mode = watch\n", 1, "mode: \"watch\": it must be enforce or monitor"},
+        {"on_store_error = mark\n", 1, "accept, defer or reject"},
+        {"cache_entries = 1000\n", 1, "not yet supported"},
+        {"cache_ttl = 5m\n", 1, "not yet supported"},
+        {"http_listen = \"127.0.0.1:9478\"\n", 1, "not yet supported"},
+        {"authentication_results = maybe\n", 1, "authentication_results"},
+        {"listener \"mx\" { service = submision }\n", 1, "smtp, submission or submissions"},
+        {"listener \"mx\" { daemon_port = 0 }\n", 1, "daemon_port: 0 is no port"},
+        {"listener \"mx\" { daemon_port = smtp }\n", 1, "daemon_port"},
+        {"listener \"mx\" { daemon_addr = \"example\" }\n", 1, "daemon_addr"},
+        {"listener \"mx\" { connect_from = { \"nowhere\" } }\n", 0, "no network \"nowhere\""},
+        {"trusted = { \"nowhere\" }\n", 0, "no network \"nowhere\""},
+        {"protocol \"IMAP\" { services = { \"imap\" } }\n", 1, "protocol: \"IMAP\""},
+        {"protocol \"imap\" { services = { \"imaps\" } }\n", 1, "services: \"imaps\": unknown"},
+        {"protocol \"imap\" { }\n", 0, "protocol \"imap\": services is missing or empty"},
+        {"reply \"account\" { text = \"x\" }\n", 1, "reply: \"account\""},
+        {"reply \"spf\" { text = \"{nobody}\" }\n", 1, "unknown placeholder {nobody"},
+        {"default_domain = \"a@b\"\n", 1, "default_domain"},
+        {"mode = {\n", 1, ""},
+        {"mode = \"enforce\n", 2, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char why[1024], place[120];
+        struct config *config = load(rows[i].text, why, sizeof why);
+        if (config != NULL)
+            fail_msg("taken: %s", rows[i].text);
+        snprintf(place, sizeof place, rows[i].line > 0 ? "%s:%d: " : "%s: ", path, rows[i].line);
+        if (strncmp(why, place, strlen(place)) != 0 || strstr(why, rows[i].why) == NULL)
+            fail_msg("%s gives: %s", rows[i].text, why);
+    }
+}
+
+static void test_missing_file(void **state) {
+    struct config *config;
+    char why[300];
+    (void)state;
+    assert_int_equal(config_load("/nonexistent/gatepost.conf", &config, why, sizeof why), -1);
+    assert_string_equal(why, "/nonexistent/gatepost.conf: No such file or directory");
+}
+
+static void test_defaults(void **state) {
+    char why[1024];
+    struct config *config = load("", why, sizeof why);
+    (void)state;
+    assert_non_null(config);
+    assert_string_equal(config->store, "redis://127.0.0.1:6379/0");
+    assert_int_equal(config->store_timeout, 200);
+    assert_int_equal(config->spf_timeout, 8000);
+    assert_int_equal(config->socket_mode, 0660);
+    assert_true(config->authentication_results);
+    assert_false(config->received_spf);
+    assert_int_equal(config->rules.spf[RESULT_SOFTFAIL], VERDICT_MARK);
+    assert_int_equal(config->rules.spf[RESULT_FAIL], VERDICT_REJECT);
+    assert_int_equal(config->rules.spf[RESULT_TEMPERROR], VERDICT_DEFER);
+    assert_int_equal(config->n_listeners, 1);
+    assert_string_equal(config_listener(config, "x", "25", "127.0.0.1")->rules.service, "smtp");
+    config_free(config);
+}
+
+static void test_listeners(void **state) {
+    static const struct {
+        const char *name, *port, *addr, *listener;
+    } rows[] = {
+        {"ANY", "25", "192.0.2.1", "mx"},
+        {"ANY", "587", "192.0.2.1", "submission"},
+        {"ORIGINATING", NULL, NULL, "named"},
+        {"ANY", "25", "IPv6:2001:db8::25", "six"},
+        {"ANY", "2525", "192.0.2.1", "mx"},
+        {NULL, NULL, NULL, "mx"},
+        {"ORIGINATING", "587", NULL, "submission"},
+        {"BOTH", "26", NULL, "both"},
+        {"BOTH", "27", NULL, "mx"},
+    };
+    char why[1024];
+    struct config *config = load("listener \"mx\" { }\n"
+                                 "listener \"six\" { daemon_addr = \"2001:db8::25\" }\n"
+                                 "listener \"submission\" { daemon_port = 587 }\n"
+                                 "listener \"named\" { daemon_name = \"ORIGINATING\" }\n"
+                                 "listener \"both\" { daemon_name = \"BOTH\" daemon_port = 26 }\n",
+                                 why, sizeof why);
+    (void)state;
+    if (config == NULL)
+        fail_msg("%s", why);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct config_listener *got =
+            config_listener(config, rows[i].name, rows[i].port, rows[i].addr);
+        assert_string_equal(got->rules.name, rows[i].listener);
+    }
+    config_free(config);
+}
+
+static void test_print_changed(void **state) {
+    char why[1024], text[500] = "";
+    struct config *config =
+        load("mode = enforce\nstore_timeout = \"300ms\"\nspf { fail = mark }\n", why, sizeof why);
+    (void)state;
+    FILE *out = fmemopen(text, sizeof text, "w");
+    config_print_changed(config, out);
+    fclose(out);
+    assert_string_equal(text, "store_timeout=\"300ms\"\nspf {\n  fail=\"mark\"\n}\n");
+    config_free(config);
+}
+
+static void test_durations(void **state) {
+    static const struct {
+        const char *text;
+        int64_t milliseconds; /* -1: refused */
+    } rows[] = {{"200ms", 200},     {"8s", 8000}, {"5m", 300000}, {"1h", 3600000},
+                {"2d", 172800000},  {"0s", 0},    {"8", -1},      {"s", -1},
+                {"8 s", -1},        {"-1s", -1},  {"1.5s", -1},   {"8S", -1},
+                {"1234567890s", -1}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t got = 0;
+        int rc = duration_parse(rows[i].text, &got);
+        assert_int_equal(rc, rows[i].milliseconds < 0 ? -1 : 0);
+        if (rc == 0)
+            assert_int_equal(got, rows[i].milliseconds);
+    }
+}
+
+static void test_nameservers(void **state) {
+    static const struct {
+        const char *text, *formatted;
+    } rows[] = {{"127.0.0.1", "127.0.0.1:53"},
+                {"127.0.0.1:5353", "127.0.0.1:5353"},
+                {"[::1]:5353", "[::1]:5353"},
+                {"[::1]", "[::1]:53"},
+                {"::1", "[::1]:53"},
+                {"localhost", NULL},
+                {"127.0.0.1:", NULL},
+                {"127.0.0.1:0", NULL},
+                {"[::1", NULL},
+                {"[::1]x", NULL},
+                {"", NULL}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char out[80];
+        int rc = nameserver_format(rows[i].text, out, sizeof out);
+        assert_int_equal(rc, rows[i].formatted == NULL ? -1 : 0);
+        if (rc == 0)
+            assert_string_equal(out, rows[i].formatted);
+    }
+}
+
+static void test_store_urls(void **state) {
+    static const struct {
+        const char *text;
+        struct store_url url; /* port -1: refused */
+    } rows[] = {
+        {"redis://127.0.0.1:6379/0", {STORE_REDIS, "127.0.0.1", 6379, "", 0}},
+        {"redis://redis.example", {STORE_REDIS, "redis.example", 6379, "", 0}},
+        {"redis://redis.example:7000/5", {STORE_REDIS, "redis.example", 7000, "", 5}},
+        {"redis://[::1]:7000/5", {STORE_REDIS, "::1", 7000, "", 5}},
+        {"redis+unix:///run/redis.sock", {STORE_REDIS_UNIX, "", 0, "/run/redis.sock", 0}},
+        {"redis+unix:///run/redis.sock?db=3", {STORE_REDIS_UNIX, "", 0, "/run/redis.sock", 3}},
+        {"file:/etc/gatepost/policy", {STORE_FILE, "", 0, "/etc/gatepost/policy", 0}},
+        {"redis://", {.port = -1}},
+        {"redis://host:0", {.port = -1}},
+        {"redis://host:x", {.port = -1}},
+        {"redis://host/x", {.port = -1}},
+        {"redis://[::1", {.port = -1}},
+        {"redis+unix://run/redis.sock", {.port = -1}},
+        {"redis+unix:///run/redis.sock?x=1", {.port = -1}},
+        {"file:", {.port = -1}},
+        {"", {.port = -1}},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct store_url got;
+        char why[200];
+        int rc = store_url_parse(rows[i].text, &got, why, sizeof why);
+        if ((rc != 0) != (rows[i].url.port < 0))
+            fail_msg("%s: %d", rows[i].text, rc);
+        if (rc != 0)
+            continue;
+        assert_int_equal(got.kind, rows[i].url.kind);
+        assert_string_equal(got.host, rows[i].url.host);
+        assert_string_equal(got.path, rows[i].url.path);
+        assert_int_equal(got.port, rows[i].url.port);
+        assert_int_equal(got.db, rows[i].url.db);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors),        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_print_changed), cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_nameservers),   cmocka_unit_test(test_store_urls),
+    };
+    return cmocka_run_group_tests(tests, write_file, remove_file);
+}
