@@ -8,8 +8,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gatepost/config_check.h"
 
@@ -226,28 +226,91 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
     return 0;
 }
 
+/* Behind a comment or quoted text that begins at `at`, or `at` when none does; counts lines. */
+static const char *skip_inert(const char *at, int *line) {
+    const char *end = at;
+    if (at[0] == '#' || (at[0] == '/' && at[1] == '/')) {
+        return at + strcspn(at, "\n");
+    } else if (at[0] == '/' && at[1] == '*') {
+        end = strstr(at + 2, "*/");
+        end = end == NULL ? at + strlen(at) : end + 2;
+    } else if (at[0] == '"' || at[0] == '\'') {
+        for (end = at + 1; *end != '\0' && *end != at[0]; end++)
+            if (*end == '\\' && end[1] != '\0')
+                end++;
+        end += *end != '\0';
+    }
+    for (; at < end; at++)
+        *line += *at == '\n';
+    return end;
+}
+
+/* libconfuse takes the end of the file for the end of a section: the line of one left open, or 0.
+ */
+static int unclosed_section(const char *text) {
+    int opened[8] = {0}, line = 1;
+    size_t depth = 0;
+    while (*text != '\0') {
+        const char *behind = skip_inert(text, &line);
+        if (behind != text) {
+            text = behind;
+            continue;
+        }
+        if (*text == '{' && depth < sizeof opened / sizeof *opened)
+            opened[depth++] = line;
+        else if (*text == '}' && depth > 0)
+            depth--;
+        line += *text++ == '\n';
+    }
+    return depth > 0 ? opened[depth - 1] : 0;
+}
+
+/* The whole file, terminated and malloc'd; NULL with the reason. */
+static char *read_file(const char *path, char *why, size_t why_size) {
+    char *text = NULL;
+    size_t size = 0;
+    errno = 0;
+    FILE *file = fopen(path, "re");
+    /* up to a NUL, which no text file has: all of it is one piece */
+    ssize_t len = file == NULL ? -1 : getdelim(&text, &size, '\0', file);
+    if (len < 0 && file != NULL && !ferror(file)) { /* an empty file */
+        free(text);
+        text = strdup("");
+    } else if (len < 0 || text[len - 1] == '\0') {
+        snprintf(why, why_size, "%s: %s", path, len < 0 ? strerror(errno) : "it has a NUL octet");
+        free(text);
+        text = NULL;
+    }
+    if (file != NULL)
+        fclose(file);
+    return text;
+}
+
 cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
     memset(&parsing, 0, sizeof parsing);
     parsing.path = path;
     parsing.why = why;
     parsing.why_size = why_size;
-    if (access(path, R_OK) != 0) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    char *text = read_file(path, why, why_size);
+    if (text == NULL)
         return NULL;
-    }
+    int unclosed = unclosed_section(text);
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (cfg == NULL) {
+        free(text);
         snprintf(why, why_size, "%s: no memory", path);
         return NULL;
     }
     cfg_set_error_function(cfg, report);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         cfg_set_validate_func(cfg, checks[i].path, validate);
-    int rc = cfg_parse(cfg, path);
-    if (rc == CFG_SUCCESS && !parsing.failed)
+    int rc = cfg_parse_buf(cfg, text);
+    free(text);
+    if (rc == CFG_SUCCESS && !parsing.failed && unclosed == 0)
         return cfg;
     if (!parsing.failed)
-        snprintf(why, why_size, "%s: cannot be read", path);
+        snprintf(why, why_size, "%s:%d: the section or list that begins here is not closed", path,
+                 unclosed);
     cfg_free(cfg);
     return NULL;
 }

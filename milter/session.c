@@ -90,6 +90,11 @@ static void replace(char **text, const char *with) {
     *text = with == NULL ? NULL : strdup(with);
 }
 
+/* The client's address, or NULL where there is none. */
+static const char *client_of(const struct session *session) {
+    return session->client_text[0] == '\0' ? NULL : session->client_text;
+}
+
 static void refuse(struct session *session, const struct verdict *verdict,
                    const struct reply_values *values, struct session_answer *answer) {
     answer->kind = verdict_applied(verdict);
@@ -102,12 +107,9 @@ void session_connect(struct session *session, const struct session_peer *peer,
                      struct session_answer *answer) {
     const struct config *config = session->runtime->config;
     int64_t begin = clock_now_us();
-    static const uint8_t loopback[4] = {127, 0, 0, 1};
     struct decision decision;
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     session->client = peer->client;
-    if (peer->client.family == IP_NONE)
-        session->client = ip_from_bytes(IP_V4, loopback);
     ip_format(&session->client, session->client_text);
     session->listener =
         config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
@@ -123,7 +125,7 @@ void session_connect(struct session *session, const struct session_peer *peer,
         decision.verdict.reason != REASON_POLICY_UNAVAILABLE)
         return;
     const struct reply_values values = {.service = session->listener->rules.service,
-                                        .client = session->client_text,
+                                        .client = client_of(session),
                                         .listener = session->listener->rules.name,
                                         .session = session->id};
     refuse(session, &decision.verdict, &values, answer);
@@ -222,7 +224,7 @@ static void judged(struct judging *j, const struct session_mail *mail,
     const struct reply_values values = {
         .account = j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text,
         .service = decision_service(&session->listener->rules, mail->login != NULL),
-        .client = session->client_text,
+        .client = client_of(session),
         .sender = session->sender,
         .login = mail->login,
         .helo = session->helo,

@@ -176,6 +176,13 @@ static void set_client(SPF_request_t *request, const struct ip_address *client) 
     }
 }
 
+/* A record in error is to libspf2 none at all; only its messages tell the two apart. */
+static SPF_errcode_t record_error(SPF_response_t *response, SPF_errcode_t error) {
+    for (int i = 0; error == SPF_E_NOT_SPF && i < SPF_response_messages(response); i++)
+        error = SPF_error_code(SPF_response_message(response, i));
+    return error;
+}
+
 /*
  * The evaluation proper. SPF_request_query_mailfrom() would let 127/8 and ::1 pass unseen, so the
  * two steps behind it are called here.
@@ -190,7 +197,7 @@ static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request,
     request->cur_dom = request->env_from_dp;
     SPF_errcode_t error = SPF_server_get_record(server, request, response, &record);
     if (error != SPF_E_SUCCESS) {
-        result = error_result(error);
+        result = error_result(record_error(response, error));
     } else {
         response->spf_record_exp = record;
         error = SPF_record_interpret(record, request, response, 0);
@@ -200,7 +207,8 @@ static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request,
         SPF_error_t *first = SPF_response_message(response, 0);
         snprintf(answer->problem, sizeof answer->problem, "%s", SPF_error_message(first));
     }
-    SPF_record_free(record);
+    if (record != NULL)
+        SPF_record_free(record);
     SPF_response_free(response);
     return result;
 }
@@ -234,6 +242,8 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
     }
     if (answer->problem[0] == '\0' || now.problem[0] != '\0')
         snprintf(answer->problem, sizeof answer->problem, "%s", now.problem);
-    SPF_request_free(request);
-    SPF_server_free(server);
+    if (request != NULL)
+        SPF_request_free(request);
+    if (server != NULL)
+        SPF_server_free(server);
 }

@@ -59,11 +59,19 @@ class Screen:
         lines = textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first),
                               break_long_words=False, break_on_hyphens=False) or [first]
         for shown in lines:
-            print(f"\033[{colour}m{shown}\033[0m" if self._colour and colour else shown)
+            self.raw(f"\033[{colour}m{shown}\033[0m" if self._colour and colour else shown)
 
     def title(self, text):
-        print()
+        self.raw("")
         self.line(text, "1", indent="")
+
+    @staticmethod
+    def raw(line):
+        try:
+            print(line)
+        except BrokenPipeError:     # nobody reads any more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(128 + signal.SIGPIPE) from None
 
 
 class Dialogue(SmtpClient):
@@ -237,31 +245,29 @@ def interrupt(number, _):
     raise SystemExit(128 + number)
 
 
+def run():
+    screen = Screen()
+    screen.title("The policy, one fact a line (a file here; in Redis the same facts are hashes)")
+    for line in POLICY.splitlines():
+        screen.raw("  " + line)
+    with stage(POLICY) as (site, gatepost, path):
+        try:
+            play(Show(site, gatepost, path, screen))
+        except (Surprise, AssertionError, OSError, RuntimeError) as problem:
+            raise Surprise("\n  ".join([f"{problem}", "The filter's log:",
+                                       *gatepost.log_lines()[-10:]])) from problem
+    screen.title("All as expected.")
+
+
 def main():
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     sys.stdout.reconfigure(line_buffering=True)
-    screen = Screen()
-    screen.title("The policy, one fact a line (a file here; in Redis the same facts are hashes)")
-    for line in POLICY.splitlines():
-        print("  " + line)
-    log_tail = []
     try:
-        with stage(POLICY) as (site, gatepost, path):
-            try:
-                play(Show(site, gatepost, path, screen))
-            except BaseException:
-                log_tail = gatepost.log_lines()[-10:]
-                raise
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        run()
     except (Surprise, AssertionError, OSError, RuntimeError) as problem:
         print(f"\nquickstart: not as it should be: {problem}", file=sys.stderr)
-        for line in log_tail:
-            print("  filter's log: " + line, file=sys.stderr)
         return 1
-    screen.title("All as expected.")
     return 0
 
 

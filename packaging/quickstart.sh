@@ -159,17 +159,14 @@ how_to_go_on() {
   Postfix    smtpd_milters = unix:/run/gatepost/gatepost.sock
              in main.cf, then "postfix reload"
 END
-    if [ -d /run/systemd/system ]; then
-        for package in postfix dovecot-core; do
-            case " $missing" in
-            *" $package "*)
-                echo "  Note       $package is newly installed: Debian starts its service at the" \
-                    "next boot, unless you
-             systemctl disable ${package%-core}"
-                ;;
-            esac
-        done
-    fi
+    case " $missing" in
+    *" dovecot-core "*)
+        cat <<END
+  Dovecot    is newly installed, for the logins of this show. Debian starts it at the next boot,
+             unless you  systemctl disable dovecot  or  apt-get purge dovecot-core
+END
+        ;;
+    esac
 }
 
 if ! [ -e /etc/debian_version ] || ! command -v apt-get >/dev/null; then

@@ -21,7 +21,7 @@ const struct config *session_config(const struct session *session);
 
 /* What the MTA tells at connect; texts may be NULL where it does not. */
 struct session_peer {
-    struct ip_address client; /* IP_NONE: mail handed over on the machine itself */
+    struct ip_address client; /* IP_NONE: the MTA knows none; it is then listed nowhere */
     const char *daemon_name, *daemon_port, *daemon_addr;
     const char *mta_name; /* {j} */
 };

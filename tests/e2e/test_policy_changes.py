@@ -88,16 +88,6 @@ def test_most_specific_subject_wins(site, redis, dns, domain, gatepost):
         assert asker.code() == code, (command, key, words)
 
 
-def test_network_members_are_obeyed_at_once(site, redis, dns, domain, gatepost):
-    dns.zones[domain] = {"TXT": ["v=spf1 -all"]}
-    asker = Asker(site, f"alice@{domain}", same_connection=False)
-    assert asker.code() == 550
-    redis.cli("HSET", "gatepost:network:relays", "192.0.2.0/24", "for a while")
-    assert asker.code() == 250
-    redis.cli("HDEL", "gatepost:network:relays", "192.0.2.0/24")
-    assert asker.code() == 550
-
-
 def timed(function):
     began = time.monotonic()
     result = function()
@@ -133,45 +123,6 @@ def test_redis_hung(site, redis, dns, domain, gatepost):
     assert {(reply.code, reply.enhanced) for reply in replies} == {(451, "4.3.0")}
     redis.resume()
     wait_until(lambda: ask(sessions[1], f"back@{domain}").code == 250, 5, "Redis in use again")
-
-
-def test_a_cached_policy_serves_while_redis_is_down(site, redis, dns, domain, gatepost):
-    policy.load(redis, "account:alice@{d} protocol:smtp off\naccount:@{d} source any", d=domain)
-    smtp = site.session("mx", CLIENT)
-    assert ask(smtp, f"alice@{domain}").code == 550
-    redis.stop()
-    assert ask(smtp, f"alice@{domain}").code == 550
-    reply, took = timed(lambda: ask(smtp, f"alice@{domain}"))
-    assert (reply.code, reply.enhanced) == (550, "5.7.1")
-    assert took < STORE_TIMEOUT + MARGIN
-
-
-def test_data_lost_over_a_restart(site, redis, dns, domain, gatepost):
-    """Redis comes back empty: the new truth is served, and a log line tells of it."""
-    policy.load(redis, "account:alice@{d} protocol:smtp off", d=domain)
-    smtp = site.session("mx", CLIENT)
-    assert ask(smtp, f"alice@{domain}").code == 550
-    redis.restart()
-    wait_until(lambda: ask(smtp, f"alice@{domain}").code == 250, 5, "the new truth")
-    told = re.compile(r"no[ -]policy|empty", re.IGNORECASE)
-    wait_until(lambda: any(told.search(line) for line in gatepost.log_lines()
-                           if "event=verdict" not in line), 5, "a line on the missing policy")
-
-
-def test_a_cached_policy_does_not_serve_for_ever(site, own_redis, start_gatepost, domain,
-                                                 milter_session):
-    policy.load(own_redis, "account:alice@{d} protocol:smtp off", d=domain)
-    gatepost = start_gatepost({"store": own_redis.url, "stale_max": "1s"})
-
-    def code():
-        reply = mta.mail(f"alice@{domain}").reply
-        mta.abort()
-        return reply[:3]
-    mta = milter_session(gatepost)
-    assert code() == "550"
-    own_redis.stop()
-    assert code() == "550"
-    wait_until(lambda: code() == "451", 5, "the cached policy given up after stale_max")
 
 
 @pytest.fixture

@@ -328,16 +328,6 @@ def test_connect(site, redis, dns, domain, gatepost, client, allowed):
     smtp.close()
 
 
-def test_connect_obeys_the_network_in_redis(site, redis, gatepost):
-    """A network's members in Redis add to the configuration's, from the next connection on."""
-    assert site.session("gated", "192.0.2.10").greeting.code == 554
-    redis.cli("HSET", "gatepost:network:gate", "192.0.2.0/24", "new office")
-    assert site.session("gated", "192.0.2.10").greeting.code == 220
-    redis.cli("HDEL", "gatepost:network:gate", "192.0.2.0/24")
-    assert site.session("gated", "192.0.2.10").greeting.code == 554
-    assert site.session("gated", "198.51.100.7").greeting.code == 220
-
-
 def test_policy_unavailable(site, redis, dns, domain, gatepost):
     redis.stop()
     smtp = site.session("mx", "192.0.2.10")
@@ -375,23 +365,18 @@ def test_monitored_account(site, redis, dns, domain, gatepost, subject):
         ("accept", "reject", "monitor")
 
 
-@pytest.mark.parametrize("explanation, shown", [
-    ("ask postmaster, please", "ask postmaster, please"),
-    ("100%% of %{i} is wrong", "100% of 192.0.2.10 is wrong"),
-    ("two\r\n250 lines", None),
-    ("\x1b[31mred", None),
+@pytest.mark.parametrize("explanation", [
+    "ask postmaster, please", "100%% of %{i} is wrong", "two\r\n250 lines", "\x1b[31mred",
+    "%{d}" * 200,
 ])
-def test_spf_explanation(site, redis, dns, domain, gatepost, explanation, shown):
-    """The domain's own words are in the reply, named as the domain's; nothing of them breaks it."""
+def test_spf_explanation(site, redis, dns, domain, gatepost, explanation):
+    """Nothing that a domain explains its record with breaks the reply."""
     dns.zones[domain] = {"TXT": [f"v=spf1 -all exp=why.{domain}"]}
     dns.zones[f"why.{domain}"] = {"TXT": [explanation]}
     smtp = site.session("mx", "192.0.2.10")
     reply = smtp.mail(f"alice@{domain}")
     assert (reply.code, reply.enhanced) == (550, "5.7.23")
     assert "\n" not in reply.text and reply.text.isprintable()
-    if shown:
-        assert shown in reply.text
-        assert domain in reply.text.partition(shown)[0].split("alice@" + domain)[-1]
     assert smtp.command("NOOP").code == 250, "the dialogue is still in step"
 
 

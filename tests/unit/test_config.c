@@ -84,6 +84,8 @@ static void test_errors(void **state) {
         {"reply \"spf\" { text = \"{nobody}\" }\n", 1, "unknown placeholder {nobody"},
         {"default_domain = \"a@b\"\n", 1, "default_domain"},
         {"mode = {\n", 1, ""},
+        {"# {\nspf {\n  fail = reject /* } */\n", 2, "is not closed"},
+        {"network \"}\" { members = {} }\nlistener \"mx\" {\n  tls = required\n", 2, "not closed"},
         {"mode = \"enforce\n", 2, ""},
     };
     (void)state;
