@@ -125,14 +125,6 @@ def test_redis_hung(site, redis, dns, domain, gatepost):
     wait_until(lambda: ask(sessions[1], f"back@{domain}").code == 250, 5, "Redis in use again")
 
 
-@pytest.fixture
-def own_redis(site, domain):
-    """A Redis of the test's own, to stop it."""
-    server = RedisServer(site.folder.sub("redis-" + domain))
-    yield server.start()
-    server.stop()
-
-
 @pytest.mark.parametrize("setting, code, verdict", [
     ("accept", 250, "accept"),
     ("reject", 550, "reject"),

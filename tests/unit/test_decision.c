@@ -239,7 +239,7 @@ static void expect_reply(const struct row *row, const struct verdict *verdict,
                                         .client = row->client,
                                         .domain = "sender.example",
                                         .session = "5e551014-1"};
-    struct reply reply;
+    struct reply reply = {0};
     reply_render(verdict, NULL, &values, &reply);
     assert_string_equal(reply.code, row->code);
     assert_string_equal(reply.enhanced, row->enhanced);

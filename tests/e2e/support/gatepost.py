@@ -13,7 +13,8 @@ BINARY = os.path.abspath(os.environ.get(
     "GATEPOST", os.path.join(_HERE, "../../../build/milter/gatepost")))
 _TITLED = ("listener", "network", "protocol", "reply")
 _SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer")
-_ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+_ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
+                "TSAN_OPTIONS": "suppressions=" + os.path.join(_HERE, "tsan.supp")}
 
 
 def _value(value):
