@@ -170,39 +170,13 @@ static void copy_replies(struct config *config, cfg_t *cfg) {
     }
 }
 
-/* An error that shows only when all sections are read: it names the section instead of a line. */
-static int check_known_networks(const struct config *config, const struct config_list *names,
-                                const char *where, char *why, size_t why_size) {
-    for (size_t i = 0; i < names->n; i++) {
-        if (config_network(config, names->items[i]) == NULL) {
-            snprintf(why, why_size,
-                     "%s: %s: there is no network \"%.80s\": add the section "
-                     "network \"%.80s\" { members = { ... } }",
-                     config->path, where, names->items[i], names->items[i]);
-            return -1;
-        }
-    }
-    return 0;
-}
-
+/* What one value alone does not show. */
 static int check_together(const struct config *config, char *why, size_t why_size) {
-    if ((cfg_getopt(config->cfg, "trusted")->flags & CFGF_MODIFIED) != 0 &&
-        check_known_networks(config, &config->trusted, "trusted", why, why_size) != 0)
+    if (config->store_user[0] != '\0' && config->store_password_file[0] == '\0') {
+        snprintf(why, why_size, "%s:%d: store_user: \"%s\" needs a store_password_file",
+                 config->path, config_schema_line(cfg_getopt(config->cfg, "store_user")),
+                 config->store_user);
         return -1;
-    for (size_t i = 0; i < config->n_listeners; i++) {
-        const struct config_listener *listener = &config->listeners[i];
-        char where[200];
-        snprintf(where, sizeof where, "listener \"%.100s\": connect_from",
-                 listener->rules.name == NULL ? "" : listener->rules.name);
-        if (check_known_networks(config, &listener->connect_from, where, why, why_size) != 0)
-            return -1;
-    }
-    for (size_t i = 0; i < config->rules.n_protocols; i++) {
-        if (config->protocols[i].n_services == 0) {
-            snprintf(why, why_size, "%s: protocol \"%s\": services is missing or empty",
-                     config->path, config->protocols[i].name);
-            return -1;
-        }
     }
     return 0;
 }

@@ -137,6 +137,7 @@ static struct {
     bool failed;
     struct {
         const cfg_opt_t *option;
+        int line;
         unsigned n; /* texts of a list so far */
         bool ended; /* its value is complete: any more is a second one */
     } seen[1024];
@@ -166,7 +167,7 @@ static config_check *check_of(const cfg_t *cfg, const cfg_opt_t *option) {
  * Is this option given a second time? libconfuse asks once for a value, and for a list once for
  * each text and once more at its end, where the number of texts has not grown.
  */
-static bool is_duplicate(const cfg_opt_t *option) {
+static bool is_duplicate(const cfg_t *cfg, const cfg_opt_t *option) {
     size_t i = 0;
     if ((option->flags & CFGF_MULTI) != 0)
         return false;
@@ -177,6 +178,7 @@ static bool is_duplicate(const cfg_opt_t *option) {
     bool again = i < parsing.n_seen;
     if (!again) {
         parsing.seen[i].option = option;
+        parsing.seen[i].line = cfg->line;
         parsing.seen[i].n = 0;
         parsing.seen[i].ended = false;
         parsing.n_seen++;
@@ -203,11 +205,30 @@ static int check_number(cfg_t *cfg, cfg_opt_t *option) {
     return 0;
 }
 
+int config_schema_line(const cfg_opt_t *option) {
+    for (size_t i = 0; i < parsing.n_seen; i++)
+        if (parsing.seen[i].option == option)
+            return parsing.seen[i].line;
+    return 0;
+}
+
+/* A section that says nothing is a mistake where it exists to say one thing. */
+static int check_section(cfg_t *cfg, const cfg_opt_t *option, cfg_t *section) {
+    bool protocol = strcmp(option->name, "protocol") == 0;
+    if ((protocol && cfg_size(section, "services") == 0) ||
+        (strcmp(option->name, "reply") == 0 && cfg_getstr(section, "text") == NULL)) {
+        cfg_error(cfg, "%s \"%.100s\": %s is missing or empty", option->name, cfg_title(section),
+                  protocol ? "services" : "text");
+        return -1;
+    }
+    return 0;
+}
+
 static int validate(cfg_t *cfg, cfg_opt_t *option) {
     char why[256];
     config_check *check = check_of(cfg, option);
     const char *value = NULL;
-    if (is_duplicate(option)) {
+    if (is_duplicate(cfg, option)) {
         cfg_error(cfg, "%s: given a second time", option->name);
         return -1;
     }
@@ -219,6 +240,9 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
         value = cfg_opt_getnstr(option, option->nvalues - 1);
     else if (option->type == CFGT_SEC)
         value = cfg_title(cfg_opt_getnsec(option, option->nvalues - 1));
+    if (option->type == CFGT_SEC &&
+        check_section(cfg, option, cfg_opt_getnsec(option, option->nvalues - 1)) != 0)
+        return -1;
     if (value != NULL && check(value, why, sizeof why) != 0) {
         cfg_error(cfg, "%s: \"%.100s\": %s", option->name, value, why);
         return -1;
@@ -226,41 +250,49 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
     return 0;
 }
 
-/* Behind a comment or quoted text that begins at `at`, or `at` when none does; counts lines. */
-static const char *skip_inert(const char *at, int *line) {
-    const char *end = at;
-    if (at[0] == '#' || (at[0] == '/' && at[1] == '/')) {
-        return at + strcspn(at, "\n");
-    } else if (at[0] == '/' && at[1] == '*') {
-        end = strstr(at + 2, "*/");
-        end = end == NULL ? at + strlen(at) : end + 2;
-    } else if (at[0] == '"' || at[0] == '\'') {
-        for (end = at + 1; *end != '\0' && *end != at[0]; end++)
-            if (*end == '\\' && end[1] != '\0')
-                end++;
-        end += *end != '\0';
-    }
-    for (; at < end; at++)
-        *line += *at == '\n';
-    return end;
+/* Behind the quoted text that begins at `at`. */
+static char *skip_quoted(char *at) {
+    char *end = at + 1;
+    for (; *end != '\0' && *end != *at; end++)
+        if (*end == '\\' && end[1] != '\0')
+            end++;
+    return *end == '\0' ? end : end + 1;
 }
 
-/* libconfuse takes the end of the file for the end of a section: the line of one left open, or 0.
+/* Behind the comment that begins at `at`; `at` itself when none does. */
+static char *skip_comment(char *at) {
+    if (at[0] == '#' || (at[0] == '/' && at[1] == '/'))
+        return at + strcspn(at, "\n");
+    if (at[0] != '/' || at[1] != '*')
+        return at;
+    char *end = strstr(at + 2, "*/");
+    return end == NULL ? at + strlen(at) : end + 2;
+}
+
+/*
+ * Makes up for two faults of libconfuse: it counts the lines of comments twice, so they become
+ * spaces; and it takes the end of the file for the end of a section. Returns the line of a section
+ * or list that is not closed, or 0.
  */
-static int unclosed_section(const char *text) {
+static int prepare(char *text) {
     int opened[8] = {0}, line = 1;
     size_t depth = 0;
     while (*text != '\0') {
-        const char *behind = skip_inert(text, &line);
-        if (behind != text) {
-            text = behind;
-            continue;
-        }
+        char *end = skip_comment(text);
+        bool comment = end != text;
+        if (!comment && (*text == '"' || *text == '\''))
+            end = skip_quoted(text);
+        else if (!comment)
+            end = text + 1;
         if (*text == '{' && depth < sizeof opened / sizeof *opened)
             opened[depth++] = line;
         else if (*text == '}' && depth > 0)
             depth--;
-        line += *text++ == '\n';
+        for (; text < end; text++) {
+            line += *text == '\n';
+            if (comment && *text != '\n')
+                *text = ' ';
+        }
     }
     return depth > 0 ? opened[depth - 1] : 0;
 }
@@ -294,7 +326,7 @@ cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
     char *text = read_file(path, why, why_size);
     if (text == NULL)
         return NULL;
-    int unclosed = unclosed_section(text);
+    int unclosed = prepare(text);
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (cfg == NULL) {
         free(text);

@@ -20,6 +20,25 @@ const char *decision_service(const struct decision_listener *listener, bool logg
 }
 
 /*
+ * Whether the client is trusted matters to a message only when it would be refused: then what
+ * cannot be known or read defers it.
+ */
+static void mind_trusted(const struct decision *d, struct verdict *v) {
+    enum membership trusted = d->facts->trusted.membership;
+    if (d->facts->logged_in || v->kind != VERDICT_REJECT)
+        return;
+    if (trusted == MEMBER_UNKNOWN) {
+        v->kind = d->rules->on_store_error;
+        v->reason = REASON_POLICY_UNAVAILABLE;
+        v->from = from_conf;
+    } else if (trusted == MEMBER_MALFORMED) {
+        v->kind = VERDICT_DEFER;
+        v->reason = REASON_POLICY_MALFORMED;
+        v->from = d->facts->trusted.from;
+    }
+}
+
+/*
  * Ends the decision. A refusal asks the mode, so a mode that cannot be read defers it; a message
  * that is accepted anyway does not need it.
  */
@@ -30,7 +49,9 @@ static enum decision_next made(struct decision *d, enum verdict_kind kind, enum 
     v->reason = reason;
     v->from = from;
     v->monitor = false;
-    if (kind != VERDICT_ACCEPT) {
+    if (reason != REASON_NOT_ALLOWLISTED) /* trust does not open a listener's connect_from */
+        mind_trusted(d, v);
+    if (v->kind != VERDICT_ACCEPT) {
         v->monitor = d->rules->mode == MODE_MONITOR || d->listener->mode == MODE_MONITOR;
         if (!v->monitor && d->policy != NULL) {
             struct policy_origin origin;
@@ -38,7 +59,7 @@ static enum decision_next made(struct decision *d, enum verdict_kind kind, enum 
             enum setting_state state = policy_mode(d->policy, &mode, &origin);
             if (state == SETTING_SET)
                 v->monitor = mode == MODE_MONITOR;
-            if (state == SETTING_MALFORMED && reason != REASON_POLICY_MALFORMED) {
+            if (state == SETTING_MALFORMED && v->reason != REASON_POLICY_MALFORMED) {
                 v->kind = VERDICT_DEFER;
                 v->reason = REASON_POLICY_MALFORMED;
                 v->from = origin;
@@ -61,10 +82,13 @@ void decision_connect(struct decision *d, const struct decision_rules *rules,
                       const struct decision_listener *listener,
                       const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    if (!listener->has_connect_from || facts->allowed == MEMBER_YES)
+    enum membership allowed = facts->allowed.membership;
+    if (!listener->has_connect_from || allowed == MEMBER_YES)
         made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
-    else if (facts->allowed == MEMBER_UNKNOWN)
+    else if (allowed == MEMBER_UNKNOWN)
         decision_policy_failed(d);
+    else if (allowed == MEMBER_MALFORMED)
+        malformed(d, facts->allowed.from);
     else
         made(d, VERDICT_REJECT, REASON_NOT_ALLOWLISTED, from_conf);
 }
@@ -79,12 +103,8 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
                                  const struct decision_listener *listener,
                                  const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    if (!facts->logged_in) {
-        if (facts->trusted == MEMBER_YES)
-            return made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
-        if (facts->trusted == MEMBER_UNKNOWN)
-            return decision_policy_failed(d);
-    }
+    if (!facts->logged_in && facts->trusted.membership == MEMBER_YES)
+        return made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
     if (listener->tls_required && !facts->tls)
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
     if (listener->auth_required && !facts->logged_in)

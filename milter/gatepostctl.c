@@ -56,7 +56,8 @@ static int show_account(const struct config *config, const char *name) {
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
         struct store_hash hash;
         const char *subject = lookup.subjects[i];
-        if (subject == NULL)
+        /* the domain's and everybody's own subjects stand in two places of their look-up */
+        if (subject == NULL || (i > 0 && strcmp(subject, lookup.subjects[0]) == 0))
             continue;
         rc = store_get(store, &subject, 1, &hash, why, sizeof why);
         if (rc == 0) {

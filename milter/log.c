@@ -16,13 +16,18 @@
 static struct {
     enum log_target target;
     enum log_format format;
-} state = {LOG_TO_STDERR, LOG_LOGFMT};
+    bool started;
+} state = {.target = LOG_TO_STDERR};
 
 void log_open(enum log_target target, enum log_format format) {
     state.target = target;
     state.format = format;
     if (target == LOG_TO_SYSLOG)
         openlog("gatepost", LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_started(void) {
+    state.started = true;
 }
 
 void log_close(void) {
@@ -45,7 +50,8 @@ static void write_line(int priority, struct textbuf *line) {
         textbuf_puts(line, "}");
     if (state.target == LOG_TO_SYSLOG) {
         syslog(priority, "%s", line->data);
-        return;
+        if (state.started)
+            return;
     }
     textbuf_puts(line, "\n");
     /* one write(2) a line, so that lines of several threads do not mix */

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -79,6 +81,18 @@ static void ignore_default(const char *what, const char *name) {
               "it does not exist on this host", (char *)NULL);
 }
 
+/* Does somebody answer on the socket already? */
+static bool socket_in_use(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || strlen(path) >= sizeof address.sun_path)
+        return false;
+    strcpy(address.sun_path, path);
+    bool answered = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return answered;
+}
+
 /* Opens the socket with the mode and group that the configuration gives. */
 static int open_socket(const struct config *config) {
     const char *path = socket_path(config);
@@ -92,6 +106,8 @@ static int open_socket(const struct config *config) {
         else
             group = found->gr_gid;
     }
+    if (path != NULL && socket_in_use(path))
+        return fail("socket", config->socket, "another process listens on it");
     mode_t mask = umask(0177); /* nobody connects before the mode is set */
     int rc =
         smfi_setconn((char *)config->socket) == MI_SUCCESS ? smfi_opensocket(true) : MI_FAILURE;
@@ -150,20 +166,36 @@ static void probe_store(const struct runtime *runtime) {
                   (char *)NULL);
 }
 
+/*
+ * Signals that stop the filter are waited for by a thread of libmilter's; in every other thread
+ * they must be blocked, and threads inherit that from here.
+ */
+static void block_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int run(struct config *config) {
     struct runtime *runtime;
-    char why[512];
+    char why[512], store_name[300];
+    snprintf(store_name, sizeof store_name, "%s", config->store); /* runtime_open() may free it */
+    block_signals();
     if (callbacks_register() != 0 || open_socket(config) != 0 || drop_privileges(config) != 0) {
         config_free(config);
         return EXIT_FAILURE;
     }
     if (runtime_open(config, &runtime, why, sizeof why) != 0) {
-        log_event(LOG_ERR, "start-failed", "problem", why, (char *)NULL);
+        fail("store", store_name, why);
         return EXIT_FAILURE;
     }
     probe_store(runtime);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
+    log_started();
     callbacks_use(runtime);
     int rc = smfi_main();
     log_event(LOG_INFO, "stop", "status", rc == MI_SUCCESS ? "ok" : "failed", (char *)NULL);

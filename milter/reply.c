@@ -59,6 +59,8 @@ const char *reply_default_template(const struct verdict *verdict) {
     if (verdict->reason == REASON_SPF && verdict->spf == RESULT_PERMERROR)
         return "the SPF record of {domain} is in error, so mail from {account} is refused: "
                "its owner must correct it (SPF permerror)";
+    if (verdict->reason == REASON_POLICY_UNAVAILABLE && verdict->kind == VERDICT_REJECT)
+        return "the policy of {account} is unavailable, and nothing is accepted without it";
     const char *text = default_templates[verdict->reason];
     return text != NULL ? text : "mail from {account} is refused ({reason})";
 }

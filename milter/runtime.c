@@ -58,6 +58,8 @@ int runtime_open(struct config *config, struct runtime **out, char *why, size_t 
                                             .key_prefix = config->key_prefix,
                                             .timeout = config->store_timeout};
     if (store_open(&settings, &runtime->store, why, why_size) != 0 ||
+        networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
+                      why_size) != 0 ||
         open_spf(runtime, why, why_size) != 0) {
         runtime_release(runtime);
         return -1;
@@ -74,18 +76,9 @@ struct runtime *runtime_acquire(struct runtime *runtime) {
 void runtime_release(struct runtime *runtime) {
     if (runtime == NULL || atomic_fetch_sub(&runtime->references, 1) != 1)
         return;
+    networks_free(runtime->networks);
     store_free(runtime->store);
     spf_free(runtime->spf);
     config_free(runtime->config);
     free(runtime);
-}
-
-enum membership runtime_in_networks(const struct runtime *runtime, const struct config_list *names,
-                                    const struct ip_address *client) {
-    for (size_t i = 0; i < names->n; i++) {
-        const struct config_network *network = config_network(runtime->config, names->items[i]);
-        if (network != NULL && netset_contains(network->members, client))
-            return MEMBER_YES;
-    }
-    return MEMBER_NO;
 }

@@ -25,7 +25,8 @@ struct session {
     char client_text[IP_TEXT_SIZE];
     char *helo;
     char *authserv_id;
-    enum membership allowed, trusted;
+    struct network_answer allowed, trusted;
+    char allowed_member[60], trusted_member[60]; /* texts of the two */
     /* of the message under way */
     char *sender; /* the reverse-path without angle brackets and route */
     struct verdict verdict;
@@ -115,9 +116,12 @@ void session_connect(struct session *session, const struct session_peer *peer,
         config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
     replace(&session->authserv_id,
             config->authserv_id[0] != '\0' ? config->authserv_id : peer->mta_name);
-    session->trusted = runtime_in_networks(session->runtime, &config->trusted, &session->client);
+    session->trusted =
+        networks_contain(session->runtime->networks, &config->trusted, &session->client,
+                         session->trusted_member, sizeof session->trusted_member);
     session->allowed =
-        runtime_in_networks(session->runtime, &session->listener->connect_from, &session->client);
+        networks_contain(session->runtime->networks, &session->listener->connect_from,
+                         &session->client, session->allowed_member, sizeof session->allowed_member);
     struct decision_facts facts = {
         .client = session->client, .allowed = session->allowed, .trusted = session->trusted};
     decision_connect(&decision, &config->rules, &session->listener->rules, &facts);

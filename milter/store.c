@@ -133,6 +133,20 @@ int store_get(struct store *store, const char *const *subjects, size_t n, struct
     return store->ops->get(store, subjects, n, hashes, why, why_size);
 }
 
+int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
+               char *why, size_t why_size) {
+    return store->ops->walk(store, subject, take, context, why, why_size);
+}
+
+int store_watch(struct store *store, store_changed *changed, void *context, char *why,
+                size_t why_size) {
+    return store->ops->watch(store, changed, context, why, why_size);
+}
+
+void store_unwatch(struct store *store) {
+    store->ops->unwatch(store);
+}
+
 void store_hash_clear(struct store_hash *hash) {
     free(hash->fields);
     if (hash->owner_free != NULL)

@@ -3,12 +3,15 @@
  * and its re-reading when it changes; a file with an error in it never replaces a good one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* uthash ends the process for want of memory unless told otherwise */
 #define HASH_NONFATAL_OOM 1
@@ -34,9 +37,13 @@ struct store_file {
     struct store store;
     char *path;
     pthread_mutex_t lock;
-    struct table *table;   /* under lock, as is all below */
-    struct stat read_from; /* what was read, or tried, last */
-    bool missing;          /* the file cannot be opened now */
+    struct table *table;    /* under lock, as is all below */
+    struct stat read_from;  /* what was read, or tried, last */
+    bool missing;           /* the file cannot be opened now */
+    store_changed *changed; /* NULL until it is watched */
+    void *context;
+    int stop_fd; /* readable when the watch shall end */
+    pthread_t watch;
 };
 
 static void table_free(struct table *table) {
@@ -106,6 +113,7 @@ static char *cut_word(char *line, char **rest) {
 /* A subject that no look-up would ever ask for is an operator's mistake. */
 static const char *subject_fault(const char *subject) {
     const char *name = strchr(subject, ':');
+    const char *domain = strrchr(subject, '@');
     if (strncmp(subject, "network:", 8) == 0)
         return name[1] == '\0' ? "the network's name is missing" : NULL;
     if (strncmp(subject, "account:", 8) != 0)
@@ -115,6 +123,9 @@ static const char *subject_fault(const char *subject) {
     for (; *name != '\0'; name++)
         if (*name >= 'A' && *name <= 'Z')
             return "accounts are written in lower case";
+    for (; domain != NULL && *domain != '\0'; domain++)
+        if ((unsigned char)*domain >= 0x80)
+            return "domains are written as A-labels (xn--...)";
     return NULL;
 }
 
@@ -163,7 +174,8 @@ static struct table *parse_file(const char *path, FILE *file, char *why, size_t 
         if (len < 0)
             break;
         number++;
-        while (len > 0 && strchr("\r\n", line[len - 1]) != NULL && line[len - 1] != '\0')
+        /* white space at the end of a line is nothing that anybody means */
+        while (len > 0 && line[len - 1] != '\0' && strchr(" \t\r\n", line[len - 1]) != NULL)
             line[--len] = '\0';
         good = strlen(line) == (size_t)len;
         if (!good)
@@ -295,6 +307,69 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
     return rc;
 }
 
+static int file_walk(struct store *store, const char *subject_name, store_take_field *take,
+                     void *context, char *why, size_t why_size) {
+    struct store_file *file = (struct store_file *)store;
+    struct table *table = take_table(file, why, why_size);
+    struct subject *subject;
+    int rc = 0;
+    if (table == NULL)
+        return -1;
+    HASH_FIND_STR(table->subjects, subject_name, subject);
+    for (size_t i = 0; rc == 0 && subject != NULL && i < subject->n; i++)
+        rc = take(context, &subject->fields[i]);
+    give_table(file, table);
+    if (rc != 0)
+        snprintf(why, why_size, "no memory");
+    return rc != 0 ? -1 : subject == NULL ? STORE_ABSENT : STORE_FOUND;
+}
+
+/*
+ * The thread of the watch. A look at the file ten times a second costs nothing that could be
+ * measured, and works for every way of changing it and on every file system.
+ */
+static void *watch_file(void *arg) {
+    struct store_file *file = arg;
+    struct stat last = {0};
+    struct pollfd stop = {.fd = file->stop_fd, .events = POLLIN};
+    do {
+        struct stat now = {0};
+        if (stat(file->path, &now) != 0)
+            now = (struct stat){0};
+        if (!same_file(&now, &last))
+            file->changed(file->context, NULL);
+        last = now;
+    } while (poll(&stop, 1, 100) == 0);
+    return NULL;
+}
+
+static int file_watch(struct store *store, store_changed *changed, void *context, char *why,
+                      size_t why_size) {
+    struct store_file *file = (struct store_file *)store;
+    file->context = context;
+    file->stop_fd = eventfd(0, EFD_CLOEXEC);
+    file->changed = changed;
+    if (file->stop_fd >= 0 && pthread_create(&file->watch, NULL, watch_file, file) == 0)
+        return 0;
+    if (file->stop_fd >= 0)
+        close(file->stop_fd);
+    file->changed = NULL;
+    snprintf(why, why_size, "the thread that watches the policy file cannot be started");
+    return -1;
+}
+
+static void file_unwatch(struct store *store) {
+    struct store_file *file = (struct store_file *)store;
+    uint64_t one = 1;
+    if (file->changed == NULL)
+        return;
+    while (write(file->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+    pthread_join(file->watch, NULL);
+    close(file->stop_fd);
+    file->changed = NULL;
+}
+
 static void file_free(struct store *store) {
     struct store_file *file = (struct store_file *)store;
     table_release(file->table);
@@ -303,7 +378,7 @@ static void file_free(struct store *store) {
     free(file);
 }
 
-static const struct store_ops file_ops = {file_get, file_free};
+static const struct store_ops file_ops = {file_get, file_walk, file_watch, file_unwatch, file_free};
 
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
                     struct store **out, char *why, size_t why_size) {

@@ -11,6 +11,7 @@
 
 #include "gatepost/clock.h"
 #include "gatepost/redis_conn.h"
+#include "gatepost/redis_watch.h"
 #include "gatepost/store.h"
 
 /* Connections at the most. Each serves one look-up at a time, so this many may wait for Redis. */
@@ -21,6 +22,7 @@ struct store_redis {
     struct store_url url;
     char *user, *password, *prefix; /* password NULL for none */
     int64_t timeout;
+    struct redis_watch *watch; /* NULL until it is watched */
     pthread_mutex_t lock;
     pthread_cond_t freed;
     redisContext *idle[POOL_MAX]; /* under lock, as are the next two */
@@ -216,7 +218,117 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
     return -1;
 }
 
-static const struct store_ops redis_ops = {redis_get, redis_free};
+/* Fields asked for in one piece of a walk. */
+#define WALK_COUNT "5000"
+
+/*
+ * The pieces of a walk: HSCAN, or where that is not permitted one HGETALL. Returns the reply of
+ * one piece with the list of fields in *fields, or NULL with the reason.
+ */
+static redisReply *walk_piece(redisContext *conn, const char *key, char *cursor, size_t cursor_size,
+                              bool *whole, int64_t deadline, redisReply **fields, char *why,
+                              size_t why_size) {
+    const char *scan[] = {"HSCAN", key, cursor, "COUNT", WALK_COUNT};
+    const char *all[] = {"HGETALL", key};
+    redisAppendCommandArgv(conn, *whole ? 2 : 5, *whole ? all : scan, NULL);
+    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+        return NULL;
+    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+    if (reply == NULL)
+        return NULL;
+    if (!*whole && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0) {
+        freeReplyObject(reply);
+        *whole = true;
+        return walk_piece(conn, key, cursor, cursor_size, whole, deadline, fields, why, why_size);
+    }
+    *fields = reply;
+    if (!*whole && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        snprintf(cursor, cursor_size, "%s", reply->element[0]->str);
+        *fields = reply->element[1];
+    } else {
+        snprintf(cursor, cursor_size, "0");
+    }
+    if ((*fields)->type == REDIS_REPLY_ARRAY || reply->type == REDIS_REPLY_ERROR)
+        return reply;
+    snprintf(why, why_size, "an answer that is no list of fields and values");
+    freeReplyObject(reply);
+    return NULL;
+}
+
+static int walk_fields(const redisReply *fields, store_take_field *take, void *context) {
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+        const struct store_field field = {name->str, value->str, name->len, value->len};
+        if (take(context, &field) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* On a connection of its own: a walk may take long, and the pool's are for messages. */
+static int redis_walk(struct store *store, const char *subject, store_take_field *take,
+                      void *context, char *why, size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    char *key = NULL, cursor[32] = "0";
+    bool whole = false;
+    int answer = STORE_ABSENT;
+    redisContext *conn = redis_conn_open(&redis->url, redis->user, redis->password,
+                                         clock_now_ms() + redis->timeout, why, why_size);
+    if (conn == NULL)
+        return -1;
+    if (asprintf(&key, "%s%s", redis->prefix, subject) < 0) {
+        redisFree(conn);
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    do {
+        redisReply *fields,
+            *reply = walk_piece(conn, key, cursor, sizeof cursor, &whole,
+                                clock_now_ms() + redis->timeout, &fields, why, why_size);
+        if (reply == NULL) {
+            answer = -1;
+        } else if (reply->type == REDIS_REPLY_ERROR) {
+            answer = strncmp(reply->str, "WRONGTYPE", 9) == 0 ? STORE_WRONG_TYPE : -1;
+            snprintf(why, why_size, "%s", reply->str);
+        } else if (walk_fields(fields, take, context) != 0) {
+            answer = -1;
+            snprintf(why, why_size, "no memory");
+        } else if (fields->elements > 0) {
+            answer = STORE_FOUND;
+        }
+        if (reply != NULL)
+            freeReplyObject(reply);
+    } while ((answer == STORE_ABSENT || answer == STORE_FOUND) && strcmp(cursor, "0") != 0);
+    free(key);
+    redisFree(conn);
+    return answer;
+}
+
+static int redis_start_watch(struct store *store, store_changed *changed, void *context, char *why,
+                             size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    const struct redis_watch_settings settings = {.url = &redis->url,
+                                                  .user = redis->user,
+                                                  .password = redis->password,
+                                                  .prefix = redis->prefix,
+                                                  .timeout = redis->timeout,
+                                                  .changed = changed,
+                                                  .context = context};
+    redis->watch = redis_watch_start(&settings);
+    if (redis->watch != NULL)
+        return 0;
+    snprintf(why, why_size, "the thread that watches Redis cannot be started");
+    return -1;
+}
+
+static void redis_unwatch(struct store *store) {
+    struct store_redis *redis = (struct store_redis *)store;
+    redis_watch_stop(redis->watch);
+    redis->watch = NULL;
+}
+
+static const struct store_ops redis_ops = {redis_get, redis_walk, redis_start_watch, redis_unwatch,
+                                           redis_free};
 
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,
                      struct store **out, char *why, size_t why_size) {

@@ -15,4 +15,7 @@
  */
 cfg_t *config_schema_parse(const char *path, char *why, size_t why_size);
 
+/* The line of an option in the file parsed last; 0 when it was not there. */
+int config_schema_line(const cfg_opt_t *option);
+
 #endif

@@ -44,13 +44,21 @@ struct decision_listener {
     enum mode mode;
 };
 
-/* Is the client in a set of networks? Unknown when one of them cannot be had. */
-enum membership { MEMBER_NO, MEMBER_YES, MEMBER_UNKNOWN };
+/*
+ * Is the client in a set of networks? When it is in none that can be read: UNKNOWN if one of them
+ * cannot be had, MALFORMED if one has a member that cannot be read.
+ */
+enum membership { MEMBER_NO, MEMBER_YES, MEMBER_UNKNOWN, MEMBER_MALFORMED };
+
+struct network_answer {
+    enum membership membership;
+    struct policy_origin from; /* of MALFORMED: the network and its member */
+};
 
 struct decision_facts {
     struct ip_address client;
-    enum membership allowed; /* in the listener's connect_from */
-    enum membership trusted; /* in a trusted network */
+    struct network_answer allowed; /* in the listener's connect_from */
+    struct network_answer trusted; /* in a trusted network */
     bool tls;
     bool logged_in;
     bool has_account; /* false for the null sender without a login */

@@ -15,6 +15,12 @@ void log_open(enum log_target target, enum log_format format);
 void log_close(void);
 
 /*
+ * The start is over: until then lines for syslog go to standard error as well, where whoever
+ * starts the filter by hand sees them.
+ */
+void log_started(void);
+
+/*
  * Writes one line: event=NAME and the given pairs of key and value, ended by (char *)NULL for a
  * key. A key is a plain word of ours; a value is escaped, NULL means absent. `priority` is a
  * syslog(3) level.

@@ -10,12 +10,14 @@
 #include <stdatomic.h>
 
 #include "gatepost/config.h"
+#include "gatepost/networks.h"
 #include "gatepost/spf.h"
 #include "gatepost/store.h"
 
 struct runtime {
     struct config *config;
     struct store *store;
+    struct networks *networks;
     struct spf *spf;
     atomic_uint references;
 };
@@ -28,12 +30,5 @@ int runtime_open(struct config *config, struct runtime **out, char *why, size_t 
 
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);
-
-/*
- * Is the client in one of the named networks? MEMBER_UNKNOWN when a network that might have it
- * cannot be had.
- */
-enum membership runtime_in_networks(const struct runtime *runtime, const struct config_list *names,
-                                    const struct ip_address *client);
 
 #endif

@@ -69,6 +69,36 @@ int store_get(struct store *store, const char *const *subjects, size_t n, struct
               char *why, size_t why_size);
 void store_hash_clear(struct store_hash *hash);
 
+/* Takes one field; it lasts until the function returns. Not 0 ends the walk as failed. */
+typedef int store_take_field(void *context, const struct store_field *field);
+
+/*
+ * Walks over a hash of any size in pieces, so that a large one neither holds up the store nor has
+ * to fit into memory twice; a field may be told more than once. Takes longer than the time-out if
+ * need be, but waits for no piece longer. Returns an enum store_answer, or -1 with the reason in
+ * `why`. Not for the hot path.
+ */
+int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
+               char *why, size_t why_size);
+
+/*
+ * Is told on a thread of the store's that a subject has changed, soon after it did; NULL: any
+ * subject may have. Must not block and must not call the store.
+ */
+typedef void store_changed(void *context, const char *subject);
+
+/*
+ * Begins to watch for changes, until store_unwatch(). One watcher a store. Returns 0, or -1 with
+ * the reason. Where the store cannot tell of changes this is logged, and "any" is told every
+ * STORE_BLIND_INTERVAL milliseconds instead.
+ */
+#define STORE_BLIND_INTERVAL 10000
+int store_watch(struct store *store, store_changed *changed, void *context, char *why,
+                size_t why_size);
+
+/* Ends the watch, if there is one: when this returns, `changed` runs no more. */
+void store_unwatch(struct store *store);
+
 /*
  * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
  * hashes that are zeroed, and clears what it has filled when it fails.
@@ -76,6 +106,11 @@ void store_hash_clear(struct store_hash *hash);
 struct store_ops {
     int (*get)(struct store *store, const char *const *subjects, size_t n,
                struct store_hash *hashes, char *why, size_t why_size);
+    int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
+                char *why, size_t why_size);
+    int (*watch)(struct store *store, store_changed *changed, void *context, char *why,
+                 size_t why_size);
+    void (*unwatch)(struct store *store);
     void (*free)(struct store *store);
 };
 

@@ -8,10 +8,15 @@ import os
 
 import pytest
 
+from support import postfix, sendmail
+from support.decision_table import DecisionTable
+from support.filter_switch import FilterSwitch
 from support.gatepost import BINARY, Gatepost
 from support.milter_client import MilterClient
+from support.ports import free_port
 from support.redis_server import RedisServer
 from support.site import Site
+from support.tls import Certificate
 
 _numbers = itertools.count(1)
 
@@ -162,6 +167,53 @@ def milter_session():
     yield open_session
     for mta in opened:
         mta.close()
+
+
+@pytest.fixture(scope="session")
+def decision_table():
+    return DecisionTable()
+
+
+@pytest.fixture(scope="session")
+def filter_switch(site):
+    switch = FilterSwitch(site.folder.sub("filters"))
+    yield switch
+    switch.stop()
+
+
+@pytest.fixture(scope="session")
+def dead_store():
+    """The URL of a Redis that is not there."""
+    return f"redis://127.0.0.1:{free_port()}/0"
+
+
+@pytest.fixture(scope="session")
+def table_site(decision_table, filter_switch):
+    """A Postfix with the doors and logins of the decision table, behind it the filter in use."""
+    doors = {}
+    for name in decision_table.doors:
+        wrapper = (postfix.WRAPPER,) if decision_table.is_wrapped(name) else ()
+        doors[name] = postfix.Listener(name, postfix.SASL + wrapper)
+    users = [login.lower().encode() for login in decision_table.logins()]
+    with_parts = Site(doors, users, filter_switch.socket)
+    try:
+        yield with_parts.start()
+    finally:
+        with_parts.stop()
+
+
+@pytest.fixture(scope="session")
+def sendmail_server(site, decision_table, filter_switch):
+    """A Sendmail with the doors and logins of the decision table, behind it the filter in use."""
+    doors = {name: sendmail.Listener(name, decision_table.is_wrapped(name))
+             for name in decision_table.doors}
+    folder = site.folder.sub("sendmail")
+    server = sendmail.Sendmail(folder, "unix:" + filter_switch.socket, Certificate(folder),
+                               doors, decision_table.logins())
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -94,6 +94,19 @@ def timed(function):
     return result, time.monotonic() - began
 
 
+def test_network_members_are_obeyed_at_once(site, redis, dns, domain, gatepost):
+    dns.zones[domain] = {"TXT": ["v=spf1 -all"]}
+    asker = Asker(site, f"alice@{domain}", same_connection=False)
+    assert asker.code() == 550
+    redis.cli("HSET", "gatepost:network:relays", "192.0.2.0/24", "for a while")
+    wait_until(lambda: asker.code() == 250, 2, "the new member")
+    redis.cli("HDEL", "gatepost:network:relays", "192.0.2.0/24")
+    wait_until(lambda: asker.code() == 550, 2, "the member gone")
+    redis.restart()
+    redis.cli("HSET", "gatepost:network:relays", "192.0.2.0/24", "after a restart")
+    wait_until(lambda: asker.code() == 250, 5, "changes followed again")
+
+
 def test_redis_stopped_and_back(site, redis, dns, domain, gatepost):
     smtp = site.session("mx", CLIENT)
     assert ask(smtp, f"before@{domain}").code == 250

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from support import policy
+from support.process import wait_until
 from support.nameserver import SERVFAIL, TIMEOUT, Delay
 from support.postfix import RECIPIENT
 
@@ -326,6 +327,37 @@ def test_connect(site, redis, dns, domain, gatepost, client, allowed):
         assert reply.text.endswith(verdict["session"]) and verdict["session"]
         assert not gatepost.verdicts(client=client, stage="mail")
     smtp.close()
+
+
+def test_connect_obeys_the_network_in_redis(site, redis, gatepost):
+    """A network's members in Redis add to the configuration's; a change is there in no time."""
+    def greeted(code, client="192.0.2.10"):
+        return lambda: site.session("gated", client).greeting.code == code
+
+    assert greeted(554)()
+    redis.cli("HSET", "gatepost:network:gate", "192.0.2.0/24", "new office")
+    wait_until(greeted(220), 2, "the new member")
+    redis.cli("HDEL", "gatepost:network:gate", "192.0.2.0/24")
+    wait_until(greeted(554), 2, "the member gone")
+    assert greeted(220, "198.51.100.7")()
+
+
+def test_malformed_member_of_a_network(site, redis, gatepost):
+    """Who might have been listed has to wait; who is listed elsewhere is not held up."""
+    redis.cli("HSET", "gatepost:network:gate", "192.0.2.0/33", "typo", "192.0.2.128/25", "good")
+    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 220, 2, "the good one")
+    smtp = site.session("gated", "192.0.2.10")
+    reply = smtp.mail("alice@example.com")
+    assert (reply.code, reply.enhanced) == (451, "4.3.5")
+    verdict = gatepost.verdict(reason="policy-malformed")
+    assert verdict["from"] == "network:gate:192.0.2.0/33"
+    assert any("event=policy-malformed" in line and "key=gatepost:network:gate" in line
+               and "field=192.0.2.0/33" in line for line in gatepost.log_lines())
+    redis.cli("DEL", "gatepost:network:gate")
+    redis.cli("SET", "gatepost:network:gate", "no hash")
+    wait_until(lambda: site.session("gated", "192.0.2.200").mail("a@example.com").code == 451, 2,
+               "the wrong type")
+    assert gatepost.verdict(**{"from": "network:gate:(wrong type)"})["reason"] == "policy-malformed"
 
 
 def test_policy_unavailable(site, redis, dns, domain, gatepost):

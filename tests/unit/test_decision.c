@@ -266,8 +266,8 @@ static void run_case(struct row *row) {
                        : address_from_sender(row->sender, &rules, &account);
     assert_int_equal(rc, 0);
     struct decision_facts facts = {
-        .allowed = member(door->connect_from, row->client) ? MEMBER_YES : MEMBER_NO,
-        .trusted = member("relays", row->client) ? MEMBER_YES : MEMBER_NO,
+        .allowed = {.membership = member(door->connect_from, row->client) ? MEMBER_YES : MEMBER_NO},
+        .trusted = {.membership = member("relays", row->client) ? MEMBER_YES : MEMBER_NO},
         .tls = row->tls,
         .logged_in = logged_in,
         .has_account = account.text[0] != '\0',
@@ -399,9 +399,63 @@ static void test_off_never_opens(void **state) {
     }
 }
 
+/* Networks that cannot be had or read: only what would be refused for them has to wait. */
+static void test_networks_in_trouble(void **state) {
+    static const struct {
+        bool gated, logged_in, off;
+        enum membership allowed, trusted;
+        enum spf_result spf;
+        enum verdict_kind kind;
+        enum reason reason;
+    } rows[] = {
+        {true, 0, 0, MEMBER_UNKNOWN, MEMBER_NO, 0, VERDICT_DEFER, REASON_POLICY_UNAVAILABLE},
+        {true, 0, 0, MEMBER_MALFORMED, MEMBER_NO, 0, VERDICT_DEFER, REASON_POLICY_MALFORMED},
+        {true, 0, 0, MEMBER_NO, MEMBER_MALFORMED, 0, VERDICT_REJECT, REASON_NOT_ALLOWLISTED},
+        {0, 0, 0, MEMBER_NO, MEMBER_UNKNOWN, RESULT_PASS, VERDICT_ACCEPT, REASON_SPF},
+        {0, 0, 0, MEMBER_NO, MEMBER_UNKNOWN, RESULT_FAIL, VERDICT_DEFER, REASON_POLICY_UNAVAILABLE},
+        {0, 0, 0, MEMBER_NO, MEMBER_MALFORMED, RESULT_PASS, VERDICT_ACCEPT, REASON_SPF},
+        {0, 0, 0, MEMBER_NO, MEMBER_MALFORMED, RESULT_SOFTFAIL, VERDICT_MARK, REASON_SPF},
+        {0, 0, 0, MEMBER_NO, MEMBER_MALFORMED, RESULT_FAIL, VERDICT_DEFER, REASON_POLICY_MALFORMED},
+        {0, true, true, MEMBER_NO, MEMBER_MALFORMED, 0, VERDICT_REJECT, REASON_PROTOCOL_DISABLED},
+    };
+    static const struct decision_rules rules = {
+        .spf = {VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_MARK, VERDICT_REJECT,
+                VERDICT_DEFER, VERDICT_MARK},
+        .on_store_error = VERDICT_DEFER};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct policy_origin from = {"network:relays", "10.0.0.0/33"};
+        const struct decision_listener listener = {.service = "smtp",
+                                                   .has_connect_from = rows[i].gated};
+        const struct decision_facts facts = {.allowed = {rows[i].allowed, from},
+                                             .trusted = {rows[i].trusted, from},
+                                             .logged_in = rows[i].logged_in,
+                                             .has_account = true};
+        struct policy *policy = policy_new();
+        if (rows[i].off)
+            policy_add(policy, "protocol:*", 10, "off", 3);
+        struct policy_set set = {{"account:a@x", "account:@x", "account:*"}, {policy, NULL, NULL}};
+        struct decision d;
+        decision_connect(&d, &rules, &listener, &facts);
+        if (d.verdict.kind == VERDICT_ACCEPT) {
+            enum decision_next next = decision_mail(&d, &rules, &listener, &facts);
+            while (next != DECISION_MADE)
+                next = next == DECISION_WANTS_POLICY ? decision_policy(&d, &set)
+                                                     : decision_spf(&d, rows[i].spf);
+        }
+        if (d.verdict.kind != rows[i].kind || d.verdict.reason != rows[i].reason)
+            fail_msg("row %zu: %s %s", i, verdict_name(d.verdict.kind),
+                     reason_name(d.verdict.reason));
+        if (d.verdict.reason == REASON_POLICY_MALFORMED)
+            assert_string_equal(d.verdict.from.field, "10.0.0.0/33");
+        policy_free(policy);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_networks_in_trouble),
         cmocka_unit_test(test_off_never_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

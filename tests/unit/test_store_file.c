@@ -74,6 +74,11 @@ static void test_syntax_errors(void **state) {
          ":3: account:Alice@example.com: "
          "accounts are written in lower",
          0},
+        {"account:@b\xc3\xbc"
+         "cher.example source any\n",
+         ":1: account:@b\xc3\xbc"
+         "cher.example: domains are written as A-labels",
+         0},
         {"alice@example.com source any\n", ":1: alice@example.com: the subject must be", 0},
         {"account: source any\n", ":1: account:: the account's address is missing", 0},
         {"network: 10.0.0.0/8\n", ":1: network:: the network's name is missing", 0},
@@ -106,7 +111,7 @@ static void test_values_are_the_rest_of_the_line(void **state) {
     struct store *store = open_store(why, sizeof why);
     if (store == NULL)
         fail_msg("%s", why);
-    EXPECT_VALUE(store, "account:a@b", "ip:192.0.2.0/24", "HQ mail  server ");
+    EXPECT_VALUE(store, "account:a@b", "ip:192.0.2.0/24", "HQ mail  server");
     EXPECT_VALUE(store, "account:a@b", "source", "");
     EXPECT_VALUE(store, "account:a@b", "tls", "required");
     EXPECT_VALUE(store, "account:a@c", "tls", "(absent)");

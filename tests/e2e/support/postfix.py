@@ -20,16 +20,17 @@ class Listener(NamedTuple):
     options: tuple = ()            # further -o settings of smtpd
 
 
-_SASL = ("smtpd_sasl_auth_enable=yes",)
+SASL = ("smtpd_sasl_auth_enable=yes",)
+WRAPPER = "smtpd_tls_wrappermode=yes"
 LISTENERS = {
-    "mx": Listener("MX", _SASL + ("smtpd_sasl_service=smtp",)),
-    "submission": Listener("SUBMISSION", _SASL + (
+    "mx": Listener("MX", SASL + ("smtpd_sasl_service=smtp",)),
+    "submission": Listener("SUBMISSION", SASL + (
         "smtpd_sasl_service=submission", "smtpd_tls_security_level=encrypt",
         "smtpd_tls_auth_only=yes")),
-    "submissions": Listener("SUBMISSIONS", _SASL + (
-        "smtpd_sasl_service=submissions", "smtpd_tls_wrappermode=yes")),
+    "submissions": Listener("SUBMISSIONS", SASL + (
+        "smtpd_sasl_service=submissions", WRAPPER)),
     # Postfix demands nothing here, so that the filter's own demands can be seen
-    "plain": Listener("PLAIN", _SASL + ("smtpd_sasl_service=submission",)),
+    "plain": Listener("PLAIN", SASL + ("smtpd_sasl_service=submission",)),
 }
 
 _MAIN = """\

@@ -3,10 +3,10 @@
 One Site serves a whole test run; the filter behind `milter_socket` comes and goes.
 """
 
-from .dovecot import PASSWORD, Dovecot
+from .dovecot import PASSWORD, USERS, Dovecot
 from .folder import Folder
 from .nameserver import NameServer
-from .postfix import LISTENERS, Listener, Postfix
+from .postfix import LISTENERS, WRAPPER, Listener, Postfix
 from .smtp_client import SmtpClient
 from .smtp_sink import SmtpSink
 from .tls import Certificate
@@ -21,15 +21,20 @@ DOORS = {
 
 
 class Site:
-    def __init__(self):
+    """`doors` are Postfix's listeners, `users` the logins that Dovecot knows (bytes, lower case).
+    """
+
+    def __init__(self, doors=None, users=USERS, milter_socket=None):
+        self._doors = DOORS if doors is None else doors
         self.folder = Folder()
-        self.milter_socket = self.folder.file("milter.sock")
+        self.milter_socket = milter_socket or self.folder.file("milter.sock")
         self.nameserver = NameServer()
         self.sink = SmtpSink()
-        self.dovecot = Dovecot(self.folder.sub("dovecot"))
+        self.dovecot = Dovecot(self.folder.sub("dovecot"), users)
         self.postfix = Postfix(
             self.folder.sub("postfix"), "unix:" + self.milter_socket,
-            Certificate(self.folder.path), self.dovecot.auth_socket, self.sink.port, DOORS)
+            Certificate(self.folder.path), self.dovecot.auth_socket, self.sink.port,
+            self._doors)
 
     def start(self):
         self.dovecot.start()
@@ -50,7 +55,7 @@ class Site:
         where the door requires it. A refused XCLIENT, STARTTLS or AUTH raises AssertionError; the
         greeting after XCLIENT is kept as the client's `greeting`.
         """
-        implicit = door == "submissions"
+        implicit = WRAPPER in self._doors[door].options
         smtp = SmtpClient(self.postfix.ports[door], implicit_tls=implicit)
         smtp.ehlo(helo)
         if not implicit and (door == "submission" if tls is None else tls):

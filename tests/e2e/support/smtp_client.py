@@ -22,10 +22,14 @@ def _bytes(value):
 
 
 class SmtpClient:
-    """One connection to 127.0.0.1:port. Each command returns its Reply and never raises for one."""
+    """One connection to host:port. Each command returns its Reply and never raises for one.
 
-    def __init__(self, port, host="127.0.0.1", timeout=30, implicit_tls=False):
-        self._socket = socket.create_connection((host, port), timeout=timeout)
+    `source` is the address to connect from.
+    """
+
+    def __init__(self, port, host="127.0.0.1", timeout=30, implicit_tls=False, source=None):
+        self._socket = socket.create_connection(
+            (host, port), timeout=timeout, source_address=(source, 0) if source else None)
         if implicit_tls:
             self._wrap()
         self._buffer = b""

@@ -1,0 +1,166 @@
+"""Owns the reading of tests/decision.table (its head says what the lines mean), and what a case
+needs around the filter: gatepost.conf, zones, policy.
+"""
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+
+from .nameserver import SERVFAIL
+
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../decision.table")
+_RECORDS = {
+    "neutral": ["v=spf1 ?all"],
+    "pass": ["v=spf1 +all"],
+    "softfail": ["v=spf1 ~all"],
+    "fail": ["v=spf1 -all"],
+    "temperror": SERVFAIL,
+    "permerror": ["v=spf1 no-such-mechanism -all"],
+}
+# Postfix's client says XCLIENT from here, so a door with connect_from has to let it in
+_XCLIENT_FROM = {"xclient": {"members": ["127.0.0.1"]}}
+
+
+@dataclass
+class Case:
+    name: str
+    conf: list = field(default_factory=list)         # (key, value)
+    protocols: list = field(default_factory=list)    # (name, [service])
+    policy: list = field(default_factory=list)       # (subject, field, value)
+    wrong_types: list = field(default_factory=list)  # subjects
+    store_down: bool = False
+    door: str = "mx"
+    client: str = "192.0.2.1"
+    tls: bool = False
+    login: str = ""
+    sender: str = "bob@sender.example"               # without <>, "" for the null sender
+    helo: str = "client.example"
+    spf: str = "none"
+    helo_spf: str = "none"
+    verdict: str = ""
+    reason: str = ""
+    reply: str = ""                                  # "550 5.7.1", "" where none is told
+    origin: str = "conf"
+    would: str = ""
+    account: str = ""
+
+    @property
+    def stage(self):
+        return "connect" if self.reason == "not-allowlisted" else "mail"
+
+    @property
+    def named_account(self):
+        """The account: as the case says; by default the login or sender needs no rewriting."""
+        return self.account or self.login or self.sender
+
+    @property
+    def canonical_client(self):
+        address = ipaddress.ip_address(self.client)
+        return str(getattr(address, "ipv4_mapped", None) or address)
+
+    def zones(self):
+        """What the name server has to hold so that SPF gives this case's results."""
+        domain = self.sender.rpartition("@")[2].encode("idna").decode()
+        asked = [(domain, self.spf), (self.helo, self.helo_spf)]
+        if domain == self.helo and self.spf != self.helo_spf:
+            raise ValueError(f"{self.name}: one domain cannot have two results")
+        return {name: {"TXT": _RECORDS[result]} for name, result in asked
+                if name and result != "none"}
+
+    def store(self, redis):
+        """Put the policy into an empty Redis."""
+        for subject, name, value in self.policy:
+            redis.cli("HSET", "gatepost:" + subject, name, value)
+        for subject in self.wrong_types:
+            redis.cli("SET", "gatepost:" + subject, "a string")
+
+    def _take(self, key, rest):
+        word, _, more = rest.partition(" ")
+        if key in ("conf", "protocol", "policy", "wrong-type", "expect"):
+            getattr(self, "_take_" + key.replace("-", "_"))(word, more)
+        elif key == "store" and rest == "down":
+            self.store_down = True
+        elif key == "tls" and rest == "yes":
+            self.tls = True
+        elif key == "sender":
+            self.sender = "" if rest == "<>" else rest
+        elif key in ("login", "client", "helo", "spf", "would", "account"):
+            setattr(self, key, rest)
+        elif key in ("at", "from", "helo-spf"):
+            setattr(self, {"at": "door", "from": "origin", "helo-spf": "helo_spf"}[key], rest)
+        else:
+            raise ValueError(f"{self.name}: {key} {rest}")
+
+    def _take_conf(self, key, value):
+        self.conf.append((key, value))
+
+    def _take_protocol(self, name, services):
+        self.protocols.append((name, services.split()))
+
+    def _take_policy(self, subject, rest):
+        name, _, value = rest.partition(" ")
+        self.policy.append((subject, name, value))
+
+    def _take_wrong_type(self, subject, _):
+        self.wrong_types.append(subject)
+
+    def _take_expect(self, verdict, rest):
+        self.verdict = verdict
+        self.reason, _, self.reply = rest.partition(" ")
+
+
+class DecisionTable:
+    """networks: name -> [block]; doors: name -> {option: value}; cases: [Case]."""
+
+    def __init__(self, path=PATH):
+        self.networks, self.doors, self.cases = {}, {}, []
+        with open(path, encoding="utf-8") as table:
+            for line in table:
+                key, _, rest = line.rstrip("\n").partition(" ")
+                if not key or key.startswith("#"):
+                    continue
+                if key in ("network", "door"):
+                    name, *words = rest.split()
+                    if key == "network":
+                        self.networks[name] = words
+                    else:
+                        self.doors[name] = dict(word.split("=", 1) for word in words)
+                elif key == "case":
+                    self.cases.append(Case(rest))
+                else:
+                    self.cases[-1]._take(key, rest)
+
+    def logins(self):
+        """Every login that a case uses, as it is spelled there."""
+        return sorted({case.login for case in self.cases if case.login})
+
+    def is_wrapped(self, door):
+        """Whether that door speaks TLS from the first octet."""
+        return self.doors[door]["service"] == "submissions"
+
+    def settings(self, nameserver, store, case=None):
+        """gatepost.conf as for render(), for a case or as far as all have it in common."""
+        case = case or Case("")
+        settings = {
+            "store": store,
+            "trusted": ["relays"],
+            "network": {name: {"members": blocks} for name, blocks in self.networks.items()}
+            | _XCLIENT_FROM,
+            "listener": {name: self._listener(name) for name in self.doors},
+            "protocol": {name: {"services": services} for name, services in case.protocols},
+            "spf": {"nameservers": [nameserver], "timeout": "5s"},
+        }
+        for key, value in case.conf:
+            if key.startswith("spf:"):
+                settings["spf"][key.removeprefix("spf:")] = value
+            elif key == "helo":
+                settings["spf"]["helo"] = value
+            else:
+                settings[key] = value
+        return settings
+
+    def _listener(self, door):
+        options = dict(self.doors[door])
+        if "connect_from" in options:
+            options["connect_from"] = [options["connect_from"], *_XCLIENT_FROM]
+        return {"daemon_name": door, **options}

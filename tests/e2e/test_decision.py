@@ -1,0 +1,111 @@
+"""Every case of tests/decision.table through the whole filter, behind Postfix and Sendmail.
+
+A new case of the table needs no line here. What an MTA shows differently from what the table
+says is a field of Mta, and nothing else is.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import pytest
+
+from support.decision_table import DecisionTable
+
+
+@dataclass
+class Mta:
+    """`session` is called (door, client=, login=, tls=, helo=) and returns an SmtpClient."""
+
+    session: Callable
+
+    # Sendmail as Debian builds it has no SMTPUTF8. It takes senders outside US-ASCII all the
+    # same when they come without the parameter, and hands them to the filter as they are; in
+    # replies every byte outside US-ASCII becomes a question mark.
+    smtputf8: bool = True
+
+    # Sendmail gives a client that the filter refuses at connect its own fixed reply; the
+    # filter's code and text, and with it the session's name, reach the log only.
+    reply_to_refused_client: str = ""
+
+    def parameters(self, sender):
+        return "SMTPUTF8" if self.smtputf8 and not sender.isascii() else ""
+
+    def shown(self, text):
+        """How that text reads in this MTA's replies."""
+        if self.smtputf8:
+            return text
+        return text.encode().decode("ascii", "replace").replace("\ufffd", "?")
+
+
+@pytest.fixture(scope="module", params=["postfix", "sendmail"])
+def mta(request):
+    if request.param == "postfix":
+        return Mta(request.getfixturevalue("table_site").session)
+    server = request.getfixturevalue("sendmail_server")
+    return Mta(server.session, smtputf8=False, reply_to_refused_client="550 5.0.0")
+
+
+def check_verdict(case, verdict):
+    assert (verdict["verdict"], verdict["reason"]) == (case.verdict, case.reason)
+    assert verdict["from"] == case.origin
+    assert verdict["would"] == case.would
+    assert verdict["mode"] == ("monitor" if case.would else "enforce")
+    assert verdict["listener"] == case.door
+    assert verdict["client"] == case.canonical_client
+    if verdict["stage"] == "mail":
+        assert verdict["helo"] == case.helo
+        assert verdict["sender"].strip("<>") == case.sender
+        assert verdict["login"] == case.login
+        assert verdict["account"] == case.named_account
+    if case.reason.startswith("spf"):
+        assert verdict["spf"] in results(case)
+
+
+def results(case):
+    """The results of SPF of which one must have decided."""
+    if ("helo", "always") in case.conf:
+        return {case.spf, case.helo_spf}
+    return {case.spf if case.sender else case.helo_spf}
+
+
+def check_refusal(mta, case, verdict, smtp, reply):
+    if case.stage == "connect":
+        assert smtp.greeting.code == 554
+        if mta.reply_to_refused_client:
+            assert f"{reply.code} {reply.enhanced}" == mta.reply_to_refused_client
+            assert verdict["reply"].startswith(case.reply + " ")
+            return
+    assert f"{reply.code} {reply.enhanced}" == case.reply
+    assert "\n" not in reply.text and reply.text.isprintable()
+    assert reply.text.endswith("; session " + verdict["session"]) and verdict["session"]
+    named = case.canonical_client if case.stage == "connect" else case.named_account or "<>"
+    # Sendmail repeats the sender in front of the text
+    assert mta.shown(named) in reply.text.removeprefix(f"{reply.enhanced} <{case.sender}>... ")
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        cases = DecisionTable().cases
+        metafunc.parametrize("case", cases, ids=[case.name.replace(" ", "-") for case in cases])
+
+
+def test_decision(mta, case, decision_table, filter_switch, site, redis, dns, dead_store,
+                  redis_server, request):
+    store = dead_store if case.store_down else redis_server.url
+    gatepost = filter_switch.use(decision_table.settings(dns.address, store, case))
+    request.node.gatepost = gatepost
+    dns.zones.update(case.zones())
+    case.store(redis)
+
+    smtp = mta.session(case.door, client=case.client, login=case.login, tls=case.tls,
+                       helo=case.helo)
+    reply = smtp.mail(case.sender, mta.parameters(case.sender))
+
+    verdict = gatepost.verdict(stage=case.stage, client=case.canonical_client)
+    check_verdict(case, verdict)
+    if case.verdict in ("accept", "mark"):
+        assert (smtp.greeting.code, reply.code, reply.enhanced) == (220, 250, "2.1.0")
+    else:
+        check_refusal(mta, case, verdict, smtp, reply)
+    smtp.close()
+    gatepost.check_healthy()
