@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/log.h"
+#include "gatepost/metrics.h"
 
 void lookup_clear(struct lookup *lookup) {
     for (size_t i = 0; i < SUBJECTS; i++) {
@@ -33,11 +34,15 @@ static int name_subjects(struct lookup *out, const struct address *account) {
 static void log_faults(const char *key_prefix, const char *subject, const struct policy *policy) {
     char key[600];
     snprintf(key, sizeof key, "%s%s", key_prefix, subject);
-    if (policy->wrong_type)
+    if (policy->wrong_type) {
+        metrics_malformed();
         log_event(LOG_ERR, "policy-malformed", "key", key, "field", (char *)NULL, "problem",
                   "wrong type: the key must be a hash", (char *)NULL);
+    }
     for (size_t i = 0; i < policy->n_faults; i++) {
         const struct policy_fault *fault = &policy->faults[i];
+        if (!fault->unknown)
+            metrics_malformed();
         log_event(fault->unknown ? LOG_WARNING : LOG_ERR,
                   fault->unknown ? "policy-unknown-field" : "policy-malformed", "key", key, "field",
                   fault->field, "problem", fault->why, (char *)NULL);

@@ -13,6 +13,7 @@
 
 #include "gatepost/clock.h"
 #include "gatepost/log.h"
+#include "gatepost/metrics.h"
 
 /* Between two tries to load from a store that does not answer, in milliseconds. */
 #define RETRY_INTERVAL 500
@@ -77,6 +78,7 @@ static int take_member(void *context, const struct store_field *field) {
         l->n++;
         return 0;
     }
+    metrics_malformed();
     if (l->n_malformed++ < 10) { /* a whole list of another kind need not fill the log */
         char *name = strndup(field->name, field->name_len);
         log_event(LOG_ERR, "policy-malformed", "key", l->key, "field", name, "problem", why,
@@ -108,9 +110,11 @@ static struct members *load(const struct networks *networks, const struct networ
         members = NULL;
         snprintf(why, why_size, "no memory");
     }
-    if (answer == STORE_WRONG_TYPE)
+    if (answer == STORE_WRONG_TYPE) {
+        metrics_malformed();
         log_event(LOG_ERR, "policy-malformed", "key", key, "field", (char *)NULL, "problem",
                   "wrong type: the key must be a hash", (char *)NULL);
+    }
     if (answer == STORE_ABSENT && network->fixed == NULL && network->members == NULL)
         log_event(LOG_WARNING, "network-empty", "key", key, "problem",
                   "neither the configuration nor the store has this network", (char *)NULL);

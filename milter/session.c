@@ -15,12 +15,14 @@
 #include "gatepost/clock.h"
 #include "gatepost/idna.h"
 #include "gatepost/lookup.h"
+#include "gatepost/metrics.h"
 #include "gatepost/verdict_log.h"
 
 struct session {
     struct runtime *runtime;
     char id[24];
     const struct config_listener *listener;
+    struct metrics_listener *metrics;
     struct ip_address client;
     char client_text[IP_TEXT_SIZE];
     char *helo;
@@ -55,7 +57,9 @@ struct session *session_new(struct runtime *runtime) {
         return NULL;
     session->runtime = runtime_acquire(runtime);
     session->listener = &runtime->config->listeners[0];
+    session->metrics = metrics_listener(session->listener->rules.name);
     make_id(session->id, sizeof session->id);
+    metrics_session(1);
     return session;
 }
 
@@ -65,6 +69,7 @@ void session_free(struct session *session) {
     session_end_message(session);
     free(session->helo);
     free(session->authserv_id);
+    metrics_session(-1);
     runtime_release(session->runtime);
     free(session);
 }
@@ -114,6 +119,7 @@ void session_connect(struct session *session, const struct session_peer *peer,
     ip_format(&session->client, session->client_text);
     session->listener =
         config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
+    session->metrics = metrics_listener(session->listener->rules.name);
     replace(&session->authserv_id,
             config->authserv_id[0] != '\0' ? config->authserv_id : peer->mta_name);
     session->trusted =
@@ -133,11 +139,13 @@ void session_connect(struct session *session, const struct session_peer *peer,
                                         .listener = session->listener->rules.name,
                                         .session = session->id};
     refuse(session, &decision.verdict, &values, answer);
+    int64_t took = clock_now_us() - begin;
+    metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
     verdict_log(&(struct verdict_record){.stage = "connect",
                                          .values = &values,
                                          .verdict = &decision.verdict,
                                          .answer = answer,
-                                         .microseconds = clock_now_us() - begin});
+                                         .microseconds = took});
 }
 
 void session_helo(struct session *session, const char *name) {
@@ -173,8 +181,11 @@ struct judging {
 static enum decision_next ask_store(struct judging *j) {
     const struct runtime *runtime = j->session->runtime;
     char why[256];
-    if (lookup_account(runtime->store, runtime->config->key_prefix, &j->account, &j->lookup, why,
-                       sizeof why) == 0)
+    int64_t begin = clock_now_us();
+    int rc = lookup_account(runtime->store, runtime->config->key_prefix, &j->account, &j->lookup,
+                            why, sizeof why);
+    metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
+    if (rc == 0)
         return decision_policy(&j->decision, &j->lookup.set);
     log_event(LOG_ERR, "store-error", "session", j->session->id, "problem", why, (char *)NULL);
     return decision_policy_failed(&j->decision);
@@ -184,7 +195,9 @@ static enum decision_next ask_spf(struct judging *j, bool helo) {
     struct session *session = j->session;
     const struct spf_query query = {
         .client = session->client, .helo = session->helo, .sender = helo ? NULL : session->sender};
+    int64_t begin = clock_now_us();
     spf_check(session->runtime->spf, &query, &j->spf);
+    metrics_spf(j->spf.result, clock_now_us() - begin);
     return decision_spf(&j->decision, j->spf.result);
 }
 
@@ -237,6 +250,8 @@ static void judged(struct judging *j, const struct session_mail *mail,
         .session = session->id};
     refuse(session, verdict, &values, answer);
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
+    int64_t took = clock_now_us() - j->begin;
+    metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
     verdict_log(&(struct verdict_record){.stage = "mail",
                                          .queue = mail->queue,
                                          .has_account = j->facts.has_account,
@@ -244,7 +259,7 @@ static void judged(struct judging *j, const struct session_mail *mail,
                                          .verdict = verdict,
                                          .spf_problem = j->spf.problem,
                                          .answer = answer,
-                                         .microseconds = clock_now_us() - j->begin});
+                                         .microseconds = took});
 }
 
 void session_mail(struct session *session, const struct session_mail *given,

@@ -18,6 +18,7 @@
 
 #include "gatepost/clock.h"
 #include "gatepost/dns.h"
+#include "gatepost/metrics.h"
 
 /* Queries of one evaluation: ten terms, the costliest of them mx with ten hosts each. */
 #define QUERIES_MAX 120
@@ -116,6 +117,7 @@ static SPF_dns_rr_t *hook_lookup(SPF_dns_server_t *server, const char *domain, n
                type == ns_t_ptr) {
         rc = dns_query(now->dns, domain, (enum dns_type)type, now->deadline, &answer, now->problem,
                        sizeof now->problem);
+        metrics_dns(rc < 0 ? OUTCOME_ERROR : OUTCOME_OK);
     }
     if (rc != 0)
         status = rc > 0 ? NETDB_SUCCESS : TRY_AGAIN;

@@ -150,24 +150,24 @@ static void append_command(redisContext *conn, const char *prefix, const char *s
     free(long_key);
 }
 
-enum outcome { OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_BROKEN };
+enum outcome { LOOKUP_DONE, LOOKUP_REFUSED, LOOKUP_BROKEN };
 
 /* One pipelined look-up. REFUSED: the server answered, but an error; BROKEN: conn is of no use. */
 static enum outcome look_up(struct store_redis *redis, redisContext *conn,
                             const char *const *subjects, size_t n, struct store_hash *hashes,
                             int64_t deadline, char *why, size_t why_size) {
-    enum outcome outcome = OUTCOME_DONE;
+    enum outcome outcome = LOOKUP_DONE;
     for (size_t i = 0; i < n; i++)
         append_command(conn, redis->prefix, subjects[i]);
     if (redis_conn_flush(conn, deadline, why, why_size) != 0)
-        return OUTCOME_BROKEN;
+        return LOOKUP_BROKEN;
     for (size_t i = 0; i < n; i++) {
         redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
         if (reply == NULL)
-            return OUTCOME_BROKEN;
+            return LOOKUP_BROKEN;
         if (read_hash(reply, &hashes[i], why, why_size) != 0) {
             freeReplyObject(reply);
-            outcome = OUTCOME_REFUSED;
+            outcome = LOOKUP_REFUSED;
         }
     }
     return outcome;
@@ -186,7 +186,7 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
                      struct store_hash *hashes, char *why, size_t why_size) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
-    enum outcome outcome = OUTCOME_BROKEN;
+    enum outcome outcome = LOOKUP_BROKEN;
     redisContext *conn;
     if (pool_take(redis, deadline, &conn) != 0) {
         snprintf(why, why_size, "all %d connections are busy for store_timeout", POOL_MAX);
@@ -195,7 +195,7 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
     bool pooled = conn != NULL;
     if (pooled) {
         outcome = look_up(redis, conn, subjects, n, hashes, deadline, why, why_size);
-        if (outcome == OUTCOME_BROKEN) {
+        if (outcome == LOOKUP_BROKEN) {
             redisFree(conn);
             conn = NULL;
             clear_all(hashes, n);
@@ -204,55 +204,66 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
     }
     if (conn == NULL)
         conn = redis_conn_open(&redis->url, redis->user, redis->password, deadline, why, why_size);
-    if (conn != NULL && outcome == OUTCOME_BROKEN) {
+    if (conn != NULL && outcome == LOOKUP_BROKEN) {
         outcome = look_up(redis, conn, subjects, n, hashes, deadline, why, why_size);
-        if (outcome == OUTCOME_BROKEN) {
+        if (outcome == LOOKUP_BROKEN) {
             redisFree(conn);
             conn = NULL;
         }
     }
     pool_give(redis, conn);
-    if (outcome == OUTCOME_DONE)
+    if (outcome == LOOKUP_DONE)
         return 0;
     clear_all(hashes, n);
     return -1;
 }
 
-/* Fields asked for in one piece of a walk. */
-#define WALK_COUNT "5000"
+/* Fields asked for in one piece of a walk: some 15 ms in which Redis does nothing else. */
+#define WALK_COUNT "10000"
+
+/* A walk over one hash, on a connection of its own: the pool's are for messages. */
+struct walk {
+    redisContext *conn;
+    const char *key;
+    int64_t timeout;
+    char cursor[32]; /* of the piece asked for last; "0" before the first and behind the last */
+    bool whole;      /* by one HGETALL, where HSCAN is not permitted */
+};
+
+static int walk_ask(struct walk *walk, char *why, size_t why_size) {
+    const char *scan[] = {"HSCAN", walk->key, walk->cursor, "COUNT", WALK_COUNT};
+    const char *all[] = {"HGETALL", walk->key};
+    redisAppendCommandArgv(walk->conn, walk->whole ? 2 : 5, walk->whole ? all : scan, NULL);
+    return redis_conn_flush(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
+}
 
 /*
- * The pieces of a walk: HSCAN, or where that is not permitted one HGETALL. Returns the reply of
- * one piece with the list of fields in *fields, or NULL with the reason.
+ * The piece asked for, its fields in *fields, and the next one already asked for, so that server
+ * and reader work at the same time. NULL with the reason when there is none. An error of the
+ * server is a piece.
  */
-static redisReply *walk_piece(redisContext *conn, const char *key, char *cursor, size_t cursor_size,
-                              bool *whole, int64_t deadline, redisReply **fields, char *why,
-                              size_t why_size) {
-    const char *scan[] = {"HSCAN", key, cursor, "COUNT", WALK_COUNT};
-    const char *all[] = {"HGETALL", key};
-    redisAppendCommandArgv(conn, *whole ? 2 : 5, *whole ? all : scan, NULL);
-    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
-        return NULL;
-    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+static redisReply *walk_take(struct walk *walk, redisReply **fields, char *why, size_t why_size) {
+    redisReply *reply = redis_conn_read(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
     if (reply == NULL)
         return NULL;
-    if (!*whole && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0) {
+    if (!walk->whole && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0) {
         freeReplyObject(reply);
-        *whole = true;
-        return walk_piece(conn, key, cursor, cursor_size, whole, deadline, fields, why, why_size);
+        walk->whole = true;
+        if (walk_ask(walk, why, why_size) != 0)
+            return NULL;
+        return walk_take(walk, fields, why, why_size);
     }
-    *fields = reply;
-    if (!*whole && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-        snprintf(cursor, cursor_size, "%s", reply->element[0]->str);
-        *fields = reply->element[1];
-    } else {
-        snprintf(cursor, cursor_size, "0");
+    bool scanned = !walk->whole && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    *fields = scanned ? reply->element[1] : reply;
+    snprintf(walk->cursor, sizeof walk->cursor, "%s", scanned ? reply->element[0]->str : "0");
+    bool good = reply->type == REDIS_REPLY_ERROR || (*fields)->type == REDIS_REPLY_ARRAY;
+    if (!good)
+        snprintf(why, why_size, "an answer that is no list of fields and values");
+    if (!good || (strcmp(walk->cursor, "0") != 0 && walk_ask(walk, why, why_size) != 0)) {
+        freeReplyObject(reply);
+        return NULL;
     }
-    if ((*fields)->type == REDIS_REPLY_ARRAY || reply->type == REDIS_REPLY_ERROR)
-        return reply;
-    snprintf(why, why_size, "an answer that is no list of fields and values");
-    freeReplyObject(reply);
-    return NULL;
+    return reply;
 }
 
 static int walk_fields(const redisReply *fields, store_take_field *take, void *context) {
@@ -265,42 +276,45 @@ static int walk_fields(const redisReply *fields, store_take_field *take, void *c
     return 0;
 }
 
-/* On a connection of its own: a walk may take long, and the pool's are for messages. */
-static int redis_walk(struct store *store, const char *subject, store_take_field *take,
-                      void *context, char *why, size_t why_size) {
-    struct store_redis *redis = (struct store_redis *)store;
-    char *key = NULL, cursor[32] = "0";
-    bool whole = false;
-    int answer = STORE_ABSENT;
-    redisContext *conn = redis_conn_open(&redis->url, redis->user, redis->password,
-                                         clock_now_ms() + redis->timeout, why, why_size);
-    if (conn == NULL)
-        return -1;
-    if (asprintf(&key, "%s%s", redis->prefix, subject) < 0) {
-        redisFree(conn);
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    do {
-        redisReply *fields,
-            *reply = walk_piece(conn, key, cursor, sizeof cursor, &whole,
-                                clock_now_ms() + redis->timeout, &fields, why, why_size);
-        if (reply == NULL) {
-            answer = -1;
-        } else if (reply->type == REDIS_REPLY_ERROR) {
+static int walk_all(struct walk *walk, store_take_field *take, void *context, char *why,
+                    size_t why_size) {
+    int answer = walk_ask(walk, why, why_size) == 0 ? STORE_ABSENT : -1;
+    bool more = answer >= 0;
+    while (more) {
+        redisReply *fields, *reply = walk_take(walk, &fields, why, why_size);
+        if (reply == NULL)
+            return -1;
+        more = strcmp(walk->cursor, "0") != 0;
+        if (reply->type == REDIS_REPLY_ERROR) {
             answer = strncmp(reply->str, "WRONGTYPE", 9) == 0 ? STORE_WRONG_TYPE : -1;
             snprintf(why, why_size, "%s", reply->str);
         } else if (walk_fields(fields, take, context) != 0) {
             answer = -1;
+            more = false;
             snprintf(why, why_size, "no memory");
         } else if (fields->elements > 0) {
             answer = STORE_FOUND;
         }
-        if (reply != NULL)
-            freeReplyObject(reply);
-    } while ((answer == STORE_ABSENT || answer == STORE_FOUND) && strcmp(cursor, "0") != 0);
+        freeReplyObject(reply);
+    }
+    return answer;
+}
+
+static int redis_walk(struct store *store, const char *subject, store_take_field *take,
+                      void *context, char *why, size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    char *key = NULL;
+    if (asprintf(&key, "%s%s", redis->prefix, subject) < 0) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    struct walk walk = {.key = key, .timeout = redis->timeout, .cursor = "0"};
+    walk.conn = redis_conn_open(&redis->url, redis->user, redis->password,
+                                clock_now_ms() + redis->timeout, why, why_size);
+    int answer = walk.conn == NULL ? -1 : walk_all(&walk, take, context, why, why_size);
+    if (walk.conn != NULL)
+        redisFree(walk.conn);
     free(key);
-    redisFree(conn);
     return answer;
 }
 

@@ -1,8 +1,9 @@
 /*
  * A set of IP addresses built once from CIDR blocks and then only asked.
  *
- * Blocks are merged into sorted, disjoint ranges, IPv4 and IPv6 apart; a look-up is one binary
- * search and allocates nothing. A built set never changes: any number of threads may ask it.
+ * Blocks are merged into sorted, disjoint ranges, IPv4 and IPv6 apart, behind an index by leading
+ * bits; a look-up is a short binary search and allocates nothing. A built set never changes: any
+ * number of threads may ask it.
  */
 #ifndef GATEPOST_NETSET_H
 #define GATEPOST_NETSET_H

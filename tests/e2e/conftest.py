@@ -209,7 +209,7 @@ def sendmail_server(site, decision_table, filter_switch):
              for name in decision_table.doors}
     folder = site.folder.sub("sendmail")
     server = sendmail.Sendmail(folder, "unix:" + filter_switch.socket, Certificate(folder),
-                               doors, decision_table.logins())
+                               doors, {*decision_table.logins(), *sendmail.ODD_LOGINS})
     try:
         yield server.start()
     finally:
@@ -223,3 +223,5 @@ def pytest_runtest_makereport(item, call):
     instance = getattr(item, "gatepost", None)
     if report.failed and instance is not None and os.path.exists(instance.log):
         report.sections.append(("filter's log", "\n".join(instance.log_lines()[-40:])))
+    if report.failed and hasattr(item, "mta_log"):
+        report.sections.append(("MTA's log", "\n".join(item.mta_log().splitlines()[-20:])))

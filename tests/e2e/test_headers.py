@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.forged_headers import FOREIGN, FORGED, bodies, claiming, mixed, unfolded
 from support.postfix import HOSTNAME, RECIPIENT
 
 CLIENT = "192.0.2.10"
@@ -18,10 +19,6 @@ def deliver(site, smtp, sender, domain, headers=(), parameters=""):
     lines = [*headers, f"Subject: {subject}", "", "hello"]
     assert smtp.data("\n".join(lines)).code == 250
     return site.sink.wait_for(subject)
-
-
-def unfolded(value):
-    return re.sub(r"\s+", " ", value)
 
 
 @pytest.mark.parametrize("record, result, action", [
@@ -78,44 +75,8 @@ def test_each_message_has_its_own(site, redis, dns, domain, gatepost):
         assert f"spf={result}" in values[0] and sender in values[0]
 
 
-FORGED = [
-    "Authentication-Results: {id}; spf=pass smtp.mailfrom=bank.example",
-    "authentication-results: {id}; dkim=pass",
-    "AUTHENTICATION-RESULTS: {ID}; dkim=pass",
-    "Authentication-Results:{id};dkim=pass",
-    "Authentication-Results:   {id}  ; dkim=pass",
-    "Authentication-Results: {id} 1; dkim=pass",
-    "Authentication-Results:\n {id}; dkim=pass",
-    "Authentication-Results:\n\t{id}\n\t1;\n\tdkim=pass",
-    "Authentication-Results: (a comment) {id}; dkim=pass",
-    "Authentication-Results: (nested (comment) with \\) in it) {id} (more) ; dkim=pass",
-    "Authentication-Results: {id} (comment); dkim=pass",
-    'Authentication-Results: "{id}"; dkim=pass',
-    "Authentication-Results: {id}; none",
-    "Authentication-Results: {id}",
-    "Authentication-Results: {id};",
-]
-
-FOREIGN = [
-    "Authentication-Results: mx.other.example; spf=pass smtp.mailfrom=bank.example",
-    "Authentication-Results: sub.{id}; dkim=pass",
-    "Authentication-Results: {id}.other.example; dkim=pass",
-    "Authentication-Results: other.example; dkim=pass (by {id})",
-    "Authentication-Results: ({id}) other.example; dkim=pass",
-    "X-Authentication-Results: {id}; dkim=pass",
-    "Authentication-Results-Original: {id}; dkim=pass",
-    "ARC-Authentication-Results: i=1; {id}; dkim=pass",
-]
-
-
 def _named(line):
-    return line.format(id=HOSTNAME, ID=HOSTNAME.upper())
-
-
-def bodies(message, but=""):
-    """Every header that has to do with Authentication-Results, unfolded, but for that one."""
-    return [unfolded(f"{name}: {value}") for name, value in message.headers()
-            if "authentication-results" in name.lower() and value != but]
+    return claiming(line, HOSTNAME)
 
 
 @pytest.mark.parametrize("login", [None, "alice@example.com"], ids=["stranger", "login"])
@@ -140,14 +101,13 @@ def test_foreign_header_is_kept(site, redis, dns, domain, gatepost, line):
 
 def test_all_of_many_forged_ones_are_removed(site, redis, dns, domain, gatepost):
     """Among foreign ones, so that the positions shift while headers are taken out."""
-    mixed = [line for pair in zip(FORGED, FOREIGN * 2) for line in pair]
+    lines, foreign = mixed(HOSTNAME)
     smtp = site.session("mx", CLIENT)
-    message = deliver(site, smtp, f"alice@{domain}", domain, [_named(line) for line in mixed])
+    message = deliver(site, smtp, f"alice@{domain}", domain, lines)
     own = [value for value in message.header("Authentication-Results")
            if f"smtp.mailfrom=alice@{domain}" in value]
     assert len(own) == 1
-    kept = bodies(message, but=own[0])
-    assert kept == [unfolded(_named(line)) for line in (FOREIGN * 2)[:len(FORGED)]]
+    assert bodies(message, but=own[0]) == foreign
 
 
 def test_trusted_client_adds_nothing(site, redis, dns, domain, gatepost):

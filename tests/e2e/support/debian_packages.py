@@ -6,6 +6,7 @@ the system is touched but apt's own lists, when they are missing or too old.
 
 import glob
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -29,8 +30,9 @@ def _download(packages, folder):
 
 
 def unpacked(name, packages):
-    """The folder CACHE/name that holds what these packages install, fetched if not there."""
-    root = os.path.join(CACHE, name)
+    """The folder in CACHE that holds what these packages install, fetched if not there."""
+    release = platform.freedesktop_os_release().get("VERSION_CODENAME", "sid")
+    root = os.path.join(CACHE, f"{name}-{release}-{platform.machine()}")
     if os.path.isdir(root):
         return root
     os.makedirs(CACHE, exist_ok=True)

@@ -74,7 +74,8 @@ class Case:
         for subject in self.wrong_types:
             redis.cli("SET", "gatepost:" + subject, "a string")
 
-    def _take(self, key, rest):
+    def take(self, key, rest):
+        """One line of the case."""
         word, _, more = rest.partition(" ")
         if key in ("conf", "protocol", "policy", "wrong-type", "expect"):
             getattr(self, "_take_" + key.replace("-", "_"))(word, more)
@@ -128,7 +129,7 @@ class DecisionTable:
                 elif key == "case":
                     self.cases.append(Case(rest))
                 else:
-                    self.cases[-1]._take(key, rest)
+                    self.cases[-1].take(key, rest)
 
     def logins(self):
         """Every login that a case uses, as it is spelled there."""

@@ -19,6 +19,8 @@ from .syslog_file import SyslogFile
 HOSTNAME = "sm.gatepost.test"      # what the filter sees as {j}; the realm of logins without one
 RECIPIENT = "rcpt@local.test"      # the domain that the outside may send to
 PASSWORD = "secret"
+# logins that Sendmail does not hand to the filter as they are: {auth_authen} is in xtext
+ODD_LOGINS = ("a=b@example.com", "a=b+c@example.com", "jörg@example.com")
 _PACKAGES = ("sendmail-bin", "sendmail-cf", "sasl2-bin")
 _FIRST_PORT = 2500                 # in a network that nobody else is in
 

@@ -1,0 +1,42 @@
+/*
+ * What the filter counts, under the names and labels that Prometheus will read.
+ *
+ * One set for the process; it outlives configurations. Counting is a relaxed atomic addition and
+ * may be done from any thread.
+ */
+#ifndef GATEPOST_METRICS_H
+#define GATEPOST_METRICS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "gatepost/vocabulary.h"
+
+enum metrics_stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
+enum metrics_outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOMES };
+
+struct metrics_listener;
+
+/*
+ * The counters of a listener, made at the first call with its name (NULL: no listener section) and
+ * never freed. NULL when there is no memory: nothing is counted for it then.
+ */
+struct metrics_listener *metrics_listener(const char *name);
+
+/* A verdict as it was carried out, and what it took in microseconds. */
+void metrics_verdict(struct metrics_listener *listener, enum metrics_stage stage,
+                     enum verdict_kind verdict, enum reason reason, int64_t microseconds);
+
+/* A session began (1) or ended (-1). */
+void metrics_session(int change);
+
+/* A look-up in the store, an SPF evaluation, a DNS query, a malformed field. */
+void metrics_store(enum metrics_outcome outcome, int64_t microseconds);
+void metrics_spf(enum spf_result result, int64_t microseconds);
+void metrics_dns(enum metrics_outcome outcome);
+void metrics_malformed(void);
+
+/* Writes everything in the Prometheus text exposition format, version 0.0.4. */
+void metrics_print(FILE *to);
+
+#endif
