@@ -134,6 +134,32 @@ static struct ip_address random_ip(bool v6) {
     return ip_from_bytes(v6 ? IP_V6 : IP_V4, bytes);
 }
 
+/* What a prefix means, bit by bit. */
+static bool reference(const struct ip_address *base, unsigned prefix, const struct ip_address *ip) {
+    if (base->family != ip->family)
+        return false;
+    for (unsigned bit = 0; bit < prefix; bit++)
+        if (((base->bytes[bit / 8] ^ ip->bytes[bit / 8]) >> (7 - bit % 8) & 1) != 0)
+            return false;
+    return true;
+}
+
+/* Through text, as an operator writes it: the address as it is, host bits and all. */
+static void test_contains_equals_reference(void **state) {
+    (void)state;
+    srand(4632);
+    for (int round = 0; round < 200000; round++) {
+        bool v6 = rand() % 2;
+        struct ip_address base = random_ip(v6), ip = random_ip(v6);
+        unsigned prefix = (unsigned)rand() % (v6 ? 129 : 33);
+        char text[IP_TEXT_SIZE], cidr[IP_TEXT_SIZE + 5];
+        snprintf(cidr, sizeof cidr, "%s/%u", ip_format(&base, text), prefix);
+        struct netblock block = block_of(cidr);
+        if (netblock_contains(&block, &ip) != reference(&base, prefix, &ip))
+            fail_msg("%s in %s", ip_format(&ip, text), cidr);
+    }
+}
+
 static void test_set_equals_walk(void **state) {
     (void)state;
     srand(7208);
@@ -164,9 +190,8 @@ static void test_set_equals_walk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_parse_refuses),
-        cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_parse),           cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_contains),        cmocka_unit_test(test_contains_equals_reference),
         cmocka_unit_test(test_set_equals_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

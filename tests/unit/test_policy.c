@@ -144,6 +144,47 @@ static void test_protocol_inheritance(void **state) {
     }
 }
 
+/* The settings with one value, each unset, malformed or one of two values on every subject. */
+static void test_setting_inheritance(void **state) {
+    static const struct {
+        const char *field;
+        const char *values[3]; /* good 0, good 1, malformed */
+        enum setting_state (*ask)(const struct policy_set *, int *, struct policy_origin *);
+        int meaning[2];
+    } settings[] = {
+        {"source", {"any", "authorized", "all"}, policy_source, {SOURCE_ANY, SOURCE_AUTHORIZED}},
+        {"tls", {"optional", "required", "on"}, policy_tls, {NEED_OPTIONAL, NEED_REQUIRED}},
+        {"mode", {"enforce", "monitor", "off"}, policy_mode, {MODE_ENFORCE, MODE_MONITOR}},
+    };
+    (void)state;
+    for (size_t s = 0; s < COUNT(settings); s++) {
+        for (int code = 0; code < 64; code++) { /* two bits a subject: 3 is unset */
+            struct policy *policies[SUBJECTS];
+            int first = 3;
+            for (size_t i = 0; i < SUBJECTS; i++) {
+                int says = code >> (2 * i) & 3;
+                policies[i] = policy_new();
+                if (says < 3)
+                    policy_add(policies[i], settings[s].field, strlen(settings[s].field),
+                               settings[s].values[says], strlen(settings[s].values[says]));
+                if (first == 3)
+                    first = says;
+            }
+            struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+            struct policy_origin origin;
+            int value = -1;
+            enum setting_state got = settings[s].ask(&set, &value, &origin);
+            assert_int_equal(got, first == 3   ? SETTING_UNSET
+                                  : first == 2 ? SETTING_MALFORMED
+                                               : SETTING_SET);
+            if (first < 2)
+                assert_int_equal(value, settings[s].meaning[first]);
+            for (size_t i = 0; i < SUBJECTS; i++)
+                policy_free(policies[i]);
+        }
+    }
+}
+
 static void test_most_specific_answers(void **state) {
     struct policy *account = POLICY("protocol:imap=off");
     struct policy *domain = POLICY("source=authorized", "spf:fail=mark");
@@ -237,6 +278,7 @@ int main(void) {
         cmocka_unit_test(test_octets_behind_nul_count),
         cmocka_unit_test(test_contradiction),
         cmocka_unit_test(test_protocol_inheritance),
+        cmocka_unit_test(test_setting_inheritance),
         cmocka_unit_test(test_most_specific_answers),
         cmocka_unit_test(test_malformed_stops_at_its_subject),
         cmocka_unit_test(test_ip_entries_add_up),
