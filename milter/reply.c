@@ -195,6 +195,7 @@ void reply_render(const struct verdict *verdict, const char *template,
     char ending_text[80];
     struct textbuf ending, text;
     bool defer = verdict->kind == VERDICT_DEFER;
+    *out = (struct reply){.code = ""};
     snprintf(out->code, sizeof out->code, "%s", defer ? "451" : reject_code(verdict->reason));
     snprintf(out->enhanced, sizeof out->enhanced, "%s",
              defer ? defer_status(verdict) : reject_status(verdict));
