@@ -152,6 +152,27 @@ int address_from_sender(const char *sender, const struct address_rules *rules,
     return rc;
 }
 
+static int hex_digit(char c) {
+    const char *digits = "0123456789ABCDEF";
+    const char *at = c == '\0' ? NULL : strchr(digits, c);
+    return at == NULL ? -1 : (int)(at - digits);
+}
+
+void xtext_decode(char *text) {
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        int high = *from == '+' ? hex_digit(from[1]) : -1;
+        int low = high < 0 ? -1 : hex_digit(from[2]);
+        if (low >= 0 && high * 16 + low != 0) {
+            *to++ = (char)(high * 16 + low);
+            from += 2;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
 int address_from_login(const char *login, const struct address_rules *rules, struct address *out) {
     char *copy = strdup(login);
     if (copy == NULL)

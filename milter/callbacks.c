@@ -52,7 +52,7 @@ static struct connection *connection_of(SMFICTX *ctx) {
 
 /* The macros that the verdict needs, at the steps where both MTAs have them. */
 static void ask_macros(SMFICTX *ctx) {
-    static char connect[] = "j {daemon_name} {daemon_addr} {daemon_port}";
+    static char connect[] = "j v {daemon_name} {daemon_addr} {daemon_port}";
     static char helo[] = "{tls_version}";
     static char mail[] = "i {auth_authen} {tls_version}";
     smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
@@ -131,7 +131,8 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
                                       .daemon_name = macro(ctx, "{daemon_name}"),
                                       .daemon_port = macro(ctx, "{daemon_port}"),
                                       .daemon_addr = macro(ctx, "{daemon_addr}"),
-                                      .mta_name = macro(ctx, "j")};
+                                      .mta_name = macro(ctx, "j"),
+                                      .mta_version = macro(ctx, "v")};
     struct session_answer answer;
     session_connect(connection->session, &peer, &answer);
     sfsistat refused = refusal(ctx, &answer);

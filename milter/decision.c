@@ -21,14 +21,14 @@ const char *decision_service(const struct decision_listener *listener, bool logg
 
 /*
  * Whether the client is trusted matters to a message only when it would be refused: then what
- * cannot be known or read defers it.
+ * cannot be known or read defers it. It never opens a door, whatever on_store_error says.
  */
 static void mind_trusted(const struct decision *d, struct verdict *v) {
     enum membership trusted = d->facts->trusted.membership;
     if (d->facts->logged_in || v->kind != VERDICT_REJECT)
         return;
-    if (trusted == MEMBER_UNKNOWN) {
-        v->kind = d->rules->on_store_error;
+    if (trusted == MEMBER_UNKNOWN && d->rules->on_store_error != VERDICT_REJECT) {
+        v->kind = VERDICT_DEFER;
         v->reason = REASON_POLICY_UNAVAILABLE;
         v->from = from_conf;
     } else if (trusted == MEMBER_MALFORMED) {

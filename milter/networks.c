@@ -23,6 +23,7 @@ struct members {
     struct netset *set;
     char *malformed; /* the first member that cannot be read; NULL for none */
     bool wrong_type;
+    bool absent; /* the store has no such key */
 };
 
 struct network {
@@ -103,6 +104,7 @@ static struct members *load(const struct networks *networks, const struct networ
         members->set = netset_new(l.blocks, l.n);
         members->malformed = l.malformed;
         members->wrong_type = answer == STORE_WRONG_TYPE;
+        members->absent = answer == STORE_ABSENT;
         l.malformed = NULL;
     }
     if (members != NULL && members->set == NULL) {
@@ -115,7 +117,8 @@ static struct members *load(const struct networks *networks, const struct networ
         log_event(LOG_ERR, "policy-malformed", "key", key, "field", (char *)NULL, "problem",
                   "wrong type: the key must be a hash", (char *)NULL);
     }
-    if (answer == STORE_ABSENT && network->fixed == NULL && network->members == NULL)
+    if (answer == STORE_ABSENT && network->fixed == NULL &&
+        (network->members == NULL || !network->members->absent))
         log_event(LOG_WARNING, "network-empty", "key", key, "problem",
                   "neither the configuration nor the store has this network", (char *)NULL);
     free(l.malformed);
@@ -134,6 +137,8 @@ static bool reload(struct networks *networks, struct network *network) {
         network->failing = true;
         return false;
     }
+    if (network->failing)
+        log_event(LOG_INFO, "network-loaded", "network", network->name, (char *)NULL);
     network->failing = false;
     pthread_rwlock_wrlock(&networks->lock);
     struct members *old = network->members;

@@ -88,9 +88,9 @@ int reply_check_template(const char *text, char *why, size_t why_size) {
         size_t len = strcspn(p + 1, "}");
         if (find_placeholder(p + 1, len) < 0 || p[1 + len] != '}') {
             snprintf(why, why_size,
-                     "unknown placeholder {%.30s}: known are account, service, client, sender, "
+                     "unknown placeholder {%.*s}: known are account, service, client, sender, "
                      "login, helo, listener, domain, explanation, session, reason and spf",
-                     p + 1);
+                     (int)(len < 30 ? len : 30), p + 1);
             return -1;
         }
         p += 1 + len;

@@ -27,6 +27,7 @@ struct session {
     char client_text[IP_TEXT_SIZE];
     char *helo;
     char *authserv_id;
+    bool xtext_logins; /* the MTA is Sendmail */
     struct network_answer allowed, trusted;
     char allowed_member[60], trusted_member[60]; /* texts of the two */
     /* of the message under way */
@@ -120,6 +121,9 @@ void session_connect(struct session *session, const struct session_peer *peer,
     session->listener =
         config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
     session->metrics = metrics_listener(session->listener->rules.name);
+    /* Sendmail's version is a number, Postfix puts its name before; only Sendmail encodes logins */
+    session->xtext_logins =
+        peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
     replace(&session->authserv_id,
             config->authserv_id[0] != '\0' ? config->authserv_id : peer->mta_name);
     session->trusted =
@@ -134,7 +138,8 @@ void session_connect(struct session *session, const struct session_peer *peer,
     if (decision.verdict.kind == VERDICT_ACCEPT &&
         decision.verdict.reason != REASON_POLICY_UNAVAILABLE)
         return;
-    const struct reply_values values = {.service = session->listener->rules.service,
+    const struct reply_values values = {.account = client_of(session), /* nobody has said more */
+                                        .service = session->listener->rules.service,
                                         .client = client_of(session),
                                         .listener = session->listener->rules.name,
                                         .session = session->id};
@@ -268,8 +273,16 @@ void session_mail(struct session *session, const struct session_mail *given,
     struct judging j = {.session = session, .begin = clock_now_us()};
     session_end_message(session);
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
+    char *login = NULL;
+    bool ready = true;
     if (mail.login != NULL && mail.login[0] == '\0')
         mail.login = NULL;
+    if (mail.login != NULL && session->xtext_logins) {
+        ready = (login = strdup(mail.login)) != NULL;
+        if (ready)
+            xtext_decode(login);
+        mail.login = login;
+    }
     j.facts = (struct decision_facts){.client = session->client,
                                       .allowed = session->allowed,
                                       .trusted = session->trusted,
@@ -277,7 +290,7 @@ void session_mail(struct session *session, const struct session_mail *given,
                                       .logged_in = mail.login != NULL,
                                       .now = (int64_t)time(NULL)};
     session->sender = bare_path(mail.sender);
-    if (session->sender != NULL && name_account(&j, &mail) == 0) {
+    if (ready && session->sender != NULL && name_account(&j, &mail) == 0) {
         decide(&j);
     } else { /* no memory: the message must wait */
         j.decision.verdict =
@@ -286,6 +299,7 @@ void session_mail(struct session *session, const struct session_mail *given,
     judged(&j, &mail, answer);
     lookup_clear(&j.lookup);
     address_clear(&j.account);
+    free(login);
 }
 
 int session_header(struct session *session, const char *name, const char *value) {

@@ -32,6 +32,12 @@ struct address {
  */
 int address_from_sender(const char *sender, const struct address_rules *rules, struct address *out);
 
+/*
+ * Decodes xtext (RFC 3461 4: "+3D" is "=") in place, as Sendmail writes {auth_authen}. What is no
+ * xtext stays as it is.
+ */
+void xtext_decode(char *text);
+
 /* The account of a SASL login: no quoting and no routes there. Returns as above. */
 int address_from_login(const char *login, const struct address_rules *rules, struct address *out);
 

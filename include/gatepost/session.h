@@ -23,7 +23,8 @@ const struct config *session_config(const struct session *session);
 struct session_peer {
     struct ip_address client; /* IP_NONE: the MTA knows none; it is then listed nowhere */
     const char *daemon_name, *daemon_port, *daemon_addr;
-    const char *mta_name; /* {j} */
+    const char *mta_name;    /* {j} */
+    const char *mta_version; /* {v} */
 };
 
 /* What becomes of a connection or a message. */

@@ -100,7 +100,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("case", cases, ids=[case.name.replace(" ", "-") for case in cases])
 
 
-def test_decision(mta, case, decision_table, filter_switch, site, redis, dns, dead_store,
+def test_decision(mta, case, decision_table, filter_switch, redis, dns, dead_store,
                   redis_server, request):
     store = dead_store if case.store_down else redis_server.url
     gatepost = filter_switch.use(decision_table.settings(dns.address, store, case))

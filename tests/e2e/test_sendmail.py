@@ -1,4 +1,4 @@
-"""What only Sendmail does, and what it does its own way: headers, replies, the filter being away."""
+"""What Sendmail does its own way: headers, replies, logins, and the filter being away."""
 
 import re
 import signal

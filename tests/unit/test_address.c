@@ -108,10 +108,33 @@ static void test_logins(void **state) {
     }
 }
 
+static void test_xtext(void **state) {
+    static const char *const rows[][2] = {
+        {"alice@example.com", "alice@example.com"},
+        {"a+3Db@example.com", "a=b@example.com"},
+        {"ALICE+2Bshop@Example.COM", "ALICE+shop@Example.COM"},
+        {"j+C3+B6rg@example.com", "j\xc3\xb6rg@example.com"},
+        {"+2B3D", "+3D"},
+        {"a+3db", "a+3db"},
+        {"a+", "a+"},
+        {"a+4", "a+4"},
+        {"a+00b", "a+00b"},
+        {"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[80];
+        snprintf(text, sizeof text, "%s", rows[i][0]);
+        xtext_decode(text);
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_senders),
         cmocka_unit_test(test_logins),
+        cmocka_unit_test(test_xtext),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ def _enter():
     if _libc.unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare: " + os.strerror(ctypes.get_errno()))
     _ip("link", "set", "lo", "up")
+    # an IPv6 address is there at once, the kernel's own route to it some time later
+    _ip("-6", "route", "add", "local", "::/0", "dev", "lo")
 
 
 class NetworkNamespace:
