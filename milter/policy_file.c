@@ -68,11 +68,13 @@ static int add_field(struct subject *subject, const char *name, const char *valu
     if ((subject->n & (subject->n - 1)) == 0) {
         size_t room = subject->n == 0 ? 1 : subject->n * 2;
         struct store_field *fields = realloc(subject->fields, room * sizeof *fields);
-        subject->fields = fields != NULL ? fields : subject->fields;
-        unsigned long *lines = realloc(subject->lines, room * sizeof *lines);
-        subject->lines = lines != NULL ? lines : subject->lines;
-        if (fields == NULL || lines == NULL)
+        if (fields == NULL)
             return -1;
+        subject->fields = fields;
+        unsigned long *lines = realloc(subject->lines, room * sizeof *lines);
+        if (lines == NULL)
+            return -1;
+        subject->lines = lines;
     }
     char *name_copy = strdup(name), *value_copy = strdup(value);
     if (name_copy == NULL || value_copy == NULL) {
@@ -113,8 +115,8 @@ static ssize_t find_duplicate(const struct subject *subject) {
 /* No field may stand twice: 0, or -1 with the reason. */
 static int check_duplicates(const struct policy_file *table, const char *path, char *why,
                             size_t why_size) {
-    struct subject *subject, *next;
-    HASH_ITER(hh, table->subjects, subject, next) {
+    for (const struct subject *subject = table->subjects; subject != NULL;
+         subject = subject->hh.next) {
         ssize_t at = find_duplicate(subject);
         if (at < 0)
             snprintf(why, why_size, "%s: no memory", path);

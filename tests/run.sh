@@ -118,12 +118,12 @@ export PYTHONDONTWRITEBYTECODE=1
 
 say "static checks"
 # shellcheck disable=SC2046 # a list of files
-step "clang-format" clang-format --dry-run -Werror $(git ls-files '*.c' '*.h')
+step "clang-format" clang-format --dry-run -Werror $(find milter include tests -name '*.[ch]')
 step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --inline-suppr --error-exitcode=1 -Iinclude --suppress=missingIncludeSystem \
     milter tests/unit tests/bench
 # shellcheck disable=SC2046
-step "shellcheck" shellcheck $(git ls-files '*.sh') .ci/run
+step "shellcheck" shellcheck $(find packaging tests -name '*.sh') .ci/run
 step "man pages" man_pages
 
 say "builds"
