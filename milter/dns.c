@@ -1,12 +1,11 @@
 /*
- * DNS look-ups on c-ares. Owns the resolver channels, the deadline of each look-up and the
- * unpacking of answers; knows nothing of SPF.
+ * DNS look-ups on c-ares. Owns the resolver channels and the deadline of each look-up; packets are
+ * read by dns_packet.c and answers kept by dns_cache.c.
  */
 #include "gatepost/dns.h"
 
 #include <arpa/nameser.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -18,13 +17,20 @@
 #include <ares.h>
 
 #include "gatepost/clock.h"
+#include "gatepost/dns_cache.h"
+#include "gatepost/dns_packet.h"
+#include "gatepost/metrics.h"
 
 /* Channels kept for the next look-up; more are made on need and freed behind it. */
 #define CHANNELS_KEPT 32
-/* Records taken from one answer. */
-#define RECORDS_MAX 256
+/* Answers kept. */
+#define CACHE_ENTRIES 20000
+/* The longest that an answer is kept, and how long a failure is, in milliseconds. */
+#define KEPT_MAX (24 * 3600 * 1000LL)
+#define FAILURE_KEPT 1000
 
 struct dns {
+    struct dns_cache *cache;
     char *servers; /* as c-ares takes them; NULL for resolv.conf's */
     pthread_mutex_t lock;
     ares_channel idle[CHANNELS_KEPT]; /* under lock */
@@ -69,7 +75,13 @@ int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *w
             strcat(dns->servers, ",");
         strcat(dns->servers, nameservers[i]);
     }
+    dns->cache = dns_cache_new(CACHE_ENTRIES);
     pthread_mutex_init(&dns->lock, NULL);
+    if (dns->cache == NULL) {
+        snprintf(why, why_size, "no memory");
+        dns_free(dns);
+        return -1;
+    }
     rc = channel_new(dns, &first);
     if (rc != ARES_SUCCESS) {
         snprintf(why, why_size, "name servers: %s", ares_strerror(rc));
@@ -87,6 +99,7 @@ void dns_free(struct dns *dns) {
     while (dns->n_idle > 0)
         ares_destroy(dns->idle[--dns->n_idle]);
     pthread_mutex_destroy(&dns->lock);
+    dns_cache_free(dns->cache);
     free(dns->servers);
     free(dns);
     ares_library_cleanup();
@@ -115,120 +128,36 @@ static void channel_give(struct dns *dns, ares_channel channel) {
         ares_destroy(channel);
 }
 
-void dns_answer_clear(struct dns_answer *answer) {
-    for (size_t i = 0; i < answer->n; i++)
-        free(answer->records[i].data);
-    free(answer->records);
-    *answer = (struct dns_answer){0};
-}
-
-/* Appends octets to the last record, or to a new one; -1 when there is no memory. */
-static int add(struct dns_answer *answer, bool new_record, const void *data, size_t len) {
-    if (answer->records == NULL)
-        answer->records = calloc(RECORDS_MAX, sizeof *answer->records);
-    if (answer->records == NULL)
-        return -1;
-    if (new_record && answer->n == RECORDS_MAX)
-        return 0;
-    struct dns_record *record = &answer->records[new_record ? answer->n : answer->n - 1];
-    char *grown = realloc(record->data, record->len + len + 1);
-    if (grown == NULL)
-        return -1;
-    if (new_record)
-        answer->n++;
-    memcpy(grown + record->len, data, len);
-    grown[record->len + len] = '\0';
-    record->data = grown;
-    record->len += len;
-    return 0;
-}
-
-static int unpack_a(const unsigned char *packet, int len, struct dns_answer *answer) {
-    struct ares_addrttl found[RECORDS_MAX];
-    int n = RECORDS_MAX;
-    int rc = ares_parse_a_reply(packet, len, NULL, found, &n);
-    for (int i = 0; rc == ARES_SUCCESS && i < n; i++)
-        if (add(answer, true, &found[i].ipaddr, 4) != 0)
-            return ARES_ENOMEM;
-    return rc;
-}
-
-static int unpack_aaaa(const unsigned char *packet, int len, struct dns_answer *answer) {
-    struct ares_addr6ttl found[RECORDS_MAX];
-    int n = RECORDS_MAX;
-    int rc = ares_parse_aaaa_reply(packet, len, NULL, found, &n);
-    for (int i = 0; rc == ARES_SUCCESS && i < n; i++)
-        if (add(answer, true, &found[i].ip6addr, 16) != 0)
-            return ARES_ENOMEM;
-    return rc;
-}
-
-static int unpack_mx(const unsigned char *packet, int len, struct dns_answer *answer) {
-    struct ares_mx_reply *found = NULL;
-    int rc = ares_parse_mx_reply(packet, len, &found);
-    for (struct ares_mx_reply *mx = found; rc == ARES_SUCCESS && mx != NULL; mx = mx->next)
-        if (add(answer, true, mx->host, strlen(mx->host)) != 0)
-            rc = ARES_ENOMEM;
-    ares_free_data(found);
-    return rc;
-}
-
-static int unpack_txt(const unsigned char *packet, int len, struct dns_answer *answer) {
-    struct ares_txt_ext *found = NULL;
-    int rc = ares_parse_txt_reply_ext(packet, len, &found);
-    bool skipping = false;
-    for (struct ares_txt_ext *txt = found; rc == ARES_SUCCESS && txt != NULL; txt = txt->next) {
-        skipping = txt->record_start ? answer->n == RECORDS_MAX : skipping;
-        if (!skipping && add(answer, txt->record_start, txt->txt, txt->length) != 0)
-            rc = ARES_ENOMEM;
-    }
-    ares_free_data(found);
-    return rc;
-}
-
-static int unpack_ptr(const unsigned char *packet, int len, struct dns_answer *answer) {
-    struct hostent *found = NULL;
-    static const unsigned char no_address[4];
-    int rc = ares_parse_ptr_reply(packet, len, no_address, 4, AF_INET, &found);
-    for (char **name = found == NULL ? NULL : found->h_aliases;
-         rc == ARES_SUCCESS && name != NULL && *name != NULL; name++)
-        if (add(answer, true, *name, strlen(*name)) != 0)
-            rc = ARES_ENOMEM;
-    if (found != NULL)
-        ares_free_hostent(found);
-    return rc;
-}
-
 struct look_up {
     enum dns_type type;
     struct dns_answer *answer;
-    int status;
     bool done;
 };
 
+static struct dns_answer *failure(const char *why) {
+    struct dns_answer *answer = dns_answer_new(DNS_FAILED, why);
+    if (answer != NULL)
+        answer->expires = clock_now_ms() + FAILURE_KEPT;
+    return answer;
+}
+
 static void arrived(void *arg, int status, int timeouts, unsigned char *packet, int len) {
     struct look_up *look_up = arg;
+    uint32_t ttl = 0;
     (void)timeouts;
     look_up->done = true;
-    look_up->status = status;
-    if (status != ARES_SUCCESS)
-        return;
-    switch (look_up->type) {
-    case DNS_A:
-        look_up->status = unpack_a(packet, len, look_up->answer);
-        break;
-    case DNS_AAAA:
-        look_up->status = unpack_aaaa(packet, len, look_up->answer);
-        break;
-    case DNS_MX:
-        look_up->status = unpack_mx(packet, len, look_up->answer);
-        break;
-    case DNS_TXT:
-        look_up->status = unpack_txt(packet, len, look_up->answer);
-        break;
-    case DNS_PTR:
-        look_up->status = unpack_ptr(packet, len, look_up->answer);
-        break;
+    if (status == ARES_SUCCESS ||
+        ((status == ARES_ENODATA || status == ARES_ENOTFOUND) && packet != NULL)) {
+        look_up->answer = dns_packet_read(packet, len, look_up->type, &ttl);
+    } else if (status == ARES_ENODATA || status == ARES_ENOTFOUND || status == ARES_EBADNAME) {
+        /* EBADNAME: no name that the DNS could hold, so there is nothing under it */
+        look_up->answer = dns_answer_new(DNS_ABSENT, "");
+    } else {
+        look_up->answer = failure(ares_strerror(status));
+    }
+    if (look_up->answer != NULL && look_up->answer->status != DNS_FAILED) {
+        int64_t kept = (int64_t)ttl * 1000 < KEPT_MAX ? (int64_t)ttl * 1000 : KEPT_MAX;
+        look_up->answer->expires = clock_now_ms() + kept;
     }
 }
 
@@ -265,30 +194,55 @@ static bool channel_step(ares_channel channel, int64_t deadline) {
     return true;
 }
 
-int dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
-              struct dns_answer *answer, char *why, size_t why_size) {
-    struct look_up look_up = {.type = type, .answer = answer};
-    ares_channel channel;
-    *answer = (struct dns_answer){0};
-    int rc = channel_take(dns, &channel);
-    if (rc != ARES_SUCCESS) {
-        snprintf(why, why_size, "%s", ares_strerror(rc));
-        return -1;
+/* c-ares takes a backslash for an escape; every other octet is as it is. */
+static int escape_name(const char *name, char *out, size_t size) {
+    size_t n = 0;
+    for (; *name != '\0'; name++) {
+        if (n + 3 > size)
+            return -1;
+        if (*name == '\\')
+            out[n++] = '\\';
+        out[n++] = *name;
     }
-    ares_query(channel, name, ns_c_in, (int)type, arrived, &look_up);
+    out[n] = '\0';
+    return 0;
+}
+
+/* Asks the name servers; NULL when there is no memory. */
+static struct dns_answer *ask(struct dns *dns, const char *name, enum dns_type type,
+                              int64_t deadline) {
+    struct look_up look_up = {.type = type};
+    char escaped[600];
+    ares_channel channel;
+    if (escape_name(name, escaped, sizeof escaped) != 0)
+        return dns_answer_new(DNS_ABSENT, "");
+    int rc = channel_take(dns, &channel);
+    if (rc != ARES_SUCCESS)
+        return failure(ares_strerror(rc));
+    ares_query(channel, escaped, ns_c_in, (int)type, arrived, &look_up);
     while (!look_up.done && channel_step(channel, deadline))
         continue;
     bool late = !look_up.done;
     if (late)
         ares_cancel(channel);
     channel_give(dns, channel);
-    if (!late && look_up.status == ARES_SUCCESS && answer->n > 0)
-        return 1;
-    dns_answer_clear(answer);
-    /* ARES_EBADNAME: no name that the DNS could hold, so there is nothing under it */
-    if (!late && (look_up.status == ARES_SUCCESS || look_up.status == ARES_ENODATA ||
-                  look_up.status == ARES_ENOTFOUND || look_up.status == ARES_EBADNAME))
-        return 0;
-    snprintf(why, why_size, "%s", late ? "no answer in time" : ares_strerror(look_up.status));
-    return -1;
+    if (!late)
+        return look_up.answer;
+    dns_answer_release(look_up.answer);
+    return failure("no answer in time");
+}
+
+enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
+                          struct dns_answer **out) {
+    bool owner;
+    struct dns_answer *answer = dns_cache_get(dns->cache, name, type, deadline, &owner);
+    if (answer == NULL) {
+        answer = owner || clock_now_ms() < deadline ? ask(dns, name, type, deadline)
+                                                    : failure("no answer in time");
+        metrics_dns(answer == NULL || answer->status == DNS_FAILED ? OUTCOME_ERROR : OUTCOME_OK);
+        if (owner)
+            dns_cache_put(dns->cache, name, type, answer);
+    }
+    *out = answer;
+    return answer == NULL ? DNS_FAILED : answer->status;
 }

@@ -252,6 +252,7 @@ static void judged(struct judging *j, const struct session_mail *mail,
         .helo = session->helo,
         .listener = session->listener->rules.name,
         .domain = j->spf.domain,
+        .explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation,
         .session = session->id};
     refuse(session, verdict, &values, answer);
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);

@@ -1,11 +1,13 @@
 /*
- * DNS look-ups with a deadline.
+ * DNS look-ups with a deadline, and a cache of their answers.
  *
- * "Found", "absent" and "failed" are different answers. Any number of threads may ask at once.
+ * "Found", "absent" and "failed" are different answers. Any number of threads may ask at once;
+ * identical questions under way are asked once.
  */
 #ifndef GATEPOST_DNS_H
 #define GATEPOST_DNS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,28 +25,40 @@ void dns_free(struct dns *dns);
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 
+/* Records taken from one answer; what is beyond them is left. */
+#define DNS_RECORDS_MAX 256
+
 /*
- * A: 4 octets; AAAA: 16 octets; TXT: the strings of one record joined (RFC 7208 3.3); PTR and MX:
- * a host name, of MX in the order of the answer. `data` is terminated for those that are text.
+ * A: 4 octets; AAAA: 16 octets; TXT: the strings of one record joined (RFC 7208 3.3), any octets;
+ * PTR and MX: a host name without a dot at its end, MX in the order of preference. `data` is
+ * terminated.
  */
 struct dns_record {
     char *data;
     size_t len;
 };
 
+enum dns_status { DNS_FAILED = -1, DNS_ABSENT = 0, DNS_FOUND = 1 };
+
+/* An answer never changes; it is shared by reference. */
 struct dns_answer {
-    struct dns_record *records;
+    enum dns_status status;
     size_t n;
+    struct dns_record *records;
+    char why[80];    /* of DNS_FAILED */
+    int64_t expires; /* clock_now_ms() until which it may be given again */
+    atomic_uint references;
 };
 
 /*
- * Asks for the records of `name`, at the latest until `deadline` (clock_now_ms()). Returns 1 and
- * at least one record; 0 when there is none (no such name, or none of that type); -1 with the
- * reason in `why` when it cannot be known: no answer in time, or one that is an error. The answer
- * is cleared by the caller in every case.
+ * Asks for the records of `name`, at the latest until `deadline` (clock_now_ms()). `name` has its
+ * octets as they are, dots between labels. Returns DNS_FOUND and at least one record; DNS_ABSENT
+ * when there is none (no such name, or none of that type); DNS_FAILED when that cannot be known:
+ * no answer in time, or one that is an error. *answer is to be released by the caller; it is NULL
+ * only when there was no memory.
  */
-int dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
-              struct dns_answer *answer, char *why, size_t why_size);
-void dns_answer_clear(struct dns_answer *answer);
+enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
+                          struct dns_answer **answer);
+void dns_answer_release(struct dns_answer *answer);
 
 #endif

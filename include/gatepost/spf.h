@@ -35,8 +35,9 @@ struct spf_query {
 
 struct spf_answer {
     enum spf_result result;
-    char domain[256];  /* whose record was evaluated */
-    char problem[200]; /* why an error is one; "" otherwise */
+    char domain[256];      /* whose record was evaluated */
+    char problem[200];     /* why an error is one; "" otherwise */
+    char explanation[256]; /* of a fail: what the domain says of it, its own octets; "" for none */
 };
 
 void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer);

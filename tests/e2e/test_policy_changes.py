@@ -105,6 +105,8 @@ def test_network_members_are_obeyed_at_once(site, redis, dns, domain, gatepost):
     redis.restart()
     redis.cli("HSET", "gatepost:network:relays", "192.0.2.0/24", "after a restart")
     wait_until(lambda: asker.code() == 250, 5, "changes followed again")
+    redis.cli("DEL", "gatepost:network:relays")
+    wait_until(lambda: asker.code() == 550, 2, "the network gone")
 
 
 def test_redis_stopped_and_back(site, redis, dns, domain, gatepost):

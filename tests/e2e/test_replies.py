@@ -358,6 +358,8 @@ def test_malformed_member_of_a_network(site, redis, gatepost):
     wait_until(lambda: site.session("gated", "192.0.2.200").mail("a@example.com").code == 451, 2,
                "the wrong type")
     assert gatepost.verdict(**{"from": "network:gate:(wrong type)"})["reason"] == "policy-malformed"
+    redis.cli("DEL", "gatepost:network:gate")
+    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 554, 2, "all gone")
 
 
 def test_policy_unavailable(site, redis, dns, domain, gatepost):

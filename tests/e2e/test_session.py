@@ -265,11 +265,12 @@ def test_hundreds_of_idle_connections(site, redis, dns, domain, gatepost):
 
 def test_dropped_while_waiting_for_dns(redis, dns, domain, gatepost, milter_session):
     """The MTA is gone before the answer is: others are served, the session is freed."""
-    dns.zones[domain] = TIMEOUT
     waiting = [milter_session(gatepost) for _ in range(10)]
-    for number, mta in enumerate(waiting):
-        mta.send(wire.mail(f"u{number}@{domain}"))
-    wait_until(lambda: dns.count(domain) >= len(waiting), 5, "the questions at the name server")
+    silent = [f"n{number}.{domain}" for number in range(len(waiting))]
+    for mta, name in zip(waiting, silent):
+        dns.zones[name] = TIMEOUT
+        mta.send(wire.mail(f"alice@{name}"))
+    wait_until(lambda: all(dns.count(name) for name in silent), 5, "the questions at the name server")
     for mta in waiting:
         mta.close()
     other = milter_session(gatepost)

@@ -3,6 +3,7 @@ needs around the filter: gatepost.conf, zones, policy.
 """
 
 import ipaddress
+import itertools
 import os
 from dataclasses import dataclass, field
 
@@ -14,9 +15,10 @@ _RECORDS = {
     "pass": ["v=spf1 +all"],
     "softfail": ["v=spf1 ~all"],
     "fail": ["v=spf1 -all"],
-    "temperror": SERVFAIL,
+    "temperror": [],
     "permerror": ["v=spf1 no-such-mechanism -all"],
 }
+_numbers = itertools.count(1)
 # Postfix's client says XCLIENT from here, so a door with connect_from has to let it in
 _XCLIENT_FROM = {"xclient": {"members": ["127.0.0.1"]}}
 
@@ -64,8 +66,16 @@ class Case:
         asked = [(domain, self.spf), (self.helo, self.helo_spf)]
         if domain == self.helo and self.spf != self.helo_spf:
             raise ValueError(f"{self.name}: one domain cannot have two results")
-        return {name: {"TXT": _RECORDS[result]} for name, result in asked
-                if name and result != "none"}
+        zones = {name: {"TXT": _RECORDS[result]} for name, result in asked
+                 if name and result != "none"}
+        if "temperror" in (self.spf, self.helo_spf):
+            # a name of this case's own: a failure is remembered for a moment
+            silent = f"silent{next(_numbers)}.example"
+            zones[silent] = SERVFAIL
+            for name, result in asked:
+                if result == "temperror":
+                    zones[name] = {"TXT": [f"v=spf1 include:{silent} -all"]}
+        return zones
 
     def store(self, redis):
         """Put the policy into an empty Redis."""

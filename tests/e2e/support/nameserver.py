@@ -1,8 +1,12 @@
 """Owns a test name server on 127.0.0.1, UDP and TCP, whose zones are a dict changed at run time.
 
-zones: name -> {type: [record, ...]}, names in lower case without the last dot. A TXT record is
-its text as it is, any other in zone file form. In place of the inner dict, or of a list, stands
-one of TIMEOUT, SERVFAIL, NXDOMAIN, or Delay(seconds, what would have stood there).
+zones: name -> {type: [record, ...]}, names in lower case without the last dot, odd octets escaped
+as in a zone file. A TXT record is its text as it is, or a tuple of its character-strings; any
+other stands in zone file form. In place of the inner dict, or of a list, stands one of TIMEOUT,
+SERVFAIL, NXDOMAIN, or Delay(seconds, what would have stood there).
+
+Records are answered in their order, repeated ones repeatedly. CNAMEs are followed, as a resolver
+does; one that leads into a loop is SERVFAIL.
 """
 
 import socketserver
@@ -34,11 +38,21 @@ class Delay(NamedTuple):
     then: object
 
 
+def _key(name):
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def _strings(record):
+    """A TXT record's character-strings."""
+    if isinstance(record, tuple):
+        return [piece if isinstance(piece, bytes) else piece.encode() for piece in record]
+    raw = record if isinstance(record, bytes) else record.encode()
+    return [raw[i:i + 255] for i in range(0, len(raw), 255)] or [b""]
+
+
 def _rdata(rdtype, record):
     if rdtype in ("TXT", "SPF"):
-        raw = record if isinstance(record, bytes) else record.encode()
-        pieces = [raw[i:i + 255] for i in range(0, len(raw), 255)] or [b""]
-        wire = b"".join(bytes([len(piece)]) + piece for piece in pieces)
+        wire = b"".join(bytes([len(piece)]) + piece for piece in _strings(record))
         return dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype),
                                    wire, 0, len(wire))
     return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype), record,
@@ -83,11 +97,11 @@ class NameServer:
         except dns.exception.DNSException:
             return None
         question = query.question[0]
-        name = question.name.to_text(omit_final_dot=True).lower()
+        name = _key(question.name)
         rdtype = dns.rdatatype.to_text(question.rdtype)
         with self._lock:
             self._queries[(name, rdtype)] += 1
-        answer = self._answer(query, question, name, rdtype)
+        answer = self._answer(query, question, rdtype)
         if answer is None:
             return None
         if limit and query.edns >= 0:
@@ -100,51 +114,41 @@ class NameServer:
         return answer.to_wire()
 
     def _find(self, name, rdtype):
-        """(what stands in the zones for the question, the seconds to wait before it is given)."""
-        seconds = 0
+        """(what stands in the zones for the question, its type, the seconds to wait before)."""
+        seconds, shown = 0, rdtype
         found = self.zones.get(name, NXDOMAIN if not self._has_below(name) else {})
         while not isinstance(found, (str, list)):
             if isinstance(found, Delay):
                 seconds += found.seconds
                 found = found.then
             else:
-                found = found.get(rdtype, found.get("CNAME", []))
-        return found, seconds
+                shown = "CNAME" if rdtype not in found and "CNAME" in found else rdtype
+                found = found.get(shown, [])
+        return found, shown, seconds
 
     def _has_below(self, name):
         return any(other.endswith("." + name) for other in list(self.zones))
 
-    def _answer(self, query, question, name, rdtype):
-        found, seconds = self._find(name, rdtype)
-        time.sleep(seconds)
-        if found == TIMEOUT:
-            return None
+    def _answer(self, query, question, rdtype):
         answer = dns.message.make_response(query, recursion_available=True)
-        if found in (SERVFAIL, NXDOMAIN):
-            answer.set_rcode(dns.rcode.from_text(found.rpartition(" ")[2]))
-        else:
-            self._fill(answer, question, name, rdtype, found)
+        owner, owners = question.name, set()
+        while owner not in owners:
+            owners.add(owner)
+            found, shown, seconds = self._find(_key(owner), rdtype)
+            time.sleep(seconds)
+            if found == TIMEOUT:
+                return None
+            if found in (SERVFAIL, NXDOMAIN):
+                answer.set_rcode(dns.rcode.from_text(found.rpartition(" ")[2]))
+                return answer
+            # one set for each record: a set has no order and drops what is repeated
+            answer.answer += [dns.rrset.from_rdata(owner, self.ttl, _rdata(shown, record))
+                              for record in found]
+            if shown == rdtype:
+                return answer
+            owner = dns.name.from_text(found[0])
+        answer.set_rcode(dns.rcode.SERVFAIL)
         return answer
-
-    def _fill(self, answer, question, name, rdtype, records):
-        owner = question.name
-        is_alias = rdtype not in self._types(name) and "CNAME" in self._types(name)
-        shown = "CNAME" if is_alias else rdtype
-        if records:
-            answer.answer.append(dns.rrset.from_rdata_list(
-                owner, self.ttl, [_rdata(shown, record) for record in records]))
-        if is_alias:
-            target, _ = self._find(records[0].rstrip(".").lower(), rdtype)
-            if isinstance(target, list) and target:
-                answer.answer.append(dns.rrset.from_rdata_list(
-                    dns.name.from_text(records[0]), self.ttl,
-                    [_rdata(rdtype, record) for record in target]))
-
-    def _types(self, name):
-        found = self.zones.get(name, {})
-        while isinstance(found, Delay):
-            found = found.then
-        return found if isinstance(found, dict) else {}
 
 
 class _Udp(socketserver.ThreadingUDPServer):

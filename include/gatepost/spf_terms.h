@@ -1,0 +1,66 @@
+/*
+ * The terms of an SPF record against the DNS (RFC 7208 4.6.4, 5): does this one match?
+ *
+ * One struct spf_evaluation holds the limits of a whole evaluation, includes and redirects among
+ * them, and what is known of the message. It belongs to one thread.
+ */
+#ifndef GATEPOST_SPF_TERMS_H
+#define GATEPOST_SPF_TERMS_H
+
+#include "gatepost/dns.h"
+#include "gatepost/spf_macro.h"
+#include "gatepost/spf_record.h"
+
+/* RFC 7208 4.6.4 */
+#define SPF_LOOKUPS_MAX 10
+#define SPF_VOIDS_MAX 2
+#define SPF_MX_MAX 10
+#define SPF_PTR_MAX 10
+
+struct spf_evaluation {
+    struct dns *dns;
+    int64_t deadline;               /* clock_now_ms() */
+    struct spf_macro_values values; /* but for domain and name */
+    unsigned lookups, voids;        /* so far */
+    bool failed;                    /* the evaluation is over: `error` is its result */
+    enum spf_result error;          /* temperror or permerror */
+    char problem[200];              /* why; "" while nothing failed */
+    bool name_known;
+    char name[SPF_DOMAIN_MAX + 1]; /* %{p} */
+};
+
+/* Ends the evaluation with temperror or permerror; the first end counts. Returns -1. */
+int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * The SPF record of a domain. Returns 1 and a record to be cleared, 0 when there is none, or -1
+ * when the evaluation failed over it.
+ */
+int spf_fetch(struct spf_evaluation *evaluation, const char *domain, struct spf_record *out);
+
+/* Counts a term that looks things up; -1 when it is one too many. */
+int spf_count_lookup(struct spf_evaluation *evaluation, const char *term);
+
+/*
+ * Expands a domain-spec for the current domain; NULL gives that domain itself. Returns 0, 1 when
+ * the result is no domain name, or -1 when the evaluation failed over it.
+ */
+int spf_target(struct spf_evaluation *evaluation, const char *spec, const char *domain,
+               char out[SPF_DOMAIN_MAX + 1]);
+
+/*
+ * Does the client match the term (any but `all` and `include`) in a record of `domain`? Returns 1
+ * or 0, or -1 when the evaluation failed over it. Counts the look-ups.
+ */
+int spf_term_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
+                     const char *domain);
+
+/*
+ * The explanation of a fail (RFC 7208 6.2): the text that `spec` leads to, fetched, checked and
+ * expanded, into `out`. "" when there is none that may be shown.
+ */
+void spf_explain(struct spf_evaluation *evaluation, const char *spec, const char *domain, char *out,
+                 size_t size);
+
+#endif

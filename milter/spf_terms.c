@@ -1,0 +1,300 @@
+/*
+ * The terms of an SPF record against the DNS. Owns the limits of an evaluation and what each
+ * mechanism asks; the order of the terms and what a match means is not its business.
+ */
+#include "gatepost/spf_terms.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const char *format, ...) {
+    va_list args;
+    if (evaluation->failed)
+        return -1;
+    evaluation->failed = true;
+    evaluation->error = error;
+    va_start(args, format);
+    vsnprintf(evaluation->problem, sizeof evaluation->problem, format, args);
+    va_end(args);
+    return -1;
+}
+
+/*
+ * One query of a term. DNS_ABSENT is a void look-up, of which an evaluation may have two. On
+ * DNS_FAILED the evaluation has failed and there is no answer to release.
+ */
+static enum dns_status query(struct spf_evaluation *e, const char *name, enum dns_type type,
+                             struct dns_answer **answer) {
+    enum dns_status status = dns_query(e->dns, name, type, e->deadline, answer);
+    if (status == DNS_FAILED) {
+        spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", name,
+                 *answer == NULL ? "no memory" : (*answer)->why);
+        dns_answer_release(*answer);
+        *answer = NULL;
+    } else if (status == DNS_ABSENT && ++e->voids > SPF_VOIDS_MAX) {
+        spf_fail(e, RESULT_PERMERROR, "more than %d look-ups that found nothing, %.100s the last",
+                 SPF_VOIDS_MAX, name);
+        dns_answer_release(*answer);
+        *answer = NULL;
+        return DNS_FAILED;
+    }
+    return status;
+}
+
+int spf_count_lookup(struct spf_evaluation *e, const char *term) {
+    if (++e->lookups > SPF_LOOKUPS_MAX)
+        return spf_fail(e, RESULT_PERMERROR,
+                        "more than %d terms that look things up, %.80s the last", SPF_LOOKUPS_MAX,
+                        term);
+    return 0;
+}
+
+/* The one SPF record among the TXT records; its place, the number of records when there is none. */
+static size_t find_record(const struct dns_answer *answer, bool *several) {
+    size_t found = answer->n;
+    *several = false;
+    for (size_t i = 0; i < answer->n; i++) {
+        if (!spf_record_is(answer->records[i].data, answer->records[i].len))
+            continue;
+        *several = found < answer->n;
+        if (*several)
+            return found;
+        found = i;
+    }
+    return found;
+}
+
+int spf_fetch(struct spf_evaluation *e, const char *domain, struct spf_record *out) {
+    struct dns_answer *answer;
+    char why[160];
+    bool several;
+    enum dns_status status = dns_query(e->dns, domain, DNS_TXT, e->deadline, &answer);
+    int rc = 0;
+    if (status == DNS_FAILED) {
+        rc = spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", domain,
+                      answer == NULL ? "no memory" : answer->why);
+    } else if (status == DNS_FOUND) {
+        size_t at = find_record(answer, &several);
+        if (several) {
+            rc = spf_fail(e, RESULT_PERMERROR, "%.100s has several SPF records", domain);
+        } else if (at < answer->n) {
+            rc = spf_record_parse(answer->records[at].data, answer->records[at].len, out, why,
+                                  sizeof why);
+            if (rc == -1)
+                spf_fail(e, RESULT_PERMERROR, "%.80s: %.100s", domain, why);
+            else if (rc == -2)
+                rc = spf_fail(e, RESULT_TEMPERROR, "no memory");
+            else
+                rc = 1;
+        }
+    }
+    dns_answer_release(answer);
+    return rc;
+}
+
+static enum dns_type address_type(const struct spf_evaluation *e) {
+    return e->values.client.family == IP_V6 ? DNS_AAAA : DNS_A;
+}
+
+/* Is one of the addresses in `answer` the client's, as far as its first `prefix` bits go? */
+static bool has_client(const struct spf_evaluation *e, const struct dns_answer *answer,
+                       unsigned prefix) {
+    const struct ip_address *client = &e->values.client;
+    for (size_t i = 0; i < answer->n; i++) {
+        /* not ip_from_bytes(): an AAAA record is IPv6 whatever it maps */
+        struct netblock block = {.base = {.family = client->family}, .prefix = (uint8_t)prefix};
+        memcpy(block.base.bytes, answer->records[i].data, answer->records[i].len);
+        ip_mask(&block.base, prefix);
+        if (netblock_contains(&block, client))
+            return true;
+    }
+    return false;
+}
+
+static int match_host(struct spf_evaluation *e, const char *host, const struct spf_term *term) {
+    struct dns_answer *answer;
+    enum dns_status status = query(e, host, address_type(e), &answer);
+    if (status == DNS_FAILED)
+        return -1;
+    int matched =
+        has_client(e, answer, e->values.client.family == IP_V6 ? term->cidr6 : term->cidr4);
+    dns_answer_release(answer);
+    return matched;
+}
+
+static int match_mx(struct spf_evaluation *e, const char *domain, const struct spf_term *term) {
+    struct dns_answer *answer;
+    enum dns_status status = query(e, domain, DNS_MX, &answer);
+    int matched = 0;
+    if (status == DNS_FAILED)
+        return -1;
+    if (answer->n > SPF_MX_MAX)
+        matched =
+            spf_fail(e, RESULT_PERMERROR, "%.100s has more than %d MX records", domain, SPF_MX_MAX);
+    for (size_t i = 0; matched == 0 && i < answer->n; i++)
+        if (answer->records[i].len > 0) /* "." is no host (RFC 7505) */
+            matched = match_host(e, answer->records[i].data, term);
+    dns_answer_release(answer);
+    return matched;
+}
+
+/* Is `name` the domain or below it? */
+static bool is_below(const char *name, const char *domain) {
+    size_t name_len = strlen(name), len = strlen(domain);
+    if (name_len < len || strcasecmp(name + name_len - len, domain) != 0)
+        return false;
+    return name_len == len || name[name_len - len - 1] == '.';
+}
+
+static void reverse_name(const struct ip_address *ip, char out[80]) {
+    struct textbuf buf;
+    textbuf_init(&buf, out, 80);
+    if (ip->family == IP_V4) {
+        textbuf_printf(&buf, "%u.%u.%u.%u.in-addr.arpa", ip->bytes[3], ip->bytes[2], ip->bytes[1],
+                       ip->bytes[0]);
+        return;
+    }
+    for (int i = 15; i >= 0; i--)
+        textbuf_printf(&buf, "%x.%x.", ip->bytes[i] & 15, ip->bytes[i] >> 4);
+    textbuf_puts(&buf, "ip6.arpa");
+}
+
+/* Does a name that the client's address maps to map back to it? A fault of the DNS is no. */
+static bool is_validated(struct spf_evaluation *e, const char *name) {
+    struct dns_answer *answer;
+    bool validated = dns_query(e->dns, name, address_type(e), e->deadline, &answer) == DNS_FOUND &&
+                     has_client(e, answer, e->values.client.family == IP_V6 ? 128 : 32);
+    dns_answer_release(answer);
+    return validated;
+}
+
+/*
+ * The names of the client's address (RFC 7208 5.5): NULL when they cannot be had, which is the
+ * same as none, but for the void look-up that none is.
+ */
+static struct dns_answer *client_names(struct spf_evaluation *e, bool *too_many_voids) {
+    struct dns_answer *answer;
+    char reverse[80];
+    *too_many_voids = false;
+    reverse_name(&e->values.client, reverse);
+    enum dns_status status = dns_query(e->dns, reverse, DNS_PTR, e->deadline, &answer);
+    if (status == DNS_ABSENT && ++e->voids > SPF_VOIDS_MAX) {
+        *too_many_voids = true;
+        spf_fail(e, RESULT_PERMERROR, "more than %d look-ups that found nothing, %s the last",
+                 SPF_VOIDS_MAX, reverse);
+    }
+    if (status == DNS_FOUND)
+        return answer;
+    dns_answer_release(answer);
+    return NULL;
+}
+
+static int match_ptr(struct spf_evaluation *e, const char *domain) {
+    bool too_many_voids;
+    struct dns_answer *names = client_names(e, &too_many_voids);
+    int matched = too_many_voids ? -1 : 0;
+    for (size_t i = 0; names != NULL && matched == 0 && i < names->n && i < SPF_PTR_MAX; i++)
+        matched =
+            is_below(names->records[i].data, domain) && is_validated(e, names->records[i].data);
+    dns_answer_release(names);
+    return matched;
+}
+
+/* %{p} (RFC 7208 7.3): the domain itself if validated, else a name below it, else any, else
+ * "unknown". */
+static void find_name(struct spf_evaluation *e, const char *domain) {
+    bool too_many_voids;
+    struct dns_answer *names = client_names(e, &too_many_voids);
+    int best = -1;
+    snprintf(e->name, sizeof e->name, "unknown");
+    for (size_t i = 0; names != NULL && i < names->n && i < SPF_PTR_MAX; i++) {
+        const char *name = names->records[i].data;
+        int rank = strcasecmp(name, domain) == 0 ? 2 : is_below(name, domain) ? 1 : 0;
+        if (rank > best && strlen(name) <= SPF_DOMAIN_MAX && is_validated(e, name)) {
+            snprintf(e->name, sizeof e->name, "%s", name);
+            best = rank;
+        }
+    }
+    dns_answer_release(names);
+}
+
+/* The values of macros for the current domain. */
+static struct spf_macro_values values_for(struct spf_evaluation *e, const char *text,
+                                          const char *domain) {
+    struct spf_macro_values values = e->values;
+    if (spf_macro_wants_name(text) && !e->name_known) {
+        e->name_known = true;
+        find_name(e, domain);
+    }
+    values.domain = domain;
+    values.name = e->name_known ? e->name : "unknown";
+    return values;
+}
+
+int spf_target(struct spf_evaluation *e, const char *spec, const char *domain,
+               char out[SPF_DOMAIN_MAX + 1]) {
+    if (spec == NULL) {
+        snprintf(out, SPF_DOMAIN_MAX + 1, "%s", domain);
+        return 0;
+    }
+    struct spf_macro_values values = values_for(e, spec, domain);
+    if (e->failed)
+        return -1;
+    return spf_domain_expand(spec, &values, out) == 0 ? 0 : 1;
+}
+
+static int match_exists(struct spf_evaluation *e, const char *domain) {
+    struct dns_answer *answer;
+    enum dns_status status = query(e, domain, DNS_A, &answer); /* A for IPv6 clients too */
+    if (status == DNS_FAILED)
+        return -1;
+    dns_answer_release(answer);
+    return status == DNS_FOUND;
+}
+
+int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
+    char target[SPF_DOMAIN_MAX + 1];
+    if (term->mechanism == MECHANISM_IP4 || term->mechanism == MECHANISM_IP6) {
+        enum ip_family family = term->mechanism == MECHANISM_IP4 ? IP_V4 : IP_V6;
+        return e->values.client.family == family &&
+               netblock_contains(&term->block, &e->values.client);
+    }
+    if (spf_count_lookup(e, term->text) != 0)
+        return -1;
+    int rc = spf_target(e, term->domain_spec, domain, target);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0; /* what is no domain name matches nothing */
+    switch (term->mechanism) {
+    case MECHANISM_A:
+        return match_host(e, target, term);
+    case MECHANISM_MX:
+        return match_mx(e, target, term);
+    case MECHANISM_PTR:
+        return match_ptr(e, target);
+    case MECHANISM_EXISTS:
+        return match_exists(e, target);
+    default:
+        return 0;
+    }
+}
+
+void spf_explain(struct spf_evaluation *e, const char *spec, const char *domain, char *out,
+                 size_t size) {
+    char target[SPF_DOMAIN_MAX + 1], why[120];
+    struct dns_answer *answer;
+    struct textbuf buf;
+    size_t at;
+    out[0] = '\0';
+    if (spf_target(e, spec, domain, target) != 0)
+        return;
+    if (dns_query(e->dns, target, DNS_TXT, e->deadline, &answer) == DNS_FOUND && answer->n == 1 &&
+        spf_macro_check(answer->records[0].data, answer->records[0].len, true, &at, why,
+                        sizeof why) == 0) {
+        struct spf_macro_values values = values_for(e, answer->records[0].data, domain);
+        textbuf_init(&buf, out, size);
+        spf_macro_expand(&buf, answer->records[0].data, &values);
+    }
+    dns_answer_release(answer);
+}

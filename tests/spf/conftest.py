@@ -1,0 +1,88 @@
+"""Fixtures: a name server, and filters that ask it; the totals of the conformance suites.
+
+The harness is that of the end-to-end tests, tests/e2e/support.
+"""
+
+import os
+import sys
+
+import pytest
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(_HERE, "../e2e"))
+
+# pylint: disable=wrong-import-position
+from support.folder import Folder              # noqa: E402
+from support.gatepost import BINARY, Gatepost  # noqa: E402
+from support.nameserver import NameServer      # noqa: E402
+
+AUTHSERV_ID = "gatepost.test"
+RESULTS = ("none", "neutral", "pass", "softfail", "fail", "temperror", "permerror")
+TIMEOUT = 1.0       # seconds for one evaluation
+
+
+def pytest_configure():
+    if not os.access(BINARY, os.X_OK):
+        pytest.exit(f"no filter to test at {BINARY}: build it or set GATEPOST", 2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for each suite: how many of its results and explanations came out right."""
+    passed, run = {}, {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for key, value in getattr(report, "user_properties", []):
+                if key == "conformance":
+                    run[value] = run.get(value, 0) + 1
+                    passed[value] = passed.get(value, 0) + (outcome == "passed")
+    for value in sorted(run):
+        terminalreporter.write_line(f"conformance: {value} {passed[value]}/{run[value]}")
+
+
+@pytest.fixture(scope="session")
+def folder():
+    scratch = Folder()
+    yield scratch
+    scratch.remove()
+
+
+@pytest.fixture(scope="session")
+def nameserver():
+    server = NameServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def start_filter(folder):
+    """A function (name, name server, {result: action}) that starts a filter with no policy."""
+    started = []
+
+    def start(name, server, **actions):
+        policy = folder.file("policy")
+        with open(policy, "a"):
+            pass
+        settings = {
+            "store": "file:" + policy,
+            "authserv_id": AUTHSERV_ID,
+            "trusted": [],
+            "spf": {**{result: "accept" for result in RESULTS}, **actions,
+                    "timeout": f"{TIMEOUT * 1000:.0f}ms", "nameservers": [server.address]}}
+        instance = Gatepost(folder.path, settings, name=name)
+        started.append(instance)
+        return instance.start()
+
+    yield start
+    for instance in started:
+        instance.terminate()
+    assert {instance.log: instance.stop() for instance in started} \
+        == {instance.log: 0 for instance in started}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    instance = getattr(item, "gatepost", None)
+    if report.failed and instance is not None and os.path.exists(instance.log):
+        report.sections.append(("filter's log", "\n".join(instance.log_lines()[-20:])))
