@@ -1,7 +1,8 @@
 /*
- * gatepostctl: the operator's tool. For now it shows the policy of an account as the filter would
- * see it; the configuration's store is read, nothing is written.
+ * gatepostctl: the operator's tool. For now it shows the policy of an account and the evaluation
+ * of SPF as the filter sees them; nothing is written.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,11 @@
 #include "gatepost/log.h"
 #include "gatepost/lookup.h"
 #include "gatepost/runtime.h"
+#include "gatepost/textbuf.h"
 
 static int usage(FILE *to, int status) {
     fputs("usage: gatepostctl [-c FILE] account show ACCOUNT\n"
+          "       gatepostctl [-c FILE] spf IP HELO SENDER\n"
           "       gatepostctl -V\n"
           "  -c FILE  the configuration (" GATEPOST_CONF ")\n",
           to);
@@ -73,6 +76,42 @@ static int show_account(const struct config *config, const char *name) {
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void print_line(void *context, const char *line) {
+    char memory[800];
+    struct textbuf buf;
+    (void)context;
+    textbuf_init(&buf, memory, sizeof memory);
+    textbuf_put_header(&buf, line, strlen(line));
+    puts(memory);
+}
+
+/* Evaluates SPF as the filter would and prints each step; "<>" or "" for the null sender. */
+static int show_spf(struct config *config, const char *ip, const char *helo, const char *sender) {
+    struct runtime *runtime;
+    struct spf_answer answer;
+    char why[300];
+    struct spf_query query = {.helo = helo, .sender = sender, .trace = print_line};
+    if (ip_parse(ip, strlen(ip), &query.client) != 0) {
+        fprintf(stderr, "gatepostctl: %s: not an IPv4 or IPv6 address\n", ip);
+        config_free(config);
+        return EX_USAGE;
+    }
+    if (sender[0] == '\0' || strcmp(sender, "<>") == 0)
+        query.sender = NULL;
+    if (runtime_open_spf(config, &runtime, why, sizeof why) != 0) {
+        fprintf(stderr, "gatepostctl: %s\n", why);
+        return EXIT_FAILURE;
+    }
+    spf_check(runtime->spf, &query, &answer);
+    printf("spf=%s\n", spf_result_name(answer.result));
+    if (answer.explanation[0] != '\0') {
+        fputs("explanation: ", stdout);
+        print_line(NULL, answer.explanation);
+    }
+    runtime_release(runtime);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
     const char *path = GATEPOST_CONF;
     struct config *config;
@@ -89,14 +128,18 @@ int main(int argc, char **argv) {
             return usage(stderr, EX_USAGE);
         path = optarg;
     }
-    if (argc - optind != 3 || strcmp(argv[optind], "account") != 0 ||
-        strcmp(argv[optind + 1], "show") != 0)
+    bool account = argc - optind == 3 && strcmp(argv[optind], "account") == 0 &&
+                   strcmp(argv[optind + 1], "show") == 0;
+    bool spf = argc - optind == 4 && strcmp(argv[optind], "spf") == 0;
+    if (!account && !spf)
         return usage(stderr, EX_USAGE);
     if (config_load(path, &config, why, sizeof why) != 0) {
         fprintf(stderr, "gatepostctl: %s\n", why);
         return EX_CONFIG;
     }
     log_open(LOG_TO_STDERR, LOG_LOGFMT);
+    if (spf)
+        return show_spf(config, argv[optind + 1], argv[optind + 2], argv[optind + 3]);
     int status = show_account(config, argv[optind + 2]);
     config_free(config);
     return status;

@@ -43,7 +43,21 @@ static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
     return rc;
 }
 
-int runtime_open(struct config *config, struct runtime **out, char *why, size_t why_size) {
+static int open_store(struct runtime *runtime, char *why, size_t why_size) {
+    const struct config *config = runtime->config;
+    const struct store_settings settings = {.url = config->store,
+                                            .user = config->store_user,
+                                            .password_file = config->store_password_file,
+                                            .key_prefix = config->key_prefix,
+                                            .timeout = config->store_timeout};
+    if (store_open(&settings, &runtime->store, why, why_size) != 0)
+        return -1;
+    return networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
+                         why_size);
+}
+
+static int open_parts(struct config *config, bool with_store, struct runtime **out, char *why,
+                      size_t why_size) {
     struct runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
         config_free(config);
@@ -52,20 +66,21 @@ int runtime_open(struct config *config, struct runtime **out, char *why, size_t 
     }
     runtime->config = config;
     atomic_init(&runtime->references, 1);
-    const struct store_settings settings = {.url = config->store,
-                                            .user = config->store_user,
-                                            .password_file = config->store_password_file,
-                                            .key_prefix = config->key_prefix,
-                                            .timeout = config->store_timeout};
-    if (store_open(&settings, &runtime->store, why, why_size) != 0 ||
-        networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
-                      why_size) != 0 ||
+    if ((with_store && open_store(runtime, why, why_size) != 0) ||
         open_spf(runtime, why, why_size) != 0) {
         runtime_release(runtime);
         return -1;
     }
     *out = runtime;
     return 0;
+}
+
+int runtime_open(struct config *config, struct runtime **out, char *why, size_t why_size) {
+    return open_parts(config, true, out, why, why_size);
+}
+
+int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size) {
+    return open_parts(config, false, out, why, why_size);
 }
 
 struct runtime *runtime_acquire(struct runtime *runtime) {

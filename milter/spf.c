@@ -47,6 +47,7 @@ struct token {
     char *domain;                /* the current domain of the term; of a record, its own */
     const char *redirect;        /* of a redirect: its unexpanded target */
     bool governs;                /* its record's explanation is the message's */
+    unsigned depth;              /* of includes */
 };
 
 /* One evaluation; the hook of its libspf2 server. */
@@ -108,7 +109,7 @@ static struct token *token_of(struct evaluation *now, const char *name) {
  * things up, which is refused before libspf2 could come there.
  */
 static void rewrite(struct evaluation *now, const struct spf_record *record, char *domain,
-                    bool governs, char *out, size_t size) {
+                    const struct token *asked, char *out, size_t size) {
     static const char qualifiers[] = {
         [RESULT_NEUTRAL] = '?', [RESULT_PASS] = '+', [RESULT_SOFTFAIL] = '~', [RESULT_FAIL] = '-'};
     struct textbuf buf;
@@ -126,16 +127,18 @@ static void rewrite(struct evaluation *now, const struct spf_record *record, cha
         }
         if (address)
             continue;
-        size_t at = add_token(now, (struct token){.term = term, .domain = domain});
+        size_t at = add_token(
+            now, (struct token){.term = term, .domain = domain, .depth = now->terms.depth});
         textbuf_printf(&buf, " %c%s:t%zu.q", qualifier,
                        term->mechanism == MECHANISM_INCLUDE ? "include" : "exists", at);
         if (++lookups > SPF_LOOKUPS_MAX)
             return;
     }
     if (record->redirect != NULL) {
-        size_t at = add_token(
-            now,
-            (struct token){.domain = domain, .redirect = record->redirect, .governs = governs});
+        size_t at = add_token(now, (struct token){.domain = domain,
+                                                  .redirect = record->redirect,
+                                                  .governs = asked->governs,
+                                                  .depth = now->terms.depth});
         textbuf_printf(&buf, " redirect=t%zu.q", at);
     }
 }
@@ -183,8 +186,14 @@ static SPF_errcode_t hook_get_spf(SPF_server_t *server, SPF_request_t *request,
     if (found == NULL || now->terms.failed)
         return SPF_E_DNS_ERROR;
     const struct token token = *found; /* rewriting adds tokens */
+    now->terms.depth = token.depth;
     if (record_domain(now, &token, domain) != 0)
         return SPF_E_DNS_ERROR;
+    if (token.term != NULL || token.redirect != NULL)
+        spf_note(&now->terms, "  %s%s (look-up %u of %d)",
+                 token.redirect != NULL ? "redirect=" : token.term->text,
+                 token.redirect != NULL ? token.redirect : "", now->terms.lookups, SPF_LOOKUPS_MAX);
+    now->terms.depth += token.term != NULL;
     int rc = spf_fetch(&now->terms, domain, &record);
     if (rc == 0 && token.redirect == NULL && token.term == NULL)
         return SPF_E_NOT_SPF;
@@ -198,7 +207,7 @@ static SPF_errcode_t hook_get_spf(SPF_server_t *server, SPF_request_t *request,
         now->exp = kept->exp;
         now->exp_domain = kept_domain;
     }
-    rewrite(now, kept, kept_domain, token.governs, text, sizeof text);
+    rewrite(now, kept, kept_domain, &token, text, sizeof text);
     return SPF_record_compile(server, response, out, text);
 }
 
@@ -211,8 +220,10 @@ static SPF_dns_rr_t *hook_lookup(SPF_dns_server_t *server, const char *name, ns_
     (void)should_cache;
     if (now->terms.failed)
         rc = -1;
-    else if (type == ns_t_a && token != NULL && token->term != NULL)
+    else if (type == ns_t_a && token != NULL && token->term != NULL) {
+        now->terms.depth = token->depth;
         rc = spf_term_matches(&now->terms, token->term, token->domain);
+    }
     SPF_dns_rr_t *rr = SPF_dns_rr_new_init(server, name, type, 0,
                                            rc > 0    ? NETDB_SUCCESS
                                            : rc == 0 ? NO_DATA
@@ -362,9 +373,15 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
                                                   .sender_domain = domain,
                                                   .helo = helo,
                                                   .receiver = "unknown",
-                                                  .now = (int64_t)time(NULL)}}};
+                                                  .now = (int64_t)time(NULL)},
+                                       .trace = query->trace,
+                                       .trace_context = query->trace_context}};
     add_token(&now, (struct token){.domain = domain, .governs = true});
     answer->result = run_libspf2(&now);
+    now.terms.depth = 0;
+    spf_note(&now.terms, "%s: %s%s%s (look-ups %u of %d, void %u of %d)", domain,
+             spf_result_name(answer->result), now.terms.failed ? ": " : "", now.terms.problem,
+             now.terms.lookups, SPF_LOOKUPS_MAX, now.terms.voids, SPF_VOIDS_MAX);
     if (answer->result == RESULT_FAIL && now.exp != NULL)
         spf_explain(&now.terms, now.exp, now.exp_domain, answer->explanation,
                     sizeof answer->explanation);

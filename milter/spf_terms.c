@@ -21,6 +21,47 @@ int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const cha
     return -1;
 }
 
+void spf_note(struct spf_evaluation *e, const char *format, ...) {
+    char line[700];
+    va_list args;
+    if (e->trace == NULL)
+        return;
+    int indent = (int)(2 * e->depth > 40 ? 40 : 2 * e->depth);
+    memset(line, ' ', (size_t)indent);
+    va_start(args, format);
+    vsnprintf(line + indent, sizeof line - (size_t)indent, format, args);
+    va_end(args);
+    e->trace(e->trace_context, line);
+}
+
+/* What the DNS said to a question. */
+static void note_answer(struct spf_evaluation *e, const char *name, enum dns_type type,
+                        const struct dns_answer *answer) {
+    char memory[500], text[IP_TEXT_SIZE];
+    struct textbuf buf;
+    if (e->trace == NULL)
+        return;
+    const char *asked = type == DNS_A      ? "A"
+                        : type == DNS_AAAA ? "AAAA"
+                        : type == DNS_MX   ? "MX"
+                        : type == DNS_PTR  ? "PTR"
+                                           : "TXT";
+    textbuf_init(&buf, memory, sizeof memory);
+    for (size_t i = 0; answer != NULL && i < answer->n; i++) {
+        const struct dns_record *record = &answer->records[i];
+        struct ip_address ip = {.family = type == DNS_A ? IP_V4 : IP_V6};
+        textbuf_puts(&buf, i == 0 ? "" : ", ");
+        if (type == DNS_A || type == DNS_AAAA)
+            memcpy(ip.bytes, record->data, record->len);
+        textbuf_puts(&buf, type == DNS_A || type == DNS_AAAA ? ip_format(&ip, text) : record->data);
+    }
+    if (answer == NULL || answer->status == DNS_FAILED)
+        textbuf_printf(&buf, "failed: %s", answer == NULL ? "no memory" : answer->why);
+    else if (answer->n == 0)
+        textbuf_puts(&buf, "nothing");
+    spf_note(e, "    %s %s: %s", asked, name, memory);
+}
+
 /*
  * One query of a term. DNS_ABSENT is a void look-up, of which an evaluation may have two. On
  * DNS_FAILED the evaluation has failed and there is no answer to release.
@@ -28,6 +69,7 @@ int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const cha
 static enum dns_status query(struct spf_evaluation *e, const char *name, enum dns_type type,
                              struct dns_answer **answer) {
     enum dns_status status = dns_query(e->dns, name, type, e->deadline, answer);
+    note_answer(e, name, type, *answer);
     if (status == DNS_FAILED) {
         spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", name,
                  *answer == NULL ? "no memory" : (*answer)->why);
@@ -72,6 +114,7 @@ int spf_fetch(struct spf_evaluation *e, const char *domain, struct spf_record *o
     bool several;
     enum dns_status status = dns_query(e->dns, domain, DNS_TXT, e->deadline, &answer);
     int rc = 0;
+    note_answer(e, domain, DNS_TXT, answer);
     if (status == DNS_FAILED) {
         rc = spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", domain,
                       answer == NULL ? "no memory" : answer->why);
@@ -180,6 +223,7 @@ static struct dns_answer *client_names(struct spf_evaluation *e, bool *too_many_
     *too_many_voids = false;
     reverse_name(&e->values.client, reverse);
     enum dns_status status = dns_query(e->dns, reverse, DNS_PTR, e->deadline, &answer);
+    note_answer(e, reverse, DNS_PTR, answer);
     if (status == DNS_ABSENT && ++e->voids > SPF_VOIDS_MAX) {
         *too_many_voids = true;
         spf_fail(e, RESULT_PERMERROR, "more than %d look-ups that found nothing, %s the last",
@@ -254,7 +298,7 @@ static int match_exists(struct spf_evaluation *e, const char *domain) {
     return status == DNS_FOUND;
 }
 
-int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
+static int ask_term(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
     char target[SPF_DOMAIN_MAX + 1];
     if (term->mechanism == MECHANISM_IP4 || term->mechanism == MECHANISM_IP6) {
         enum ip_family family = term->mechanism == MECHANISM_IP4 ? IP_V4 : IP_V6;
@@ -278,6 +322,20 @@ int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, cons
     default:
         return 0;
     }
+}
+
+int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
+    unsigned before = e->lookups;
+    int matched = ask_term(e, term, domain);
+    if (e->lookups > before)
+        spf_note(e, "  %s: %s (look-up %u of %d, void %u of %d)", term->text,
+                 matched > 0    ? "match"
+                 : matched == 0 ? "no match"
+                                : e->problem,
+                 e->lookups, SPF_LOOKUPS_MAX, e->voids, SPF_VOIDS_MAX);
+    else
+        spf_note(e, "  %s: %s", term->text, matched > 0 ? "match" : "no match");
+    return matched;
 }
 
 void spf_explain(struct spf_evaluation *e, const char *spec, const char *domain, char *out,

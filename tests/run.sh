@@ -16,7 +16,8 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  libunistring-dev uthash-dev libcmocka-dev libclang-rt-14-dev
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules libldap-2.5-0
- postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython"
+ postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython
+ python3-yaml"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -104,7 +105,7 @@ end_to_end() {
     MILTER_LOAD=$build/$1/tests/bench/milter_load
     export GATEPOST MILTER_LOAD
     shift
-    if /usr/bin/python3 -m pytest tests/e2e -q -p no:cacheprovider "$@"; then
+    if /usr/bin/python3 -m pytest "$@" -q -p no:cacheprovider; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
@@ -141,10 +142,13 @@ for flavour in clang asan tsan; do
 done
 
 say "end to end, address and undefined behaviour sanitizers"
-end_to_end asan
+end_to_end asan tests/e2e
+
+say "SPF conformance and hostile zones"
+end_to_end asan tests/spf
 
 say "end to end, thread sanitizer"
-end_to_end tsan -m concurrent
+end_to_end tsan tests/e2e -m concurrent
 
 printf '\nall: %d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

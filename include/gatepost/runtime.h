@@ -28,6 +28,9 @@ struct runtime {
  */
 int runtime_open(struct config *config, struct runtime **out, char *why, size_t why_size);
 
+/* The same without the store and its networks, for tools that only evaluate SPF. */
+int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size);
+
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);
 

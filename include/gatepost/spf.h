@@ -31,6 +31,9 @@ struct spf_query {
     struct ip_address client;
     const char *helo;   /* NULL when the client gave none */
     const char *sender; /* local@domain for the MAIL FROM identity; NULL: the HELO identity */
+    /* Told every step as one line, which may have a stranger's octets; NULL for nobody. */
+    void (*trace)(void *context, const char *line);
+    void *trace_context;
 };
 
 struct spf_answer {

@@ -26,8 +26,15 @@ struct spf_evaluation {
     enum spf_result error;          /* temperror or permerror */
     char problem[200];              /* why; "" while nothing failed */
     bool name_known;
-    char name[SPF_DOMAIN_MAX + 1]; /* %{p} */
+    char name[SPF_DOMAIN_MAX + 1];                  /* %{p} */
+    void (*trace)(void *context, const char *line); /* NULL: nobody wants to know */
+    void *trace_context;
+    unsigned depth; /* of includes, for the indentation of the trace */
 };
+
+/* One line of the trace, at the current depth. Texts may have a stranger's octets. */
+void spf_note(struct spf_evaluation *evaluation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Ends the evaluation with temperror or permerror; the first end counts. Returns -1. */
 int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const char *format, ...)

@@ -16,6 +16,9 @@ from support.folder import Folder              # noqa: E402
 from support.gatepost import BINARY, Gatepost  # noqa: E402
 from support.nameserver import NameServer      # noqa: E402
 
+from ground import Ground                      # noqa: E402
+from hostile_nameserver import HostileNameServer  # noqa: E402
+
 AUTHSERV_ID = "gatepost.test"
 RESULTS = ("none", "neutral", "pass", "softfail", "fail", "temperror", "permerror")
 TIMEOUT = 1.0       # seconds for one evaluation
@@ -77,6 +80,28 @@ def start_filter(folder):
         instance.terminate()
     assert {instance.log: instance.stop() for instance in started} \
         == {instance.log: 0 for instance in started}
+
+
+@pytest.fixture(scope="session")
+def hostile_server():
+    server = HostileNameServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def hostile_filters(hostile_server, start_filter):
+    """(one that accepts all, one that refuses a fail)"""
+    return (start_filter("hostile-accepting", hostile_server),
+            start_filter("hostile-refusing", hostile_server, fail="reject"))
+
+
+@pytest.fixture
+def ground(request, hostile_server, hostile_filters):
+    request.node.gatepost = hostile_filters[0]
+    found = Ground(hostile_server, *hostile_filters, TIMEOUT)
+    yield found
+    found.check_well()
 
 
 @pytest.hookimpl(hookwrapper=True)
