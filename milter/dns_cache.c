@@ -17,6 +17,8 @@
 
 /* Parts with a lock of their own, so that threads seldom meet. */
 #define SHARDS 16
+/* Octets of records that a part keeps. */
+#define SHARD_OCTETS (1 << 20)
 #define KEY_SIZE 264
 
 struct entry {
@@ -30,7 +32,7 @@ struct shard {
     pthread_mutex_t lock;
     pthread_cond_t found;
     struct entry *entries; /* in the order of their making */
-    size_t n;
+    size_t n, octets;
 };
 
 struct dns_cache {
@@ -54,8 +56,16 @@ struct dns_cache *dns_cache_new(size_t entries) {
     return cache;
 }
 
+static size_t octets_of(const struct dns_answer *answer) {
+    size_t octets = 0;
+    for (size_t i = 0; answer != NULL && i < answer->n; i++)
+        octets += answer->records[i].len + sizeof answer->records[i];
+    return octets;
+}
+
 static void drop(struct shard *shard, struct entry *entry) {
     HASH_DEL(shard->entries, entry);
+    shard->octets -= octets_of(entry->answer);
     shard->n--;
     dns_answer_release(entry->answer);
     free(entry);
@@ -89,7 +99,7 @@ static struct shard *shard_of(struct dns_cache *cache, const char *name, enum dn
 /* Makes room: the oldest entries that nobody waits for go first. */
 static void trim(struct dns_cache *cache, struct shard *shard) {
     struct entry *entry = shard->entries;
-    while (entry != NULL && shard->n >= cache->limit) {
+    while (entry != NULL && (shard->n >= cache->limit || shard->octets > SHARD_OCTETS)) {
         struct entry *next = entry->hh.next;
         if (entry->answer != NULL && entry->waiting == 0)
             drop(shard, entry);
@@ -164,6 +174,7 @@ void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type
     if (entry != NULL && entry->answer == NULL && answer != NULL) {
         atomic_fetch_add(&answer->references, 1);
         entry->answer = answer;
+        shard->octets += octets_of(answer);
         pthread_cond_broadcast(&shard->found);
     } else if (entry != NULL && entry->answer == NULL && entry->waiting == 0) {
         drop(shard, entry);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* CNAMEs that are followed inside one answer. */
+/* CNAMEs that are followed inside one answer; more are an error, as a loop is (RFC 1034 3.6.2). */
 #define CHAIN_MAX 16
 
 struct dns_answer *dns_answer_new(enum dns_status status, const char *why) {
@@ -65,12 +65,19 @@ static int plain_name(const char *escaped, char *out, size_t size) {
     return 0;
 }
 
+enum { READ = 0, NO_MEMORY = -1, UNREADABLE = -2 };
+
 static int add(struct dns_answer *answer, const void *data, size_t len) {
-    if (answer->records == NULL)
-        answer->records = calloc(DNS_RECORDS_MAX, sizeof *answer->records);
-    char *copy = answer->records == NULL ? NULL : malloc(len + 1);
+    if ((answer->n & (answer->n - 1)) == 0) { /* the packet's 64 KB bound their number */
+        size_t room = answer->n == 0 ? 1 : answer->n * 2;
+        struct dns_record *grown = realloc(answer->records, room * sizeof *grown);
+        if (grown == NULL)
+            return NO_MEMORY;
+        answer->records = grown;
+    }
+    char *copy = malloc(len + 1);
     if (copy == NULL)
-        return -1;
+        return NO_MEMORY;
     memcpy(copy, data, len);
     copy[len] = '\0';
     answer->records[answer->n++] = (struct dns_record){copy, len};
@@ -82,11 +89,13 @@ static int add_txt(struct dns_answer *answer, const unsigned char *rdata, size_t
     unsigned char *joined = malloc(len + 1);
     size_t n = 0;
     if (joined == NULL)
-        return -1;
+        return NO_MEMORY;
     for (size_t i = 0; i < len;) {
         size_t string = rdata[i++];
-        if (string > len - i)
-            string = len - i;
+        if (string > len - i) {
+            free(joined);
+            return UNREADABLE;
+        }
         memcpy(joined + n, rdata + i, string);
         n += string;
         i += string;
@@ -99,9 +108,10 @@ static int add_txt(struct dns_answer *answer, const unsigned char *rdata, size_t
 /* A host name in the rdata of a PTR or, behind the preference, of an MX record. */
 static int add_name(struct dns_answer *answer, ns_msg *msg, const unsigned char *at) {
     char escaped[NS_MAXDNAME], plain[NS_MAXDNAME];
-    if (ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), at, escaped, sizeof escaped) < 0 ||
-        plain_name(escaped, plain, sizeof plain) != 0)
-        return 0; /* no name that could be looked up */
+    if (ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), at, escaped, sizeof escaped) < 0)
+        return UNREADABLE;
+    if (plain_name(escaped, plain, sizeof plain) != 0)
+        return READ; /* no name that could be looked up */
     return add(answer, plain, strlen(plain));
 }
 
@@ -123,23 +133,37 @@ static int add_record(struct dns_answer *answer, ns_msg *msg, const ns_rr *rr) {
     return 0;
 }
 
-/* The end of the CNAME chain that begins at `name`, in place; lowers *ttl on the way. */
-static void follow_cnames(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
-    for (int hops = 0; hops < CHAIN_MAX; hops++) {
-        bool found = false;
-        for (int i = 0; !found && i < ns_msg_count(*msg, ns_s_an); i++) {
-            ns_rr rr;
-            if (ns_parserr(msg, ns_s_an, i, &rr) != 0)
-                return;
-            if (ns_rr_type(rr) != ns_t_cname || strcasecmp(ns_rr_name(rr), name) != 0)
-                continue;
-            found = ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(rr), name,
-                                       NS_MAXDNAME) >= 0;
-            *ttl = found && ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
-        }
-        if (!found)
-            return;
+/* Is it a record of the Internet class, of this type and owner? */
+static bool is_record(const ns_rr *rr, int type, const char *owner) {
+    return (int)ns_rr_type(*rr) == type && ns_rr_class(*rr) == ns_c_in &&
+           strcasecmp(ns_rr_name(*rr), owner) == 0;
+}
+
+/* Goes from `name` to what its CNAME says, in place: 1, 0 when it has none, or UNREADABLE. */
+static int next_cname(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
+    for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
+        ns_rr rr;
+        if (ns_parserr(msg, ns_s_an, i, &rr) != 0)
+            return UNREADABLE;
+        if (!is_record(&rr, ns_t_cname, name))
+            continue;
+        if (ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(rr), name,
+                               NS_MAXDNAME) < 0)
+            return UNREADABLE;
+        *ttl = ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
+        return 1;
     }
+    return 0;
+}
+
+/* The end of the CNAME chain that begins at `name`, in place. */
+static int follow_cnames(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
+    for (int hops = 0; hops < CHAIN_MAX; hops++) {
+        int rc = next_cname(msg, name, ttl);
+        if (rc <= 0)
+            return rc;
+    }
+    return UNREADABLE;
 }
 
 /* RFC 2308 5: an absence lasts as long as the SOA and its MINIMUM allow. */
@@ -166,28 +190,55 @@ static int order_preference(const void *a, const void *b) {
     return (x->value > y->value) - (x->value < y->value);
 }
 
+/* `values` are the preferences of the records. */
+static int sort_mx(struct dns_answer *answer, const unsigned *values) {
+    struct preference *order = calloc(answer->n + 1, sizeof *order);
+    if (order == NULL)
+        return NO_MEMORY;
+    for (size_t i = 0; i < answer->n; i++)
+        order[i] = (struct preference){values[i], answer->records[i]};
+    qsort(order, answer->n, sizeof *order, order_preference);
+    for (size_t i = 0; i < answer->n; i++)
+        answer->records[i] = order[i].record;
+    free(order);
+    return READ;
+}
+
 static int collect(struct dns_answer *answer, ns_msg *msg, const char *owner, enum dns_type type,
                    uint32_t *ttl) {
-    struct preference order[DNS_RECORDS_MAX];
-    for (int i = 0; i < ns_msg_count(*msg, ns_s_an) && answer->n < DNS_RECORDS_MAX; i++) {
+    int count = ns_msg_count(*msg, ns_s_an), rc = READ;
+    unsigned *preferences = calloc((size_t)count + 1, sizeof *preferences);
+    if (preferences == NULL)
+        return NO_MEMORY;
+    for (int i = 0; rc == READ && i < count; i++) {
         ns_rr rr;
         size_t before = answer->n;
-        if (ns_parserr(msg, ns_s_an, i, &rr) != 0)
-            return -2;
-        if ((int)ns_rr_type(rr) != (int)type || strcasecmp(ns_rr_name(rr), owner) != 0)
-            continue;
-        if (add_record(answer, msg, &rr) != 0)
-            return -1;
-        if (answer->n > before && type == DNS_MX)
-            order[before] = (struct preference){ns_get16(ns_rr_rdata(rr)), answer->records[before]};
-        *ttl = ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
+        if (ns_parserr(msg, ns_s_an, i, &rr) != 0) {
+            rc = UNREADABLE;
+        } else if (is_record(&rr, (int)type, owner)) {
+            rc = add_record(answer, msg, &rr);
+            if (answer->n > before && type == DNS_MX)
+                preferences[before] = ns_get16(ns_rr_rdata(rr));
+            *ttl = ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
+        }
     }
-    if (type == DNS_MX && answer->n > 1) {
-        qsort(order, answer->n, sizeof *order, order_preference);
-        for (size_t i = 0; i < answer->n; i++)
-            answer->records[i] = order[i].record;
-    }
-    return 0;
+    if (rc == READ && type == DNS_MX)
+        rc = sort_mx(answer, preferences);
+    free(preferences);
+    return rc;
+}
+
+/* A response to a question of ours that is no error: READ and the name asked for, or UNREADABLE. */
+static int check_head(const unsigned char *packet, int len, ns_msg *msg, char name[NS_MAXDNAME]) {
+    ns_rr question;
+    if (ns_initparse(packet, len, msg) != 0 || ns_msg_getflag(*msg, ns_f_qr) != 1 ||
+        ns_msg_count(*msg, ns_s_qd) != 1 || ns_parserr(msg, ns_s_qd, 0, &question) != 0)
+        return UNREADABLE;
+    int rcode = ns_msg_getflag(*msg, ns_f_rcode);
+    if (rcode != ns_r_noerror && rcode != ns_r_nxdomain)
+        return UNREADABLE;
+    snprintf(name, NS_MAXDNAME, "%s", ns_rr_name(question));
+    return READ;
 }
 
 struct dns_answer *dns_packet_read(const unsigned char *packet, int len, enum dns_type type,
@@ -195,30 +246,21 @@ struct dns_answer *dns_packet_read(const unsigned char *packet, int len, enum dn
     struct dns_answer *answer = dns_answer_new(DNS_ABSENT, "");
     char name[NS_MAXDNAME];
     ns_msg msg;
-    ns_rr question;
     *ttl = UINT32_MAX;
     if (answer == NULL)
         return NULL;
-    if (ns_initparse(packet, len, &msg) != 0 || ns_msg_count(msg, ns_s_qd) != 1 ||
-        ns_parserr(&msg, ns_s_qd, 0, &question) != 0) {
-        answer->status = DNS_FAILED;
-        snprintf(answer->why, sizeof answer->why, "the answer cannot be read");
+    int rc = check_head(packet, len, &msg, name);
+    if (rc == READ)
+        rc = follow_cnames(&msg, name, ttl);
+    if (rc == READ)
+        rc = collect(answer, &msg, name, type, ttl);
+    if (rc == READ) {
+        answer->status = answer->n > 0 ? DNS_FOUND : DNS_ABSENT;
+        *ttl = answer->n > 0 ? *ttl : absence_ttl(&msg);
         return answer;
     }
-    snprintf(name, sizeof name, "%s", ns_rr_name(question));
-    follow_cnames(&msg, name, ttl);
-    int rc = collect(answer, &msg, name, type, ttl);
-    if (rc == -1) {
-        dns_answer_release(answer);
-        return NULL;
-    }
-    if (rc == -2) {
-        answer->status = DNS_FAILED;
-        snprintf(answer->why, sizeof answer->why, "the answer cannot be read");
-    } else if (answer->n > 0) {
-        answer->status = DNS_FOUND;
-    } else {
-        *ttl = absence_ttl(&msg);
-    }
-    return answer;
+    dns_answer_release(answer);
+    *ttl = 0;
+    return rc == NO_MEMORY ? NULL
+                           : dns_answer_new(DNS_FAILED, "the answer is an error or unreadable");
 }

@@ -48,7 +48,8 @@ static int read_macro(const char *text, size_t len, struct macro *out) {
         out->letter = text[1];
         return 0;
     }
-    if (text[1] != '{' || len < 4 || strchr("slodiphcrtv", lower(text[2])) == NULL)
+    if (text[1] != '{' || len < 4 || text[2] == '\0' ||
+        strchr("slodiphcrtv", lower(text[2])) == NULL)
         return -1;
     out->letter = lower(text[2]);
     out->url = text[2] != out->letter;

@@ -25,9 +25,6 @@ void dns_free(struct dns *dns);
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 
-/* Records taken from one answer; what is beyond them is left. */
-#define DNS_RECORDS_MAX 256
-
 /*
  * A: 4 octets; AAAA: 16 octets; TXT: the strings of one record joined (RFC 7208 3.3), any octets;
  * PTR and MX: a host name without a dot at its end, MX in the order of preference. `data` is

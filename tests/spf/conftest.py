@@ -21,7 +21,7 @@ from hostile_nameserver import HostileNameServer  # noqa: E402
 
 AUTHSERV_ID = "gatepost.test"
 RESULTS = ("none", "neutral", "pass", "softfail", "fail", "temperror", "permerror")
-TIMEOUT = 1.0       # seconds for one evaluation
+TIMEOUT = 0.8       # seconds for one evaluation
 
 
 def pytest_configure():

@@ -30,6 +30,7 @@ class Query(NamedTuple):
     name: str           # lower case, without the last dot; octets as latin-1
     rdtype: str
     over_tcp: bool
+    edns: bool
 
 
 class Record(NamedTuple):
@@ -186,6 +187,7 @@ class HostileNameServer:
     def __init__(self, tcp=True):
         self.zones = {}
         self.elsewhere = None       # a function (name, type): the behaviour, or None
+        self.problems = []          # what behaviours raised: faults of the test, not of the asker
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._lock = threading.Lock()
@@ -232,6 +234,8 @@ class HostileNameServer:
             behaviour(query, send)
         except OSError:     # the asker has gone
             pass
+        except Exception as problem:    # pylint: disable=broad-exception-caught
+            self.problems.append(problem)
 
 
 def _read(octets, over_tcp):
@@ -242,7 +246,7 @@ def _read(octets, over_tcp):
     number, = struct.unpack("!H", octets[at + 1:at + 3])
     return Query(struct.unpack("!H", octets[:2])[0], octets[12:at + 5],
                  b".".join(labels).lower().decode("latin-1"), _TYPE_NAMES.get(number, str(number)),
-                 over_tcp)
+                 over_tcp, octets[10:12] != b"\0\0")
 
 
 class _Udp(socketserver.ThreadingUDPServer):
