@@ -7,6 +7,7 @@
  */
 #include "gatepost/spf.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -35,10 +36,19 @@
 /* Evaluations under way at the most: a dead resolver must not pile up threads without bound. */
 #define UNDER_WAY_MAX 256
 
+/* A libspf2 server and the hook through which it asks; serves one evaluation at a time. */
+struct engine {
+    SPF_dns_server_t hook;
+    SPF_server_t *server;
+    struct engine *next;
+};
+
 struct spf {
     struct dns *dns;
     int64_t timeout;
     atomic_uint under_way;
+    pthread_mutex_t lock;
+    struct engine *idle; /* under lock; as many as evaluations were ever under way at once */
 };
 
 /* What stands behind a name tN.q. */
@@ -68,6 +78,7 @@ int spf_open(const struct spf_settings *settings, struct spf **out, char *why, s
         return -1;
     }
     spf->timeout = settings->timeout;
+    pthread_mutex_init(&spf->lock, NULL);
     if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why, why_size) != 0) {
         free(spf);
         return -1;
@@ -79,6 +90,13 @@ int spf_open(const struct spf_settings *settings, struct spf **out, char *why, s
 void spf_free(struct spf *spf) {
     if (spf == NULL)
         return;
+    while (spf->idle != NULL) {
+        struct engine *engine = spf->idle;
+        spf->idle = engine->next;
+        SPF_server_free(engine->server);
+        free(engine);
+    }
+    pthread_mutex_destroy(&spf->lock);
     dns_free(spf->dns);
     free(spf);
 }
@@ -297,27 +315,56 @@ static enum spf_result evaluate(struct evaluation *now, SPF_server_t *server,
     return result;
 }
 
+/* An idle engine or a new one, for the evaluation; NULL when there is no memory. */
+static struct engine *engine_take(struct spf *spf, struct evaluation *now) {
+    pthread_mutex_lock(&spf->lock);
+    struct engine *engine = spf->idle;
+    if (engine != NULL)
+        spf->idle = engine->next;
+    pthread_mutex_unlock(&spf->lock);
+    if (engine == NULL) {
+        engine = calloc(1, sizeof *engine);
+        if (engine == NULL)
+            return NULL;
+        engine->hook.lookup = hook_lookup;
+        engine->hook.get_spf = hook_get_spf;
+        engine->hook.get_exp = hook_get_exp;
+        engine->hook.name = "gatepost";
+        engine->server = SPF_server_new_dns(&engine->hook, 0);
+        if (engine->server == NULL) {
+            free(engine);
+            return NULL;
+        }
+        engine->server->max_dns_mech = 1000; /* the limit is spf_terms.c's, for the evaluation */
+    }
+    engine->hook.hook = now;
+    return engine;
+}
+
+static void engine_give(struct spf *spf, struct engine *engine) {
+    engine->hook.hook = NULL;
+    pthread_mutex_lock(&spf->lock);
+    engine->next = spf->idle;
+    spf->idle = engine;
+    pthread_mutex_unlock(&spf->lock);
+}
+
 /* libspf2 is told of a client and a sender that say nothing: the terms are not asked by it. */
-static enum spf_result run_libspf2(struct evaluation *now) {
-    SPF_dns_server_t hook = {.lookup = hook_lookup,
-                             .get_spf = hook_get_spf,
-                             .get_exp = hook_get_exp,
-                             .name = "gatepost"};
+static enum spf_result run_libspf2(struct spf *spf, struct evaluation *now) {
+    struct engine *engine = engine_take(spf, now);
     enum spf_result result = RESULT_TEMPERROR;
     struct in_addr client = {.s_addr = htonl(INADDR_LOOPBACK)};
-    hook.hook = now;
-    SPF_server_t *server = SPF_server_new_dns(&hook, 0);
-    SPF_request_t *request = server == NULL ? NULL : SPF_request_new(server);
+    if (engine == NULL)
+        return result;
+    SPF_request_t *request = SPF_request_new(engine->server);
     if (request != NULL && SPF_request_set_helo_dom(request, "t0.q") == SPF_E_SUCCESS &&
         SPF_request_set_env_from(request, "x@t0.q") == 0) {
         SPF_request_set_ipv4(request, client);
-        server->max_dns_mech = 1000; /* the limit is spf_terms.c's, for the whole evaluation */
-        result = evaluate(now, server, request);
+        result = evaluate(now, engine->server, request);
     }
     if (request != NULL)
         SPF_request_free(request);
-    if (server != NULL)
-        SPF_server_free(server);
+    engine_give(spf, engine);
     return result;
 }
 
@@ -377,7 +424,7 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
                                        .trace = query->trace,
                                        .trace_context = query->trace_context}};
     add_token(&now, (struct token){.domain = domain, .governs = true});
-    answer->result = run_libspf2(&now);
+    answer->result = run_libspf2(spf, &now);
     now.terms.depth = 0;
     spf_note(&now.terms, "%s: %s%s%s (look-ups %u of %d, void %u of %d)", domain,
              spf_result_name(answer->result), now.terms.failed ? ": " : "", now.terms.problem,
