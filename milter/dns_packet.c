@@ -80,8 +80,9 @@ static int add(struct dns_answer *answer, const void *data, size_t len) {
         return NO_MEMORY;
     memcpy(copy, data, len);
     copy[len] = '\0';
-    answer->records[answer->n++] = (struct dns_record){copy, len};
-    return 0;
+    answer->records[answer->n].data = copy;
+    answer->records[answer->n++].len = len;
+    return READ;
 }
 
 /* The strings of a TXT record, joined */

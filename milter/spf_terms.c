@@ -63,24 +63,34 @@ static void note_answer(struct spf_evaluation *e, const char *name, enum dns_typ
 }
 
 /*
- * One query of a term. DNS_ABSENT is a void look-up, of which an evaluation may have two. On
- * DNS_FAILED the evaluation has failed and there is no answer to release.
+ * RFC 7208 4.6.4 limits the terms that find nothing, so an `mx` whose hosts have no address of the
+ * client's family counts once. Returns -1 when it is one too many.
+ */
+static int count_void(struct spf_evaluation *e, const char *name) {
+    if (e->term_void)
+        return 0;
+    e->term_void = true;
+    if (++e->voids <= SPF_VOIDS_MAX)
+        return 0;
+    return spf_fail(e, RESULT_PERMERROR, "more than %d terms that found nothing, %.100s the last",
+                    SPF_VOIDS_MAX, name);
+}
+
+/*
+ * One query of a term. On DNS_FAILED the evaluation has failed and there is no answer to release.
  */
 static enum dns_status query(struct spf_evaluation *e, const char *name, enum dns_type type,
                              struct dns_answer **answer) {
     enum dns_status status = dns_query(e->dns, name, type, e->deadline, answer);
     note_answer(e, name, type, *answer);
-    if (status == DNS_FAILED) {
+    if (status == DNS_FAILED)
         spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", name,
                  *answer == NULL ? "no memory" : (*answer)->why);
+    else if (status == DNS_ABSENT && count_void(e, name) != 0)
+        status = DNS_FAILED;
+    if (status == DNS_FAILED) {
         dns_answer_release(*answer);
         *answer = NULL;
-    } else if (status == DNS_ABSENT && ++e->voids > SPF_VOIDS_MAX) {
-        spf_fail(e, RESULT_PERMERROR, "more than %d look-ups that found nothing, %.100s the last",
-                 SPF_VOIDS_MAX, name);
-        dns_answer_release(*answer);
-        *answer = NULL;
-        return DNS_FAILED;
     }
     return status;
 }
@@ -220,15 +230,10 @@ static bool is_validated(struct spf_evaluation *e, const char *name) {
 static struct dns_answer *client_names(struct spf_evaluation *e, bool *too_many_voids) {
     struct dns_answer *answer;
     char reverse[80];
-    *too_many_voids = false;
     reverse_name(&e->values.client, reverse);
     enum dns_status status = dns_query(e->dns, reverse, DNS_PTR, e->deadline, &answer);
     note_answer(e, reverse, DNS_PTR, answer);
-    if (status == DNS_ABSENT && ++e->voids > SPF_VOIDS_MAX) {
-        *too_many_voids = true;
-        spf_fail(e, RESULT_PERMERROR, "more than %d look-ups that found nothing, %s the last",
-                 SPF_VOIDS_MAX, reverse);
-    }
+    *too_many_voids = status == DNS_ABSENT && count_void(e, reverse) != 0;
     if (status == DNS_FOUND)
         return answer;
     dns_answer_release(answer);
@@ -268,12 +273,12 @@ static void find_name(struct spf_evaluation *e, const char *domain) {
 static struct spf_macro_values values_for(struct spf_evaluation *e, const char *text,
                                           const char *domain) {
     struct spf_macro_values values = e->values;
-    if (spf_macro_wants_name(text) && !e->name_known) {
-        e->name_known = true;
+    if (spf_macro_wants_name(text) && strcasecmp(e->name_domain, domain) != 0) {
+        snprintf(e->name_domain, sizeof e->name_domain, "%s", domain);
         find_name(e, domain);
     }
     values.domain = domain;
-    values.name = e->name_known ? e->name : "unknown";
+    values.name = e->name;
     return values;
 }
 
@@ -326,6 +331,7 @@ static int ask_term(struct spf_evaluation *e, const struct spf_term *term, const
 
 int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
     unsigned before = e->lookups;
+    e->term_void = false;
     int matched = ask_term(e, term, domain);
     if (e->lookups > before)
         spf_note(e, "  %s: %s (look-up %u of %d, void %u of %d)", term->text,

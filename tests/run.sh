@@ -136,6 +136,10 @@ step "gcc, thread sanitizer" \
     compile_tests tsan CC=gcc --enable-werror --enable-sanitizers=thread
 step "make distcheck" distcheck
 
+say "fuzzers, a short run on the saved corpus"
+step "fuzzers, build" sh tests/fuzz/build.sh "$build/fuzz"
+step "fuzzers, run" sh tests/fuzz/run.sh "$build/fuzz" 15
+
 say "unit tests"
 for flavour in clang asan tsan; do
     step "unit tests, $flavour" unit_tests "$flavour"

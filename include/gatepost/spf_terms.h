@@ -21,12 +21,13 @@ struct spf_evaluation {
     struct dns *dns;
     int64_t deadline;               /* clock_now_ms() */
     struct spf_macro_values values; /* but for domain and name */
-    unsigned lookups, voids;        /* so far */
+    unsigned lookups, voids;        /* so far: terms that look things up, and that found nothing */
+    bool term_void;                 /* the term under way is counted in voids */
     bool failed;                    /* the evaluation is over: `error` is its result */
     enum spf_result error;          /* temperror or permerror */
     char problem[200];              /* why; "" while nothing failed */
-    bool name_known;
-    char name[SPF_DOMAIN_MAX + 1];                  /* %{p} */
+    char name[SPF_DOMAIN_MAX + 1];  /* %{p} ... */
+    char name_domain[SPF_DOMAIN_MAX + 1]; /* ... for this domain; "" while not asked for */
     void (*trace)(void *context, const char *line); /* NULL: nobody wants to know */
     void *trace_context;
     unsigned depth; /* of includes, for the indentation of the trace */

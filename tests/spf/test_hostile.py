@@ -382,8 +382,10 @@ def test_explanation_that_is_the_record_itself(ground):
 
 
 @pytest.mark.parametrize("found", [
-    silent, fails(SERVFAIL), answers(), late(0.7, silent), b"nul\0octet", b"\x80", b"%{x}", b"%",
-    b"tab\there", [txt("one"), txt("two")]], ids=str)
+    silent, fails(SERVFAIL), answers(), late(0.3, answers(txt("one"), txt("two"))),
+    b"nul\0octet", b"\x80", b"%{x}", b"%{\0}", b"%", b"tab\there"],
+    ids=["silent", "SERVFAIL", "nothing", "two, late", "NUL", "8-bit", "letter", "NUL letter",
+         "percent", "tab"])
 def test_explanation_that_is_none(ground, found):
     """The fail stands without it."""
     ground.publish("v=spf1 -all exp=e.$d", e=found)

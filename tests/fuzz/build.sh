@@ -1,0 +1,43 @@
+#!/bin/sh
+# Builds the fuzz targets with clang's libFuzzer, AddressSanitizer and UBSan:
+# tests/fuzz/build.sh BUILD_DIR
+set -eu
+build=${1:?usage: build.sh BUILD_DIR}
+source=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$build"
+flags="-std=c11 -D_GNU_SOURCE -O2 -g -fno-omit-frame-pointer -Wall -Wextra -Werror -pthread
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined
+    -I$source/include -I$source/tests/fuzz"
+
+# object [FLAG...] FILE: the paths of all objects are left in $objects
+object() {
+    for file; do :; done
+    name=$(basename "$file" .c)
+    # shellcheck disable=SC2086 # a list of words
+    "${CC:-clang}" $flags "$@" -c -o "$build/$name.o"
+    objects="$objects $build/$name.o"
+}
+
+# target NAME "MILTER_SOURCE..." "HELPER..." FLAG...: the fuzzer is led by what the milter's
+# sources do, not by the helpers
+target() {
+    target=$1
+    objects=
+    for file in $2; do
+        object -fsanitize=fuzzer-no-link "$source/milter/$file.c"
+    done
+    for file in $3; do
+        object "$source/$file.c"
+    done
+    object "$source/tests/fuzz/$target.c"
+    shift 3
+    # shellcheck disable=SC2086 # lists of words
+    "${CC:-clang}" $flags -fsanitize=fuzzer $objects "$@" -o "$build/$target"
+}
+target fuzz_spf_record "spf_record spf_macro netblock" milter/textbuf
+target fuzz_dns_packet dns_packet "" -lresolv
+target fuzz_spf "spf spf_terms spf_record spf_macro" \
+    "milter/netblock milter/textbuf milter/clock milter/vocabulary milter/dns_packet
+    tests/fuzz/fake_dns" -Wl,--wrap=spf_fetch,--wrap=spf_term_matches -lspf2 -lresolv
+# libspf2 tells the fuzzer nothing of its insides: it is led by the name server and chance
+target fuzz_libspf2_plain "dns_packet ../tests/fuzz/fake_dns" milter/netblock -lspf2 -lresolv

@@ -1,0 +1,86 @@
+/*
+ * Fuzz target: one SPF evaluation with everything that belongs to it, libspf2 included, on a name
+ * server made of the input. Promises: one of the seven results, an explanation of a fail only, a
+ * reason for an error only, and no more look-ups than RFC 7208 allows. Linked with --wrap for what
+ * spf.c asks of spf_terms.c, to see the counters.
+ */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "fake_dns.h"
+#include "gatepost/spf.h"
+#include "gatepost/spf_terms.h"
+
+/* Above anything that ten terms with ten names each, %{p} and an explanation can ask. */
+#define QUERIES_MAX 150
+
+int __real_spf_fetch(struct spf_evaluation *evaluation, const char *domain, struct spf_record *out);
+int __wrap_spf_fetch(struct spf_evaluation *evaluation, const char *domain, struct spf_record *out);
+int __real_spf_term_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
+                            const char *domain);
+int __wrap_spf_term_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
+                            const char *domain);
+
+static void check_name(const char *name) {
+    size_t label = 0, len = strlen(name);
+    PROMISE(len > 0 && len <= SPF_DOMAIN_MAX);
+    for (size_t i = 0; i < len; i++) {
+        PROMISE(name[i] != '.' || label > 0);
+        label = name[i] == '.' ? 0 : label + 1;
+        PROMISE(label <= 63);
+    }
+}
+
+static void check_counters(const struct spf_evaluation *evaluation) {
+    PROMISE(evaluation->lookups <= SPF_LOOKUPS_MAX + 1);
+    PROMISE(evaluation->voids <= SPF_VOIDS_MAX + 1);
+    PROMISE(evaluation->lookups <= SPF_LOOKUPS_MAX || evaluation->failed);
+    PROMISE(evaluation->voids <= SPF_VOIDS_MAX || evaluation->failed);
+    PROMISE(memchr(evaluation->problem, '\0', sizeof evaluation->problem) != NULL);
+}
+
+int __wrap_spf_fetch(struct spf_evaluation *evaluation, const char *domain,
+                     struct spf_record *out) {
+    PROMISE(!evaluation->failed);
+    check_name(domain);
+    int rc = __real_spf_fetch(evaluation, domain, out);
+    PROMISE(rc >= -1 && rc <= 1 && (rc != -1 || evaluation->failed));
+    check_counters(evaluation);
+    return rc;
+}
+
+int __wrap_spf_term_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
+                            const char *domain) {
+    unsigned before = fake_dns_queries();
+    PROMISE(!evaluation->failed);
+    check_name(domain);
+    int rc = __real_spf_term_matches(evaluation, term, domain);
+    PROMISE(rc >= -1 && rc <= 1 && (rc != -1 || evaluation->failed));
+    PROMISE(fake_dns_queries() - before <= 2 * (SPF_PTR_MAX + 1)); /* the term's own and %{p} */
+    check_counters(evaluation);
+    return rc;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct spf *spf;
+    struct spf_settings settings = {.timeout = 60000};
+    struct spf_answer answer;
+    struct fake_scene scene;
+    char why[100];
+    if (spf == NULL && spf_open(&settings, &spf, why, sizeof why) != 0)
+        abort();
+    fake_dns_load(data, size, &scene);
+    struct spf_query query = {.client = scene.client, .helo = scene.helo, .sender = scene.sender};
+    memset(&answer, 0xa5, sizeof answer);
+    spf_check(spf, &query, &answer);
+    PROMISE((unsigned)answer.result < SPF_RESULTS);
+    PROMISE(memchr(answer.domain, '\0', sizeof answer.domain) != NULL);
+    PROMISE(memchr(answer.problem, '\0', sizeof answer.problem) != NULL);
+    PROMISE(memchr(answer.explanation, '\0', sizeof answer.explanation) != NULL);
+    PROMISE(answer.explanation[0] == '\0' || answer.result == RESULT_FAIL);
+    bool error = answer.result == RESULT_TEMPERROR || answer.result == RESULT_PERMERROR;
+    PROMISE(error == (answer.problem[0] != '\0'));
+    PROMISE(fake_dns_queries() < QUERIES_MAX);
+    return 0;
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Replays the saved inputs of each fuzz target and then lets it search for a while:
+# tests/fuzz/run.sh BUILD_DIR [SECONDS]. What it finds is kept in BUILD_DIR/found.
+set -eu
+build=${1:?usage: run.sh BUILD_DIR [SECONDS]}
+seconds=${2:-20}
+tests=$(cd "$(dirname "$0")" && pwd)
+export ASAN_OPTIONS="quarantine_size_mb=8:malloc_context_size=6${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+log=$(mktemp "${TMPDIR:-/tmp}/gatepost-fuzz.XXXXXX")
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' INT TERM
+
+# fuzz TARGET FLAG...
+fuzz() {
+    target=$1
+    shift
+    mkdir -p "$build/found/$target" "$build/corpus/$target"
+    if "$build/$target" -runs=0 "$@" "$tests/corpus/$target" >"$log" 2>&1 &&
+        "$build/$target" -max_total_time="$seconds" -timeout=10 \
+            -artifact_prefix="$build/found/$target/" "$@" \
+            "$build/corpus/$target" "$tests/corpus/$target" >"$log" 2>&1; then
+        echo "$target: $(tail -n 1 "$log")"
+    else
+        cat "$log" >&2
+        echo "$target: failed" >&2
+        failed=1
+    fi
+}
+failed=0
+fuzz fuzz_spf_record -max_len=600 -dict="$tests/spf.dict"
+fuzz fuzz_dns_packet -max_len=1232
+fuzz fuzz_spf -max_len=1024 -dict="$tests/spf.dict"
+exit "$failed"
