@@ -17,7 +17,7 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules libldap-2.5-0
  postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython
- python3-yaml"
+ python3-yaml python3-spf"
 
 say() {
     printf '\n== %s\n' "$*"

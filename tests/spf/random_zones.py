@@ -10,7 +10,8 @@ What pyspf is known to evaluate otherwise than RFC 7208 says is never made:
   matches; pyspf looks them all up first, and counts the void look-ups);
 - a PTR record whose host has no address (4.6.4: void look-ups are counted by term; pyspf counts
   those of the names too), or that cannot be had (5.5: the mechanism does not match);
-- a record of a name that is no domain of several labels (4.3: none);
+- a record of a name that is no domain of several labels (4.3: none), or that has a "%" (4.8: the
+  current domain is used as it is; pyspf expands it as a macro-string once more);
 - %{p} with other than one PTR record for each client (7.3: pyspf expands what it never evaluates).
 """
 
@@ -21,7 +22,8 @@ import dns.reversename
 
 from support.nameserver import SERVFAIL
 
-_LOCALS = ("user", "first.last", "a-b+c", "x_y=z", "Strong-Bad", "one,two/three", "a..b", "p1.q2.r3")
+_LOCALS = ("user", "first.last", "a-b+c", "x_y=z", "Strong-Bad", "one,two/three", "a..b",
+           "p1.q2.r3")
 _DELIMITERS = ".-+,/_="
 _UNKNOWN = ("moo", "x-y.z", "match_subdomains", "V", "tracking")
 _WRONG = ("a:foo", "ip4:192.0.2", "ip4:192.0.2.1/33", "ip6:::/129", "ip4:192.0.2.1/024", "all:x",
@@ -97,7 +99,8 @@ class RandomZones:
         data = {"TXT": [self._record()]}
         if self._chance(0.1):
             data["TXT"].insert(self._random.randint(0, 1),
-                               self._random.choice(("v=spf10 all", "other", "v=spf1", "V=SPF1 -all")))
+                               self._random.choice(("v=spf10 all", "other", "v=spf1",
+                                                    "V=SPF1 -all")))
         if self._chance(0.5):
             data["A"] = self._addresses(4)
         if self._chance(0.5):
@@ -161,8 +164,8 @@ class RandomZones:
 
     def _cidr(self, version):
         most = 32 if version == 4 else 128
-        length = self._random.choice((0, 1, 8, most // 2, most * 3 // 4, most - 8, most - 6, most - 1,
-                                      most, self._random.randint(0, most)))
+        length = self._random.choice((0, 1, 8, most // 2, most * 3 // 4, most - 8, most - 6,
+                                      most - 1, most, self._random.randint(0, most)))
         return f"/{length}" if self._chance(0.5) else ""
 
     def _mechanism(self):
@@ -214,7 +217,7 @@ class RandomZones:
                 continue
             if self.zones.get(key(name)) == SERVFAIL or "CNAME" in self.zones.get(key(name), {}):
                 continue
-            if rdtype == "TXT" and (name.startswith("[") or "." not in name):
+            if rdtype == "TXT" and (name[0] == "[" or "%" in name or "." not in name):
                 continue
             self.zones.setdefault(key(name), {})[rdtype] = {
                 "A": lambda: self._addresses(4), "AAAA": lambda: self._addresses(6),
