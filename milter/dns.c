@@ -235,14 +235,17 @@ static struct dns_answer *ask(struct dns *dns, const char *name, enum dns_type t
 enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
                           struct dns_answer **out) {
     bool owner;
+    enum metrics_dns outcome = DNS_CACHED;
     struct dns_answer *answer = dns_cache_get(dns->cache, name, type, deadline, &owner);
     if (answer == NULL) {
-        answer = owner || clock_now_ms() < deadline ? ask(dns, name, type, deadline)
-                                                    : failure("no answer in time");
-        metrics_dns(answer == NULL || answer->status == DNS_FAILED ? OUTCOME_ERROR : OUTCOME_OK);
+        bool in_time = owner || clock_now_ms() < deadline;
+        answer = in_time ? ask(dns, name, type, deadline) : failure("no answer in time");
+        bool failed = answer == NULL || answer->status == DNS_FAILED;
+        outcome = clock_now_ms() >= deadline ? DNS_LATE : failed ? DNS_ERROR : DNS_ANSWERED;
         if (owner)
             dns_cache_put(dns->cache, name, type, answer);
     }
+    metrics_dns(outcome);
     *out = answer;
     return answer == NULL ? DNS_FAILED : answer->status;
 }

@@ -31,7 +31,8 @@ static struct {
     pthread_mutex_t lock; /* for new listeners */
     _Atomic(struct metrics_listener *) listeners;
     struct histogram verdict[STAGES], store, spf;
-    counter store_requests[OUTCOMES], dns_queries[OUTCOMES], spf_results[SPF_RESULTS], malformed;
+    counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
+    counter malformed;
     atomic_long sessions;
     atomic_int store_up;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -98,7 +99,7 @@ void metrics_spf(enum spf_result result, int64_t microseconds) {
     observe(&all.spf, microseconds);
 }
 
-void metrics_dns(enum metrics_outcome outcome) {
+void metrics_dns(enum metrics_dns outcome) {
     count(&all.dns_queries[outcome], 1);
 }
 
@@ -155,9 +156,12 @@ static void print_listener(FILE *to, struct metrics_listener *listener) {
     }
 }
 
-static void print_outcomes(FILE *to, const char *name, counter *counters) {
-    fprintf(to, "%s{outcome=\"ok\"} %" PRIu64 "\n", name, atomic_load(&counters[OUTCOME_OK]));
-    fprintf(to, "%s{outcome=\"error\"} %" PRIu64 "\n", name, atomic_load(&counters[OUTCOME_ERROR]));
+/* `n` outcomes in the order ok, error, cached, late, as far as there are any */
+static void print_outcomes(FILE *to, const char *name, counter *counters, int n) {
+    static const char *const outcomes[] = {"ok", "error", "cached", "late"};
+    for (int i = 0; i < n; i++)
+        fprintf(to, "%s{outcome=\"%s\"} %" PRIu64 "\n", name, outcomes[i],
+                atomic_load(&counters[i]));
 }
 
 void metrics_print(FILE *to) {
@@ -173,7 +177,7 @@ void metrics_print(FILE *to) {
     head(to, "gatepost_store_up", "gauge", "Whether the last look-up was answered.");
     fprintf(to, "gatepost_store_up %d\n", atomic_load(&all.store_up));
     head(to, "gatepost_store_requests_total", "counter", "Look-ups in the store.");
-    print_outcomes(to, "gatepost_store_requests_total", all.store_requests);
+    print_outcomes(to, "gatepost_store_requests_total", all.store_requests, OUTCOMES);
     head(to, "gatepost_store_seconds", "histogram", "Time of a look-up in the store.");
     print_histogram(to, "gatepost_store_seconds", "", &all.store);
     head(to, "gatepost_spf_results_total", "counter", "SPF evaluations by result.");
@@ -183,7 +187,7 @@ void metrics_print(FILE *to) {
     head(to, "gatepost_spf_seconds", "histogram", "Time of an SPF evaluation.");
     print_histogram(to, "gatepost_spf_seconds", "", &all.spf);
     head(to, "gatepost_dns_queries_total", "counter", "DNS queries.");
-    print_outcomes(to, "gatepost_dns_queries_total", all.dns_queries);
+    print_outcomes(to, "gatepost_dns_queries_total", all.dns_queries, DNS_OUTCOMES);
     head(to, "gatepost_malformed_total", "counter", "Malformed fields of policies and networks.");
     fprintf(to, "gatepost_malformed_total %" PRIu64 "\n", atomic_load(&all.malformed));
     head(to, "gatepost_build_info", "gauge", "The version that runs.");

@@ -15,6 +15,9 @@
 enum metrics_stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
 enum metrics_outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOMES };
 
+/* How a DNS question ended: asked and answered, asked in vain, without asking, too late. */
+enum metrics_dns { DNS_ANSWERED, DNS_ERROR, DNS_CACHED, DNS_LATE, DNS_OUTCOMES };
+
 struct metrics_listener;
 
 /*
@@ -33,7 +36,7 @@ void metrics_session(int change);
 /* A look-up in the store, an SPF evaluation, a DNS query, a malformed field. */
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds);
 void metrics_spf(enum spf_result result, int64_t microseconds);
-void metrics_dns(enum metrics_outcome outcome);
+void metrics_dns(enum metrics_dns outcome);
 void metrics_malformed(void);
 
 /* Writes everything in the Prometheus text exposition format, version 0.0.4. */

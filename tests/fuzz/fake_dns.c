@@ -122,17 +122,21 @@ static void add(struct dns_answer *answer, const char *data, size_t len) {
     char *copy = malloc(len + 1);
     memcpy(copy, data, len);
     copy[len] = '\0';
-    answer->records[answer->n++] = (struct dns_record){copy, len};
+    answer->records[answer->n].data = copy;
+    answer->records[answer->n].len = len;
+    answer->n++;
 }
 
 static void add_line(struct dns_answer *answer, const struct line *line, enum dns_type type) {
-    char address[16];
-    if (type == DNS_A || type == DNS_AAAA)
-        add(answer, address, address_data(line, type, address));
-    else if (type == DNS_TXT)
+    if (type == DNS_A || type == DNS_AAAA) {
+        char address[16] = {0};
+        size_t len = address_data(line, type, address);
+        add(answer, address, len);
+    } else if (type == DNS_TXT) {
         add(answer, line->data, line->len);
-    else if (line->len <= NAME_MAX_OCTETS && memchr(line->data, '\0', line->len) == NULL)
+    } else if (line->len <= NAME_MAX_OCTETS && memchr(line->data, '\0', line->len) == NULL) {
         add(answer, line->data, line->len);
+    }
 }
 
 enum dns_status fake_dns_query(const char *name, enum dns_type type, struct dns_answer **out) {

@@ -18,7 +18,7 @@ static void *count_all(void *arg) {
         metrics_verdict(listener, STAGE_MAIL, VERDICT_REJECT, REASON_SPF, 300);
         metrics_spf(RESULT_FAIL, 7);
         metrics_store(i % 2 ? OUTCOME_OK : OUTCOME_ERROR, 200000);
-        metrics_dns(OUTCOME_OK);
+        metrics_dns(i % 2 ? DNS_ANSWERED : DNS_CACHED);
         metrics_malformed();
         metrics_session(-1);
     }
@@ -45,7 +45,9 @@ static void test_counts_of_threads_add_up(void **state) {
         "gatepost_spf_results_total{result=\"fail\"} 40000\n",
         "gatepost_spf_results_total{result=\"pass\"} 0\n",
         "gatepost_spf_seconds_bucket{le=\"0.0001\"} 40000\n",
-        "gatepost_dns_queries_total{outcome=\"ok\"} 40000\n",
+        "gatepost_dns_queries_total{outcome=\"ok\"} 20000\n",
+        "gatepost_dns_queries_total{outcome=\"cached\"} 20000\n",
+        "gatepost_dns_queries_total{outcome=\"late\"} 0\n",
         "gatepost_malformed_total 40000\n",
         "# TYPE gatepost_verdicts_total counter\n",
         "gatepost_build_info{version=",
