@@ -206,7 +206,7 @@ static void put_value(struct textbuf *buf, char letter, const struct spf_macro_v
 
 /* A value of octets, URL-escaped if asked for (RFC 3986 2.3 unreserved stays). */
 static void put_part(struct textbuf *buf, const char *part, size_t len, bool url) {
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && !buf->cut; i++) {
         bool plain = is_alpha(part[i]) || is_digit(part[i]) || strchr("-._~", part[i]) != NULL;
         if (url && !plain)
             textbuf_printf(buf, "%%%02X", (unsigned char)part[i]);
@@ -234,7 +234,7 @@ static void put_transformed(struct textbuf *buf, const struct macro *macro, cons
         parts[n] = p + 1;
     }
     size_t kept = macro->parts == 0 || macro->parts > n ? n : macro->parts;
-    for (size_t i = 0; i < kept; i++) {
+    for (size_t i = 0; i < kept && !buf->cut; i++) {
         /* of the order asked for, the last `kept`; reversed it is the first ones backwards */
         size_t at = macro->reverse ? kept - 1 - i : n - kept + i;
         if (i > 0)
@@ -246,7 +246,8 @@ static void put_transformed(struct textbuf *buf, const struct macro *macro, cons
 void spf_macro_expand(struct textbuf *buf, const char *text,
                       const struct spf_macro_values *values) {
     size_t len = strlen(text);
-    for (size_t i = 0; i < len;) {
+    /* what does not fit any more is not worked out: a stranger chose how much of it there is */
+    for (size_t i = 0; i < len && !buf->cut;) {
         struct macro macro;
         char memory[1200];
         struct textbuf value;
