@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -42,17 +41,13 @@ struct dns_cache {
 
 struct dns_cache *dns_cache_new(size_t entries) {
     struct dns_cache *cache = calloc(1, sizeof *cache);
-    pthread_condattr_t monotonic;
     if (cache == NULL)
         return NULL;
     cache->limit = entries / SHARDS + 1;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     for (size_t i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&cache->shards[i].lock, NULL);
-        pthread_cond_init(&cache->shards[i].found, &monotonic);
+        clock_cond_init(&cache->shards[i].found);
     }
-    pthread_condattr_destroy(&monotonic);
     return cache;
 }
 
@@ -124,7 +119,7 @@ static struct entry *insert(struct dns_cache *cache, struct shard *shard, const 
 
 /* Waits for the owner of an entry; under the lock. */
 static struct dns_answer *wait_for(struct shard *shard, struct entry *entry, int64_t deadline) {
-    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+    struct timespec until = clock_timespec(deadline);
     int rc = 0;
     entry->waiting++;
     while (entry->answer == NULL && rc == 0)

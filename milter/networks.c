@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gatepost/clock.h"
 #include "gatepost/log.h"
@@ -150,7 +149,7 @@ static bool reload(struct networks *networks, struct network *network) {
 
 /* Waits until a network is stale or `until` (0: without limit); NULL when to stop or in vain. */
 static struct network *next_stale(struct networks *networks, bool *stopping, int64_t until) {
-    struct timespec limit = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    struct timespec limit = clock_timespec(until);
     struct network *found = NULL;
     int rc = 0;
     pthread_mutex_lock(&networks->wake_lock);
@@ -249,7 +248,6 @@ static int start(struct networks *networks, char *why, size_t why_size) {
 int networks_open(const struct config *config, struct store *store, const char *key_prefix,
                   struct networks **out, char *why, size_t why_size) {
     struct networks *networks = calloc(1, sizeof *networks);
-    pthread_condattr_t monotonic;
     if (networks == NULL) {
         snprintf(why, why_size, "no memory");
         return -1;
@@ -258,10 +256,7 @@ int networks_open(const struct config *config, struct store *store, const char *
     networks->key_prefix = key_prefix;
     pthread_rwlock_init(&networks->lock, NULL);
     pthread_mutex_init(&networks->wake_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&networks->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&networks->wake);
     int rc = add_names(networks, config, &config->trusted);
     for (size_t i = 0; rc == 0 && i < config->n_listeners; i++)
         rc = add_names(networks, config, &config->listeners[i].connect_from);

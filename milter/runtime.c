@@ -43,13 +43,17 @@ static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
     return rc;
 }
 
+struct store_settings runtime_store_settings(const struct config *config) {
+    return (struct store_settings){.url = config->store,
+                                   .user = config->store_user,
+                                   .password_file = config->store_password_file,
+                                   .key_prefix = config->key_prefix,
+                                   .timeout = config->store_timeout};
+}
+
 static int open_store(struct runtime *runtime, char *why, size_t why_size) {
     const struct config *config = runtime->config;
-    const struct store_settings settings = {.url = config->store,
-                                            .user = config->store_user,
-                                            .password_file = config->store_password_file,
-                                            .key_prefix = config->key_prefix,
-                                            .timeout = config->store_timeout};
+    const struct store_settings settings = runtime_store_settings(config);
     if (store_open(&settings, &runtime->store, why, why_size) != 0)
         return -1;
     return networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gatepost/clock.h"
 #include "gatepost/redis_conn.h"
@@ -65,7 +64,7 @@ static void redis_free(struct store *store) {
  * the deadline; -1 when it passes.
  */
 static int pool_take(struct store_redis *redis, int64_t deadline, redisContext **conn) {
-    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+    struct timespec until = clock_timespec(deadline);
     int rc = 0;
     *conn = NULL;
     pthread_mutex_lock(&redis->lock);
@@ -347,7 +346,6 @@ static const struct store_ops redis_ops = {redis_get, redis_walk, redis_start_wa
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,
                      struct store **out, char *why, size_t why_size) {
     struct store_redis *redis = calloc(1, sizeof *redis);
-    pthread_condattr_t monotonic;
     if (redis == NULL) {
         snprintf(why, why_size, "no memory");
         return -1;
@@ -356,10 +354,7 @@ int store_redis_open(const struct store_settings *settings, const struct store_u
     redis->url = *url;
     redis->timeout = settings->timeout;
     pthread_mutex_init(&redis->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&redis->freed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&redis->freed);
     redis->user = strdup(settings->user);
     redis->prefix = strdup(settings->key_prefix);
     bool ready = redis->user != NULL && redis->prefix != NULL;

@@ -31,6 +31,9 @@ int runtime_open(struct config *config, struct runtime **out, char *why, size_t 
 /* The same without the store and its networks, for tools that only evaluate SPF. */
 int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size);
 
+/* The store that a configuration describes; texts are the configuration's. */
+struct store_settings runtime_store_settings(const struct config *config);
+
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);
 

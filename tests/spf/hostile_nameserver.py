@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
+from support.nameserver import TcpServer, UdpServer
 from support.ports import free_port
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
@@ -192,7 +193,7 @@ class HostileNameServer:
         self.address = f"127.0.0.1:{self.port}"
         self._lock = threading.Lock()
         self._queries = Counter()
-        self._servers = [_Udp(("127.0.0.1", self.port), _UdpQuery)]
+        self._servers = [UdpServer(("127.0.0.1", self.port), _UdpQuery)]
         if tcp:
             self._servers.append(_Tcp(("127.0.0.1", self.port), _TcpQueries))
         for server in self._servers:
@@ -249,17 +250,7 @@ def _read(octets, over_tcp):
                  over_tcp, octets[10:12] != b"\0\0")
 
 
-class _Udp(socketserver.ThreadingUDPServer):
-    allow_reuse_address = False
-    daemon_threads = True
-    block_on_close = False
-    max_packet_size = 65535
-
-
-class _Tcp(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
+class _Tcp(TcpServer):
     request_queue_size = 64
 
 

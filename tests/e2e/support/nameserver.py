@@ -69,8 +69,8 @@ class NameServer:
         self.address = f"127.0.0.1:{self.port}"
         self._lock = threading.Lock()
         self._queries = Counter()
-        self._servers = [_Udp(("127.0.0.1", self.port), _UdpQuery),
-                         _Tcp(("127.0.0.1", self.port), _TcpQueries)]
+        self._servers = [UdpServer(("127.0.0.1", self.port), _UdpQuery),
+                         TcpServer(("127.0.0.1", self.port), _TcpQueries)]
         for server in self._servers:
             server.owner = self
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -151,14 +151,14 @@ class NameServer:
         return answer
 
 
-class _Udp(socketserver.ThreadingUDPServer):
+class UdpServer(socketserver.ThreadingUDPServer):
     allow_reuse_address = False
     daemon_threads = True
     block_on_close = False
     max_packet_size = 65535
 
 
-class _Tcp(socketserver.ThreadingTCPServer):
+class TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
