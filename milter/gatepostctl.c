@@ -59,10 +59,9 @@ static int show_account(const struct config *config, const char *name) {
         if (subject == NULL || (i > 0 && strcmp(subject, lookup.subjects[0]) == 0))
             continue;
         rc = store_get(store, &subject, 1, &hash, why, sizeof why);
-        if (rc == 0) {
+        if (rc == 0)
             print_hash(subject, &hash);
-            store_hash_clear(&hash);
-        }
+        store_hash_clear(&hash);
     }
     if (rc != 0)
         fprintf(stderr, "gatepostctl: %s\n", why);

@@ -80,12 +80,13 @@ int lookup_account(struct store *store, const char *key_prefix, const struct add
     }
     if (rc != 0)
         snprintf(why, why_size, "no memory");
-    else
+    bool asked = rc == 0;
+    if (asked)
         rc = store_get(store, wanted, n, hashes, why, why_size);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         size_t at = place[i];
         out->set.subjects[at] = out->subjects[at];
-        if (hashes[i].answer != STORE_ABSENT) {
+        if (hashes[i].answer > STORE_ABSENT) {
             out->policies[at] = decode(&hashes[i]);
             out->set.policies[at] = out->policies[at];
             if (out->policies[at] == NULL) {
@@ -95,12 +96,9 @@ int lookup_account(struct store *store, const char *key_prefix, const struct add
                 log_faults(key_prefix, out->subjects[at], out->policies[at]);
             }
         }
-        if (rc != 0)
-            for (size_t j = i; j < n; j++)
-                store_hash_clear(&hashes[j]);
-        else
-            store_hash_clear(&hashes[i]);
     }
+    for (size_t i = 0; asked && i < n; i++)
+        store_hash_clear(&hashes[i]);
     if (rc != 0)
         lookup_clear(out);
     return rc;

@@ -159,11 +159,10 @@ static void probe_store(const struct runtime *runtime) {
     static const char *const subjects[] = {"account:*"};
     struct store_hash hash;
     char why[256];
-    if (store_get(runtime->store, subjects, 1, &hash, why, sizeof why) == 0)
-        store_hash_clear(&hash);
-    else
+    if (store_get(runtime->store, subjects, 1, &hash, why, sizeof why) != 0)
         log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why,
                   (char *)NULL);
+    store_hash_clear(&hash);
 }
 
 /*

@@ -189,10 +189,10 @@ static void *run_loader(void *arg) {
     return NULL;
 }
 
-/* store_changed: on the store's thread, so only noted */
-static void on_change(void *context, const char *subject) {
-    struct networks *networks = context;
+void networks_told(struct networks *networks, enum store_event event, const char *subject) {
     bool any = false;
+    if (event == STORE_LOST)
+        return; /* what is known serves on */
     pthread_mutex_lock(&networks->wake_lock);
     for (size_t i = 0; i < networks->n; i++) {
         if (subject == NULL || strcmp(subject, networks->items[i].subject) == 0) {
@@ -242,7 +242,7 @@ static int start(struct networks *networks, char *why, size_t why_size) {
         return -1;
     }
     networks->started = true;
-    return store_watch(networks->store, on_change, networks, why, why_size);
+    return 0;
 }
 
 int networks_open(const struct config *config, struct store *store, const char *key_prefix,
@@ -275,7 +275,6 @@ void networks_free(struct networks *networks) {
     if (networks == NULL)
         return;
     if (networks->started) {
-        store_unwatch(networks->store);
         pthread_mutex_lock(&networks->wake_lock);
         networks->stopping = true;
         pthread_cond_signal(&networks->wake);

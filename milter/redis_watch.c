@@ -27,7 +27,7 @@ struct redis_watch {
     struct store_url url;
     char *user, *password, *prefix;
     int64_t timeout;
-    store_changed *changed;
+    store_told *told;
     void *context;
     int stop_fd; /* readable when the thread shall end */
     pthread_t thread;
@@ -115,12 +115,12 @@ static void tell(const struct redis_watch *watch, const redisReply *reply) {
     const redisReply *keys = reply->element[2];
     size_t prefix_len = strlen(watch->prefix);
     if (keys->type != REDIS_REPLY_ARRAY) {
-        watch->changed(watch->context, NULL);
+        watch->told(watch->context, STORE_CHANGED, NULL);
         return;
     }
     for (size_t i = 0; i < keys->elements; i++)
         if (keys->element[i]->type == REDIS_REPLY_STRING && keys->element[i]->len >= prefix_len)
-            watch->changed(watch->context, keys->element[i]->str + prefix_len);
+            watch->told(watch->context, STORE_CHANGED, keys->element[i]->str + prefix_len);
 }
 
 /* Takes every message that has arrived; -1 when the connection is gone. */
@@ -202,8 +202,9 @@ static enum watch_end watch_once(const struct redis_watch *watch, bool *was_down
         if (*was_down)
             log_event(LOG_INFO, "store-watched", "keys", watch->prefix, (char *)NULL);
         *was_down = false;
-        watch->changed(watch->context, NULL); /* what changed before is not known */
+        watch->told(watch->context, STORE_WATCHED, NULL);
         end = serve(watch, &t, why, why_size);
+        watch->told(watch->context, STORE_LOST, NULL);
     } else if (refused) {
         end = WATCH_REFUSED;
     }
@@ -226,7 +227,7 @@ static void *run(void *arg) {
                 log_event(LOG_WARNING, "store-not-watched", "problem", why, "effect",
                           "changes of networks are noticed late", (char *)NULL);
             told_refused = true;
-            watch->changed(watch->context, NULL);
+            watch->told(watch->context, STORE_BLIND, NULL);
             if (stopped_within(watch, STORE_BLIND_INTERVAL))
                 return NULL;
             continue;
@@ -236,7 +237,6 @@ static void *run(void *arg) {
             pause = RETRY_FIRST;
         }
         was_down = true;
-        watch->changed(watch->context, NULL);
         if (stopped_within(watch, pause))
             return NULL;
         pause = pause * 2 < RETRY_LAST ? pause * 2 : RETRY_LAST;
@@ -258,7 +258,7 @@ struct redis_watch *redis_watch_start(const struct redis_watch_settings *setting
         return NULL;
     watch->url = *settings->url;
     watch->timeout = settings->timeout;
-    watch->changed = settings->changed;
+    watch->told = settings->told;
     watch->context = settings->context;
     watch->user = strdup(settings->user);
     watch->prefix = strdup(settings->prefix);

@@ -51,13 +51,19 @@ struct store_settings runtime_store_settings(const struct config *config) {
                                    .timeout = config->store_timeout};
 }
 
+static void told(void *context, enum store_event event, const char *subject) {
+    struct runtime *runtime = context;
+    networks_told(runtime->networks, event, subject);
+}
+
 static int open_store(struct runtime *runtime, char *why, size_t why_size) {
     const struct config *config = runtime->config;
     const struct store_settings settings = runtime_store_settings(config);
-    if (store_open(&settings, &runtime->store, why, why_size) != 0)
+    if (store_open(&settings, &runtime->store, why, why_size) != 0 ||
+        networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
+                      why_size) != 0)
         return -1;
-    return networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
-                         why_size);
+    return store_watch(runtime->store, told, runtime, why, why_size);
 }
 
 static int open_parts(struct config *config, bool with_store, struct runtime **out, char *why,
@@ -95,6 +101,8 @@ struct runtime *runtime_acquire(struct runtime *runtime) {
 void runtime_release(struct runtime *runtime) {
     if (runtime == NULL || atomic_fetch_sub(&runtime->references, 1) != 1)
         return;
+    if (runtime->store != NULL)
+        store_unwatch(runtime->store);
     networks_free(runtime->networks);
     store_free(runtime->store);
     spf_free(runtime->spf);

@@ -129,7 +129,8 @@ void store_free(struct store *store) {
 
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
               char *why, size_t why_size) {
-    memset(hashes, 0, n * sizeof *hashes);
+    for (size_t i = 0; i < n; i++)
+        hashes[i] = (struct store_hash){.answer = STORE_UNANSWERED};
     return store->ops->get(store, subjects, n, hashes, why, why_size);
 }
 
@@ -138,9 +139,8 @@ int store_walk(struct store *store, const char *subject, store_take_field *take,
     return store->ops->walk(store, subject, take, context, why, why_size);
 }
 
-int store_watch(struct store *store, store_changed *changed, void *context, char *why,
-                size_t why_size) {
-    return store->ops->watch(store, changed, context, why, why_size);
+int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size) {
+    return store->ops->watch(store, told, context, why, why_size);
 }
 
 void store_unwatch(struct store *store) {
@@ -151,5 +151,5 @@ void store_hash_clear(struct store_hash *hash) {
     free(hash->fields);
     if (hash->owner_free != NULL)
         hash->owner_free(hash->owner);
-    *hash = (struct store_hash){0};
+    *hash = (struct store_hash){.answer = STORE_UNANSWERED};
 }

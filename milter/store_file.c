@@ -30,7 +30,7 @@ struct store_file {
     struct shared_table *table; /* under lock, as is all below */
     struct stat read_from;      /* what was read, or tried, last */
     bool missing;               /* the file cannot be opened now */
-    store_changed *changed;     /* NULL until it is watched */
+    store_told *told;           /* NULL until it is watched */
     void *context;
     int stop_fd; /* readable when the watch shall end */
     pthread_t watch;
@@ -143,13 +143,13 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
         size_t n_fields;
         const struct store_field *fields =
             policy_file_subject(table->facts, subjects[i], &n_fields);
-        if (fields != NULL && copy_fields(fields, n_fields, &hashes[i]) != 0) {
+        if (fields == NULL) {
+            hashes[i].answer = STORE_ABSENT;
+        } else if (copy_fields(fields, n_fields, &hashes[i]) != 0) {
             snprintf(why, why_size, "no memory");
             rc = -1;
         }
     }
-    for (size_t i = 0; rc != 0 && i < n; i++)
-        store_hash_clear(&hashes[i]);
     if (table != NULL)
         give_table(file, table);
     return rc;
@@ -185,23 +185,23 @@ static void *watch_file(void *arg) {
         if (stat(file->path, &now) != 0)
             now = (struct stat){0};
         if (!same_file(&now, &last))
-            file->changed(file->context, NULL);
+            file->told(file->context, STORE_CHANGED, NULL);
         last = now;
     } while (poll(&stop, 1, 100) == 0);
     return NULL;
 }
 
-static int file_watch(struct store *store, store_changed *changed, void *context, char *why,
+static int file_watch(struct store *store, store_told *told, void *context, char *why,
                       size_t why_size) {
     struct store_file *file = (struct store_file *)store;
     file->context = context;
     file->stop_fd = eventfd(0, EFD_CLOEXEC);
-    file->changed = changed;
+    file->told = told;
     if (file->stop_fd >= 0 && pthread_create(&file->watch, NULL, watch_file, file) == 0)
         return 0;
     if (file->stop_fd >= 0)
         close(file->stop_fd);
-    file->changed = NULL;
+    file->told = NULL;
     snprintf(why, why_size, "the thread that watches the policy file cannot be started");
     return -1;
 }
@@ -209,13 +209,13 @@ static int file_watch(struct store *store, store_changed *changed, void *context
 static void file_unwatch(struct store *store) {
     struct store_file *file = (struct store_file *)store;
     uint64_t one = 1;
-    if (file->changed == NULL)
+    if (file->told == NULL)
         return;
     while (write(file->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
     pthread_join(file->watch, NULL);
     close(file->stop_fd);
-    file->changed = NULL;
+    file->told = NULL;
 }
 
 static void file_free(struct store *store) {

@@ -115,7 +115,9 @@ static int read_hash(redisReply *reply, struct store_hash *hash, char *why, size
     } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0) {
         snprintf(why, why_size, "HGETALL: an answer that is no list of fields and values");
         return -1;
-    } else if (reply->elements > 0) {
+    } else if (reply->elements == 0) {
+        hash->answer = STORE_ABSENT;
+    } else {
         size_t n = reply->elements / 2;
         hash->fields = calloc(n, sizeof *hash->fields);
         if (hash->fields == NULL) {
@@ -211,10 +213,7 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
         }
     }
     pool_give(redis, conn);
-    if (outcome == LOOKUP_DONE)
-        return 0;
-    clear_all(hashes, n);
-    return -1;
+    return outcome == LOOKUP_DONE ? 0 : -1;
 }
 
 /* Fields asked for in one piece of a walk: some 15 ms in which Redis does nothing else. */
@@ -317,7 +316,7 @@ static int redis_walk(struct store *store, const char *subject, store_take_field
     return answer;
 }
 
-static int redis_start_watch(struct store *store, store_changed *changed, void *context, char *why,
+static int redis_start_watch(struct store *store, store_told *told, void *context, char *why,
                              size_t why_size) {
     struct store_redis *redis = (struct store_redis *)store;
     const struct redis_watch_settings settings = {.url = &redis->url,
@@ -325,7 +324,7 @@ static int redis_start_watch(struct store *store, store_changed *changed, void *
                                                   .password = redis->password,
                                                   .prefix = redis->prefix,
                                                   .timeout = redis->timeout,
-                                                  .changed = changed,
+                                                  .told = told,
                                                   .context = context};
     redis->watch = redis_watch_start(&settings);
     if (redis->watch != NULL)
@@ -351,6 +350,7 @@ int store_redis_open(const struct store_settings *settings, const struct store_u
         return -1;
     }
     redis->store.ops = &redis_ops;
+    redis->store.remote = true;
     redis->url = *url;
     redis->timeout = settings->timeout;
     pthread_mutex_init(&redis->lock, NULL);

@@ -17,7 +17,7 @@ struct redis_watch_settings {
     const char *user, *password; /* as redis_conn_open() takes them */
     const char *prefix;          /* of the keys watched; cut off in what is told */
     int64_t timeout;             /* milliseconds for each answer */
-    store_changed *changed;
+    store_told *told;
     void *context;
 };
 

@@ -7,6 +7,7 @@
 #ifndef GATEPOST_STORE_H
 #define GATEPOST_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,7 +49,7 @@ struct store_field {
     size_t name_len, value_len;
 };
 
-enum store_answer { STORE_ABSENT = 0, STORE_FOUND, STORE_WRONG_TYPE };
+enum store_answer { STORE_UNANSWERED = -1, STORE_ABSENT, STORE_FOUND, STORE_WRONG_TYPE };
 
 /* The hash of one subject. The fields belong to `owner`. */
 struct store_hash {
@@ -60,10 +61,10 @@ struct store_hash {
 };
 
 /*
- * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip.
- * Returns 0 when every one is answered, hashes[i] that of subjects[i] and to be cleared by the
- * caller; or -1 with the reason in `why` and nothing to clear: the store is unreachable, too slow
- * or refuses.
+ * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip;
+ * hashes[i] is that of subjects[i] and to be cleared by the caller in every case. Returns 0 when
+ * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
+ * is unreachable, too slow or refuses.
  */
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
               char *why, size_t why_size);
@@ -81,41 +82,44 @@ typedef int store_take_field(void *context, const struct store_field *field);
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
                char *why, size_t why_size);
 
-/*
- * Is told on a thread of the store's that a subject has changed, soon after it did; NULL: any
- * subject may have. Must not block and must not call the store.
- */
-typedef void store_changed(void *context, const char *subject);
+/* What a watch tells. Before the first word nothing is told of any change. */
+enum store_event {
+    STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
+    STORE_WATCHED, /* from now on every change is told; what changed before is not known */
+    STORE_LOST,    /* changes may go untold, until STORE_WATCHED */
+    STORE_BLIND,   /* this store does not tell of changes; said every STORE_BLIND_INTERVAL ms */
+};
+#define STORE_BLIND_INTERVAL 10000
+
+/* Is called on a thread of the store's, one at a time; must not block and not call the store. */
+typedef void store_told(void *context, enum store_event event, const char *subject);
 
 /*
  * Begins to watch for changes, until store_unwatch(). One watcher a store. Returns 0, or -1 with
- * the reason. Where the store cannot tell of changes this is logged, and "any" is told every
- * STORE_BLIND_INTERVAL milliseconds instead.
+ * the reason. Where the store cannot tell of changes this is logged.
  */
-#define STORE_BLIND_INTERVAL 10000
-int store_watch(struct store *store, store_changed *changed, void *context, char *why,
-                size_t why_size);
+int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size);
 
-/* Ends the watch, if there is one: when this returns, `changed` runs no more. */
+/* Ends the watch, if there is one: when this returns, `told` runs no more. */
 void store_unwatch(struct store *store);
 
 /*
  * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
- * hashes that are zeroed, and clears what it has filled when it fails.
+ * hashes that are unanswered and empty.
  */
 struct store_ops {
     int (*get)(struct store *store, const char *const *subjects, size_t n,
                struct store_hash *hashes, char *why, size_t why_size);
     int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
                 char *why, size_t why_size);
-    int (*watch)(struct store *store, store_changed *changed, void *context, char *why,
-                 size_t why_size);
+    int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
     void (*unwatch)(struct store *store);
     void (*free)(struct store *store);
 };
 
 struct store {
     const struct store_ops *ops;
+    bool remote; /* a look-up costs a round trip: its answers are worth keeping */
 };
 
 /* The two kinds; as store_open(). */
