@@ -54,6 +54,9 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->store_password_file = cfg_getstr(cfg, "store_password_file");
     config->key_prefix = cfg_getstr(cfg, "key_prefix");
     duration_parse(cfg_getstr(cfg, "store_timeout"), &config->store_timeout);
+    config->cache_entries = (size_t)cfg_getint(cfg, "cache_entries");
+    duration_parse(cfg_getstr(cfg, "cache_ttl"), &config->cache_ttl);
+    duration_parse(cfg_getstr(cfg, "stale_max"), &config->stale_max);
     config->authserv_id = cfg_getstr(cfg, "authserv_id");
     config->authentication_results = cfg_getbool(cfg, "authentication_results");
     config->received_spf = cfg_getbool(cfg, "received_spf");

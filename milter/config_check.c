@@ -117,6 +117,13 @@ int check_duration(const char *value, char *why, size_t why_size) {
     return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h or 1d, above 0");
 }
 
+int check_period(const char *value, char *why, size_t why_size) {
+    int64_t milliseconds;
+    if (duration_parse(value, &milliseconds) == 0)
+        return 0;
+    return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h, 1d or 0s");
+}
+
 static int find_text(const char *const *list, size_t n, const char *value) {
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i], value) == 0)

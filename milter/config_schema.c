@@ -43,9 +43,9 @@ static cfg_opt_t options[] = {
     CFG_STR("store_password_file", "", CFGF_NONE),
     CFG_STR("store_timeout", "200ms", CFGF_NONE),
     CFG_STR("key_prefix", "gatepost:", CFGF_NONE),
-    CFG_INT("cache_entries", 0, CFGF_NONE),
-    CFG_STR("cache_ttl", "", CFGF_NONE),
-    CFG_STR("stale_max", "", CFGF_NONE),
+    CFG_INT("cache_entries", 100000, CFGF_NONE),
+    CFG_STR("cache_ttl", "5m", CFGF_NONE),
+    CFG_STR("stale_max", "1h", CFGF_NONE),
     CFG_STR("on_store_error", "defer", CFGF_NONE),
     CFG_STR("authserv_id", "", CFGF_NONE),
     CFG_BOOL("authentication_results", cfg_true, CFGF_NONE),
@@ -87,8 +87,8 @@ static const struct {
     {"store_timeout", check_duration},
     {"key_prefix", check_plain},
     {"cache_entries", NULL},
-    {"cache_ttl", check_later},
-    {"stale_max", check_later},
+    {"cache_ttl", check_duration},
+    {"stale_max", check_period},
     {"on_store_error", check_store_error},
     {"authserv_id", check_domain},
     {"authentication_results", NULL},
@@ -194,8 +194,8 @@ static bool is_duplicate(const cfg_t *cfg, const cfg_opt_t *option) {
 
 static int check_number(cfg_t *cfg, cfg_opt_t *option) {
     long value = cfg_opt_getnint(option, 0);
-    if (strcmp(option->name, "cache_entries") == 0 && value != 0) {
-        cfg_error(cfg, "cache_entries: the policy cache is not yet supported: write 0");
+    if (strcmp(option->name, "cache_entries") == 0 && (value < 0 || value > 100000000)) {
+        cfg_error(cfg, "cache_entries: %ld: it must be from 0 (no cache) to 100000000", value);
         return -1;
     }
     if (strcmp(option->name, "daemon_port") == 0 && (value < 1 || value > 65535)) {

@@ -42,6 +42,7 @@ static int show_account(const struct config *config, const char *name) {
                                         .domain_to_ascii = idna_domain_to_ascii,
                                         .lower_case = idna_lower_case};
     struct store *store = NULL;
+    struct policy_cache *cache = NULL;
     struct address account = {0};
     struct lookup lookup = {0};
     char why[300];
@@ -49,14 +50,20 @@ static int show_account(const struct config *config, const char *name) {
         fprintf(stderr, "gatepostctl: %s\n", why);
         return EXIT_FAILURE;
     }
+    const struct policy_cache_settings uncached = {.store = store,
+                                                   .key_prefix = config->key_prefix};
     int rc = address_from_login(name, &rules, &account);
+    if (rc != 0 || (cache = policy_cache_new(&uncached)) == NULL) {
+        snprintf(why, sizeof why, "no memory");
+        rc = -1;
+    }
     if (rc == 0)
-        rc = lookup_account(store, config->key_prefix, &account, &lookup, why, sizeof why);
+        rc = lookup_account(cache, &account, &lookup, why, sizeof why);
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
         struct store_hash hash;
-        const char *subject = lookup.subjects[i];
+        const char *subject = lookup.set.subjects[i];
         /* the domain's and everybody's own subjects stand in two places of their look-up */
-        if (subject == NULL || (i > 0 && strcmp(subject, lookup.subjects[0]) == 0))
+        if (subject == NULL || (i > 0 && strcmp(subject, lookup.set.subjects[0]) == 0))
             continue;
         rc = store_get(store, &subject, 1, &hash, why, sizeof why);
         if (rc == 0)
@@ -67,6 +74,7 @@ static int show_account(const struct config *config, const char *name) {
         fprintf(stderr, "gatepostctl: %s\n", why);
     lookup_clear(&lookup);
     address_clear(&account);
+    policy_cache_free(cache);
     store_free(store);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "gatepost/metrics.h"
 #include "gatepost/textbuf.h"
 
 /* A verdict has some 20 values of at most LOG_VALUE_MAX octets, each up to four times escaped. */
@@ -85,4 +86,10 @@ void log_event(int priority, const char *event, ...) {
         pairs[n++] = (struct log_pair){key, va_arg(args, const char *)};
     va_end(args);
     log_pairs(priority, event, pairs, n);
+}
+
+void log_malformed(const char *key, const char *field, const char *why) {
+    metrics_malformed();
+    log_event(LOG_ERR, "policy-malformed", "key", key, "field", field, "problem", why,
+              (char *)NULL);
 }

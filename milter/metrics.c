@@ -32,8 +32,8 @@ static struct {
     _Atomic(struct metrics_listener *) listeners;
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
-    counter malformed;
-    atomic_long sessions;
+    counter malformed, cache[CACHE_OUTCOMES];
+    atomic_long sessions, cache_entries;
     atomic_int store_up;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -107,6 +107,15 @@ void metrics_malformed(void) {
     count(&all.malformed, 1);
 }
 
+void metrics_cache(enum metrics_cache outcome, size_t n) {
+    if (n > 0)
+        count(&all.cache[outcome], n);
+}
+
+void metrics_cache_entries(int change) {
+    atomic_fetch_add_explicit(&all.cache_entries, change, memory_order_relaxed);
+}
+
 static void head(FILE *to, const char *name, const char *type, const char *help) {
     fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -164,6 +173,22 @@ static void print_outcomes(FILE *to, const char *name, counter *counters, int n)
                 atomic_load(&counters[i]));
 }
 
+static void print_cache(FILE *to) {
+    static const struct {
+        const char *name, *help;
+    } outcomes[CACHE_OUTCOMES] = {
+        {"gatepost_cache_hits", "Subjects answered from the policy cache."},
+        {"gatepost_cache_misses", "Subjects asked of the store."},
+        {"gatepost_cache_stale", "Subjects answered from the cache because the store did not."},
+    };
+    for (int i = 0; i < CACHE_OUTCOMES; i++) {
+        head(to, outcomes[i].name, "counter", outcomes[i].help);
+        fprintf(to, "%s %" PRIu64 "\n", outcomes[i].name, atomic_load(&all.cache[i]));
+    }
+    head(to, "gatepost_cache_entries", "gauge", "Subjects in the policy cache.");
+    fprintf(to, "gatepost_cache_entries %ld\n", atomic_load(&all.cache_entries));
+}
+
 void metrics_print(FILE *to) {
     head(to, "gatepost_verdicts_total", "counter", "Verdicts as they were carried out.");
     for (struct metrics_listener *l = atomic_load(&all.listeners); l != NULL; l = l->next)
@@ -180,6 +205,7 @@ void metrics_print(FILE *to) {
     print_outcomes(to, "gatepost_store_requests_total", all.store_requests, OUTCOMES);
     head(to, "gatepost_store_seconds", "histogram", "Time of a look-up in the store.");
     print_histogram(to, "gatepost_store_seconds", "", &all.store);
+    print_cache(to);
     head(to, "gatepost_spf_results_total", "counter", "SPF evaluations by result.");
     for (int i = 0; i < SPF_RESULTS; i++)
         fprintf(to, "gatepost_spf_results_total{result=\"%s\"} %" PRIu64 "\n",

@@ -78,15 +78,15 @@ static int take_member(void *context, const struct store_field *field) {
         l->n++;
         return 0;
     }
-    metrics_malformed();
     if (l->n_malformed++ < 10) { /* a whole list of another kind need not fill the log */
         char *name = strndup(field->name, field->name_len);
-        log_event(LOG_ERR, "policy-malformed", "key", l->key, "field", name, "problem", why,
-                  (char *)NULL);
+        log_malformed(l->key, name, why);
         if (l->malformed == NULL)
             l->malformed = name;
         else
             free(name);
+    } else {
+        metrics_malformed();
     }
     return 0;
 }
@@ -111,11 +111,8 @@ static struct members *load(const struct networks *networks, const struct networ
         members = NULL;
         snprintf(why, why_size, "no memory");
     }
-    if (answer == STORE_WRONG_TYPE) {
-        metrics_malformed();
-        log_event(LOG_ERR, "policy-malformed", "key", key, "field", (char *)NULL, "problem",
-                  "wrong type: the key must be a hash", (char *)NULL);
-    }
+    if (answer == STORE_WRONG_TYPE)
+        log_malformed(key, NULL, "wrong type: the key must be a hash");
     if (answer == STORE_ABSENT && network->fixed == NULL &&
         (network->members == NULL || !network->members->absent))
         log_event(LOG_WARNING, "network-empty", "key", key, "problem",

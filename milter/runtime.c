@@ -53,6 +53,7 @@ struct store_settings runtime_store_settings(const struct config *config) {
 
 static void told(void *context, enum store_event event, const char *subject) {
     struct runtime *runtime = context;
+    policy_cache_told(runtime->cache, event, subject);
     networks_told(runtime->networks, event, subject);
 }
 
@@ -63,6 +64,18 @@ static int open_store(struct runtime *runtime, char *why, size_t why_size) {
         networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
                       why_size) != 0)
         return -1;
+    const struct policy_cache_settings cache = {
+        .store = runtime->store,
+        .key_prefix = config->key_prefix,
+        .entries = runtime->store->remote ? config->cache_entries : 0,
+        .ttl = config->cache_ttl,
+        .stale_max = config->stale_max,
+        .timeout = config->store_timeout};
+    runtime->cache = policy_cache_new(&cache);
+    if (runtime->cache == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
     return store_watch(runtime->store, told, runtime, why, why_size);
 }
 
@@ -104,6 +117,7 @@ void runtime_release(struct runtime *runtime) {
     if (runtime->store != NULL)
         store_unwatch(runtime->store);
     networks_free(runtime->networks);
+    policy_cache_free(runtime->cache);
     store_free(runtime->store);
     spf_free(runtime->spf);
     config_free(runtime->config);

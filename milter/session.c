@@ -186,11 +186,7 @@ struct judging {
 static enum decision_next ask_store(struct judging *j) {
     const struct runtime *runtime = j->session->runtime;
     char why[256];
-    int64_t begin = clock_now_us();
-    int rc = lookup_account(runtime->store, runtime->config->key_prefix, &j->account, &j->lookup,
-                            why, sizeof why);
-    metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
-    if (rc == 0)
+    if (lookup_account(runtime->cache, &j->account, &j->lookup, why, sizeof why) == 0)
         return decision_policy(&j->decision, &j->lookup.set);
     log_event(LOG_ERR, "store-error", "session", j->session->id, "problem", why, (char *)NULL);
     return decision_policy_failed(&j->decision);
@@ -263,6 +259,7 @@ static void judged(struct judging *j, const struct session_mail *mail,
                                          .has_account = j->facts.has_account,
                                          .values = &values,
                                          .verdict = verdict,
+                                         .stale = j->lookup.stale,
                                          .spf_problem = j->spf.problem,
                                          .answer = answer,
                                          .microseconds = took});

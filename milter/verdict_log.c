@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gatepost/textbuf.h"
 
@@ -43,10 +44,13 @@ void verdict_log(const struct verdict_record *record) {
         {"would", verdict->monitor ? verdict_name(verdict->kind) : NULL},
         {"reply", applied >= VERDICT_DEFER ? reply_text : NULL},
         {"us", us},
-        {"problem", record->spf_problem},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    if (record->spf_problem == NULL || record->spf_problem[0] == '\0')
-        n--; /* the pinned keys only */
-    log_pairs(LOG_INFO, "verdict", pairs, n);
+    struct log_pair line[sizeof pairs / sizeof *pairs + 2];
+    memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
+    if (record->stale)
+        line[n++] = (struct log_pair){"policy", "stale"};
+    if (record->spf_problem != NULL && record->spf_problem[0] != '\0')
+        line[n++] = (struct log_pair){"problem", record->spf_problem};
+    log_pairs(LOG_INFO, "verdict", line, n);
 }

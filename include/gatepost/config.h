@@ -42,7 +42,8 @@ struct config {
     bool socket_group_given, user_given; /* in the file; a default may name nobody */
     mode_t socket_mode;
     const char *store, *store_user, *store_password_file, *key_prefix;
-    int64_t store_timeout;   /* milliseconds */
+    int64_t store_timeout, cache_ttl, stale_max; /* milliseconds */
+    size_t cache_entries;
     const char *authserv_id; /* "": the MTA's {j} */
     bool authentication_results, received_spf;
     const char *default_domain, *address_delimiter;

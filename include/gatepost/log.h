@@ -33,4 +33,10 @@ struct log_pair {
 };
 void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n);
 
+/*
+ * Counts and reports a fact that cannot be read: event=policy-malformed with its whole key, its
+ * field (NULL: the key itself) and the reason.
+ */
+void log_malformed(const char *key, const char *field, const char *why);
+
 #endif

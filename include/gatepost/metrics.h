@@ -7,6 +7,7 @@
 #ifndef GATEPOST_METRICS_H
 #define GATEPOST_METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -17,6 +18,10 @@ enum metrics_outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOMES };
 
 /* How a DNS question ended: asked and answered, asked in vain, without asking, too late. */
 enum metrics_dns { DNS_ANSWERED, DNS_ERROR, DNS_CACHED, DNS_LATE, DNS_OUTCOMES };
+
+/* How a subject of a look-up was had: from memory, from the store, from memory without the store.
+ */
+enum metrics_cache { CACHE_HIT, CACHE_MISS, CACHE_STALE, CACHE_OUTCOMES };
 
 struct metrics_listener;
 
@@ -38,6 +43,10 @@ void metrics_store(enum metrics_outcome outcome, int64_t microseconds);
 void metrics_spf(enum spf_result result, int64_t microseconds);
 void metrics_dns(enum metrics_dns outcome);
 void metrics_malformed(void);
+
+/* Subjects of a look-up; subjects that the cache keeps from now on (1) or no more (-1). */
+void metrics_cache(enum metrics_cache outcome, size_t n);
+void metrics_cache_entries(int change);
 
 /* Writes everything in the Prometheus text exposition format, version 0.0.4. */
 void metrics_print(FILE *to);

@@ -11,12 +11,14 @@
 
 #include "gatepost/config.h"
 #include "gatepost/networks.h"
+#include "gatepost/policy_cache.h"
 #include "gatepost/spf.h"
 #include "gatepost/store.h"
 
 struct runtime {
     struct config *config;
     struct store *store;
+    struct policy_cache *cache;
     struct networks *networks;
     struct spf *spf;
     atomic_uint references;

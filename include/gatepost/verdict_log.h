@@ -13,6 +13,7 @@ struct verdict_record {
     bool has_account;
     const struct reply_values *values;
     const struct verdict *verdict;
+    bool stale;              /* the policy served without the store */
     const char *spf_problem; /* "" or NULL for none */
     const struct session_answer *answer;
     int64_t microseconds; /* that the verdict took */
