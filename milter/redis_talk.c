@@ -1,6 +1,6 @@
 /*
- * Redis for tools. Owns the one connection, its password and the words of a command; knows nothing
- * of what is asked.
+ * Redis for tools. Owns the one connection and the words of a command; knows nothing of what is
+ * asked.
  */
 #include "gatepost/redis_talk.h"
 
@@ -9,43 +9,41 @@
 #include <string.h>
 
 #include "gatepost/clock.h"
+#include "gatepost/redis_tls.h"
 
-/* The first line of a file; NULL with the reason when it cannot be read or is empty. */
-static char *read_password(const char *path, char *why, size_t why_size) {
-    char line[1024];
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        snprintf(why, why_size, "store_password_file: %s: %m", path);
-        return NULL;
-    }
-    char *got = fgets(line, sizeof line, file);
-    fclose(file);
-    if (got != NULL)
-        line[strcspn(line, "\r\n")] = '\0';
-    if (got != NULL && line[0] != '\0')
-        return strdup(line);
-    snprintf(why, why_size, "store_password_file: %s: its first line is empty", path);
-    return NULL;
+static int open_parts(struct redis_talk *talk, const struct store_settings *settings,
+                      const struct store_url *url, char *why, size_t why_size) {
+    struct redis_server server = {.port = url->port, .db = url->db, .tls = url->tls};
+    if (redis_login_open(settings->user, settings->password_file, &talk->login, why, why_size) != 0)
+        return -1;
+    if (url->tls && redis_tls_prepare(why, why_size) != 0)
+        return -1;
+    server.login = talk->login;
+    memcpy(server.host, url->host, sizeof server.host);
+    memcpy(server.path, url->path, sizeof server.path);
+    server.master = true; /* a replica would refuse what is written, or lose it */
+    snprintf(why, why_size, "no memory");
+    talk->prefix = strdup(settings->key_prefix);
+    talk->pool = redis_pool_new(&server, settings->url);
+    if (talk->prefix == NULL || talk->pool == NULL)
+        return -1;
+    if (url->kind != STORE_SENTINEL)
+        return 0;
+    talk->sentinel = redis_sentinel_new(url, settings->url, talk->login, talk->pool, talk->timeout);
+    return talk->sentinel == NULL ? -1 : 0;
 }
 
 int redis_talk_init(struct redis_talk *talk, const struct store_settings *settings,
                     const struct store_url *url, char *why, size_t why_size) {
-    *talk = (struct redis_talk){.url = *url, .timeout = settings->timeout};
-    talk->user = strdup(settings->user);
-    talk->prefix = strdup(settings->key_prefix);
-    snprintf(why, why_size, "no memory");
-    if (talk->user == NULL || talk->prefix == NULL)
-        return -1;
-    if (settings->password_file[0] == '\0')
-        return 0;
-    talk->password = read_password(settings->password_file, why, why_size);
-    return talk->password == NULL ? -1 : 0;
+    *talk = (struct redis_talk){.timeout = settings->timeout};
+    return open_parts(talk, settings, url, why, why_size);
 }
 
 void redis_talk_clear(struct redis_talk *talk) {
     redis_talk_disconnect(talk);
-    free(talk->user);
-    free(talk->password);
+    redis_sentinel_free(talk->sentinel);
+    redis_pool_free(talk->pool);
+    redis_login_free(talk->login);
     free(talk->prefix);
 }
 
@@ -103,9 +101,12 @@ void redis_talk_disconnect(struct redis_talk *talk) {
 }
 
 int redis_talk_connect(struct redis_talk *talk, char *why, size_t why_size) {
-    if (talk->conn == NULL)
-        talk->conn = redis_conn_open(&talk->url, talk->user, talk->password,
-                                     clock_now_ms() + talk->timeout, why, why_size);
+    int64_t deadline = clock_now_ms() + talk->timeout;
+    if (talk->conn != NULL)
+        return 0;
+    if (talk->sentinel != NULL && redis_sentinel_need(talk->sentinel, deadline, why, why_size) != 0)
+        return -1;
+    talk->conn = redis_pool_connect(talk->pool, true, deadline, why, why_size);
     return talk->conn == NULL ? -1 : 0;
 }
 

@@ -6,12 +6,18 @@
 #define GATEPOST_REDIS_TALK_H
 
 #include "gatepost/redis_conn.h"
+#include "gatepost/redis_login.h"
+#include "gatepost/redis_pool.h"
+#include "gatepost/redis_sentinel.h"
+#include "gatepost/store.h"
 
 struct redis_talk {
-    struct store_url url;
-    char *user, *password, *prefix; /* password NULL for none */
-    int64_t timeout;                /* milliseconds for each wait */
-    redisContext *conn;             /* NULL until used, and after it broke */
+    struct redis_login *login;
+    struct redis_pool *pool;         /* knows where the server is; its connections are not used */
+    struct redis_sentinel *sentinel; /* NULL unless Sentinels say where it is */
+    char *prefix;
+    int64_t timeout;    /* milliseconds for each wait */
+    redisContext *conn; /* NULL until used, and after it broke */
 };
 
 /* Takes what the settings say; nothing is connected yet. Returns 0, or -1 with the reason. */
