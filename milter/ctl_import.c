@@ -304,15 +304,19 @@ static int tell(struct import *im) {
         json_object_set_new(told, "written", json_integer((json_int_t)im->written));
         json_object_set_new(told, "unchanged", json_integer((json_int_t)im->unchanged));
         json_object_set_new(told, "refused", json_integer((json_int_t)im->refused));
+        json_object_set_new(told, "lines_in_error", json_integer((json_int_t)im->problems.lines));
         json_object_set_new(told, "fields_set", json_integer((json_int_t)im->set));
         json_object_set_new(told, "fields_removed", json_integer((json_int_t)im->removed));
         json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
         json_object_set(told, "problems", im->problems.list);
         ctl_print_json(ctl, told);
     } else {
-        printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused\n",
+        printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused",
                im->written, ctl->dry_run ? "would be written" : "written", im->set, im->removed,
                im->unchanged, im->refused);
+        if (im->problems.lines > 0)
+            printf(", %zu lines in error", im->problems.lines);
+        putchar('\n');
         if (ctl->dry_run)
             puts("dry run: nothing was written");
     }

@@ -20,8 +20,8 @@ static int block_field(const struct ctl *ctl, const char *prefix, const char *te
     char why[160], good[NETBLOCK_TEXT_SIZE];
     if (netblock_parse(text, strlen(text), &block, why, sizeof why) != 0) {
         bool near = suggest_netblock(text, strlen(text), good, sizeof good) == 0;
-        return ctl_refuse(ctl, "%.100s: %s%s%s%s", text, why, near ? ": did you mean " : "",
-                          near ? good : "", near ? "?" : "");
+        return ctl_refuse(ctl, "%.100s%s%s%s%s%s", text, text[0] == '\0' ? "" : ": ", why,
+                          near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
     }
     netblock_format(&block, good);
     if (block.host_bits)

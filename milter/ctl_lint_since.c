@@ -46,6 +46,7 @@ static void past_free(struct past *past) {
     struct left_subject *subject, *next;
     HASH_ITER(hh, past->subjects, subject, next) {
         struct left_field *field, *next_field;
+        /* cppcheck-suppress uninitvar; it comes from calloc() */
         HASH_ITER(hh, subject->fields, field, next_field) {
             HASH_DEL(subject->fields, field);
             field_free(field);

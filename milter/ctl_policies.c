@@ -44,6 +44,8 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
 }
 
 int ctl_name_network(const struct ctl *ctl, const char *name, char **subject) {
+    if (name[0] == '\0')
+        return ctl_refuse(ctl, "the network's name is empty");
     if (asprintf(subject, "network:%s", name) < 0)
         return ctl_no_memory(ctl);
     return check_name(ctl, name, *subject);

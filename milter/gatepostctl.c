@@ -140,11 +140,9 @@ static bool is_first_word(const char *word) {
     return false;
 }
 
-/* One option; -1 when it is none that the command takes. */
-static int take_option(struct ctl *ctl, int option, unsigned allowed) {
+/* One option; -1 when its value is wrong. */
+static int take_option(struct ctl *ctl, int option) {
     char *end;
-    if (option < OPT_JSON || (allowed & BIT(option)) == 0)
-        return -1;
     switch (option) {
     case OPT_JSON:
         ctl->json = true;
@@ -177,22 +175,17 @@ static int take_option(struct ctl *ctl, int option, unsigned allowed) {
     return 0;
 }
 
-static const char *option_name(int option) {
-    for (const struct option *o = long_options; o->name != NULL; o++)
-        if (o->val == option)
-            return o->name;
-    return "";
-}
+/* What stands on the command line beside the words. */
+struct line {
+    const char *path;
+    unsigned given; /* BIT of each option */
+};
 
 /*
- * The options before the command, or those between and behind its arguments. Returns -1, or an
- * exit status when that is all there is to do.
+ * Takes the options in front of the first word, or those between all words, which come to stand
+ * from optind on. Returns -1, or an exit status when that is all there is to do.
  */
-static int take_options(struct ctl *ctl, int argc, char **argv, const struct command *command,
-                        const char **path) {
-    /* what is evaluated may begin with a hyphen */
-    bool in_front = command == NULL || command->run == ctl_spf_evaluate;
-    const char *word = command == NULL ? NULL : command->words[0];
+static int take_options(struct ctl *ctl, struct line *line, int argc, char **argv, bool in_front) {
     int option;
     optind = 0; /* GNU: begin anew */
     while ((option = getopt_long(argc, argv, in_front ? "+c:Vh" : "c:Vh", long_options, NULL)) !=
@@ -203,17 +196,36 @@ static int take_options(struct ctl *ctl, int argc, char **argv, const struct com
         }
         if (option == 'h')
             return usage(stdout, NULL);
+        if (option == '?')
+            return usage(stderr, NULL);
         if (option == 'c') {
-            *path = optarg;
-        } else if (option == '?') {
-            return usage(stderr, word);
-        } else if (take_option(ctl, option, command == NULL ? ~0u : command->options) != 0) {
-            fprintf(stderr, "gatepostctl: --%s does not belong here, or its value is wrong\n",
-                    option_name(option));
-            return usage(stderr, word);
+            line->path = optarg;
+        } else {
+            line->given |= BIT(option);
+            if (take_option(ctl, option) != 0) {
+                fprintf(stderr, "gatepostctl: the value of an option is wrong\n");
+                return usage(stderr, NULL);
+            }
         }
     }
     return -1;
+}
+
+/* Evaluating SPF takes words that may begin with a hyphen: no options behind the first of them. */
+static bool is_evaluation(int argc, char **argv) {
+    return argc > 1 && strcmp(argv[0], "spf") == 0 && strcmp(argv[1], "set") != 0 &&
+           strcmp(argv[1], "unset") != 0;
+}
+
+static int check_options(const struct command *command, unsigned given) {
+    for (const struct option *o = long_options; o->name != NULL; o++) {
+        if (o->val < OPT_JSON || (given & BIT(o->val) & ~command->options) == 0)
+            continue;
+        fprintf(stderr, "gatepostctl: --%s does not belong to this command\n", o->name);
+        usage(stderr, command->words[0]);
+        return -1;
+    }
+    return 0;
 }
 
 /* Who is at work: the login behind sudo, or the user, and the host. */
@@ -300,29 +312,40 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
 }
 
 int main(int argc, char **argv) {
-    const char *path = GATEPOST_CONF;
-    char actor[512], program[] = "gatepostctl";
+    struct line line = {.path = GATEPOST_CONF};
     struct ctl ctl = {0};
-    int taken, status = take_options(&ctl, argc, argv, NULL, &path);
+    char actor[512], *program = argv[0];
+    int taken, status = take_options(&ctl, &line, argc, argv, true);
     if (status >= 0)
         return status;
     argc -= optind;
     argv += optind;
+    bool evaluation = is_evaluation(argc, argv);
+    if (!evaluation) {
+        argc++;
+        argv--;
+    }
+    argv[0] = program; /* where getopt expects it */
+    status = take_options(&ctl, &line, argc, argv, evaluation);
+    if (status >= 0)
+        return status;
+    argc -= optind;
+    argv += optind;
+    if (evaluation) {
+        argc++;
+        *--argv = (char *)"spf";
+    }
     const struct command *command = find_command(argc, argv, &taken);
     if (command == NULL) {
         if (argc > 0)
             fprintf(stderr, "gatepostctl: no such command\n");
         return usage(stderr, argc > 0 && is_first_word(argv[0]) ? argv[0] : NULL);
     }
-    argv += taken - 1; /* the last word of its name stands where getopt expects the program's */
-    argc -= taken - 1;
-    argv[0] = program;
-    status = take_options(&ctl, argc, argv, command, &path);
-    if (status >= 0)
-        return status;
+    if (check_options(command, line.given) != 0)
+        return CTL_FAILED;
     if (ctl.actor == NULL && command->run != ctl_history) {
         name_actor(actor, sizeof actor);
         ctl.actor = actor;
     }
-    return run(&ctl, command, path, argc - optind, argv + optind);
+    return run(&ctl, command, line.path, argc - taken, argv + taken);
 }

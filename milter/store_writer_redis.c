@@ -104,13 +104,13 @@ static int queue_edit(struct writer_redis *w, struct redis_command *c, const cha
     snprintf(state, sizeof state, "%016llx", (unsigned long long)edit->state);
     redis_command_begin(c, "MULTI");
     rc = rc == 0 ? redis_talk_queue(&w->talk, c) : -1;
-    if (rc == 0 && edit->drop) {
+    if (rc == 0 && edit->drop && edit->n == 0) { /* no hash: it has no fields to remove */
         redis_command_begin(c, "DEL");
         redis_command_add(c, key);
         rc = redis_talk_queue(&w->talk, c);
         n++;
     }
-    for (int set = 0; rc == 0 && !edit->drop && set <= 1; set++) {
+    for (int set = 0; rc == 0 && set <= 1; set++) {
         int queued = queue_fields(w, c, key, edit, set);
         rc = queued < 0 ? -1 : 0;
         n += queued;

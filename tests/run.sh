@@ -124,7 +124,7 @@ step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portabil
     --inline-suppr --error-exitcode=1 -Iinclude --suppress=missingIncludeSystem \
     milter tests/unit tests/bench
 # shellcheck disable=SC2046
-step "shellcheck" shellcheck $(find packaging tests -name '*.sh') .ci/run
+step "shellcheck" shellcheck $(find packaging tests -name '*.sh' -o -name '*.bash') .ci/run
 step "man pages" man_pages
 
 say "builds"

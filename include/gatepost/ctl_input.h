@@ -16,7 +16,7 @@ struct input_problems {
     const struct ctl *ctl;
     const char *path; /* for messages */
     json_t *list;     /* NULL when they are only printed */
-    size_t lines;     /* that are no fact of any subject, or whose subject is refused */
+    size_t lines;     /* that are no fact of any subject */
 };
 
 /* One problem; `refused` false for a warning. `why` is escaped here. */
