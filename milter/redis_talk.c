@@ -21,7 +21,7 @@ static int open_parts(struct redis_talk *talk, const struct store_settings *sett
     server.login = talk->login;
     memcpy(server.host, url->host, sizeof server.host);
     memcpy(server.path, url->path, sizeof server.path);
-    server.master = true; /* a replica would refuse what is written, or lose it */
+    server.master = url->kind == STORE_SENTINEL;
     snprintf(why, why_size, "no memory");
     talk->prefix = strdup(settings->key_prefix);
     talk->pool = redis_pool_new(&server, settings->url);
