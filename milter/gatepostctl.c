@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,15 @@ enum {
     OPT_ACTOR,
     OPT_FIELD,
     OPT_LAST,
-    OPT_REPLACE
+    OPT_REPLACE,
+    OPT_IP,
+    OPT_HELO,
+    OPT_FROM,
+    OPT_LOGIN,
+    OPT_TLS,
+    OPT_LISTENER,
+    OPT_LOG,
+    OPT_WATCH
 };
 
 /* Which options a command takes; -c everywhere. */
@@ -39,12 +48,26 @@ enum {
 #define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, OPT_JSON},         {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"force", no_argument, NULL, OPT_FORCE},       {"until", required_argument, NULL, OPT_UNTIL},
-    {"since", required_argument, NULL, OPT_SINCE}, {"actor", required_argument, NULL, OPT_ACTOR},
-    {"field", required_argument, NULL, OPT_FIELD}, {"last", required_argument, NULL, OPT_LAST},
-    {"replace", no_argument, NULL, OPT_REPLACE},   {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},           {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"until", required_argument, NULL, OPT_UNTIL},
+    {"since", required_argument, NULL, OPT_SINCE},
+    {"actor", required_argument, NULL, OPT_ACTOR},
+    {"field", required_argument, NULL, OPT_FIELD},
+    {"last", required_argument, NULL, OPT_LAST},
+    {"replace", no_argument, NULL, OPT_REPLACE},
+    {"ip", required_argument, NULL, OPT_IP},
+    {"helo", required_argument, NULL, OPT_HELO},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"login", required_argument, NULL, OPT_LOGIN},
+    {"tls", no_argument, NULL, OPT_TLS},
+    {"listener", required_argument, NULL, OPT_LISTENER},
+    {"log", required_argument, NULL, OPT_LOG},
+    {"watch", no_argument, NULL, OPT_WATCH},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 struct command {
@@ -90,7 +113,15 @@ static const struct command commands[] = {
      1,
      SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST),
      ctl_history},
-    /* explain, status and reload will stand here */
+    {{"explain", NULL},
+     "",
+     0,
+     0,
+     SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |
+         BIT(OPT_LISTENER) | BIT(OPT_LOG),
+     ctl_explain},
+    {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status},
+    {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -115,7 +146,8 @@ static int usage(FILE *to, const char *first_word) {
               "--actor NAME\n"
               "  -c FILE  the configuration (" GATEPOST_CONF ")\n"
               "  -V       the version\n"
-              "exit status: 0 done, 1 refused or lint has findings, 2 could not be done\n",
+              "exit status: 0 done, 1 refused or lint has findings, 2 could not be done;\n"
+              "of explain 0 accept, 3 mark, 4 defer, 5 reject\n",
               to);
     return to == stdout ? CTL_DONE : CTL_FAILED;
 }
@@ -161,6 +193,30 @@ static int take_option(struct ctl *ctl, int option) {
         break;
     case OPT_SINCE:
         ctl->since = optarg;
+        break;
+    case OPT_IP:
+        ctl->question.ip = optarg;
+        break;
+    case OPT_HELO:
+        ctl->question.helo = optarg;
+        break;
+    case OPT_FROM:
+        ctl->question.from = optarg;
+        break;
+    case OPT_LOGIN:
+        ctl->question.login = optarg;
+        break;
+    case OPT_TLS:
+        ctl->question.tls = true;
+        break;
+    case OPT_LISTENER:
+        ctl->question.listener = optarg;
+        break;
+    case OPT_LOG:
+        ctl->question.log = optarg;
+        break;
+    case OPT_WATCH:
+        ctl->watch = true;
         break;
     case OPT_ACTOR:
         ctl->actor = optarg;
@@ -293,7 +349,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
     }
     if (config_load(path, &ctl->config, why, sizeof why) != 0)
         return ctl_fail(ctl, "%s", why);
-    log_open(LOG_TO_STDERR, LOG_LOGFMT);
+    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_WARNING);
     ctl->now = (int64_t)time(NULL);
     ctl->address_rules = (struct address_rules){.default_domain = ctl->config->default_domain,
                                                 .delimiters = ctl->config->address_delimiter,
@@ -312,6 +368,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
 }
 
 int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a store that hangs up is an error return */
     struct line line = {.path = GATEPOST_CONF};
     struct ctl ctl = {0};
     char actor[512], *program = argv[0];

@@ -9,41 +9,20 @@
 #include <string.h>
 
 #include "gatepost/clock.h"
-#include "gatepost/redis_tls.h"
-
-static int open_parts(struct redis_talk *talk, const struct store_settings *settings,
-                      const struct store_url *url, char *why, size_t why_size) {
-    struct redis_server server = {.port = url->port, .db = url->db, .tls = url->tls};
-    if (redis_login_open(settings->user, settings->password_file, &talk->login, why, why_size) != 0)
-        return -1;
-    if (url->tls && redis_tls_prepare(why, why_size) != 0)
-        return -1;
-    server.login = talk->login;
-    memcpy(server.host, url->host, sizeof server.host);
-    memcpy(server.path, url->path, sizeof server.path);
-    server.master = url->kind == STORE_SENTINEL;
-    snprintf(why, why_size, "no memory");
-    talk->prefix = strdup(settings->key_prefix);
-    talk->pool = redis_pool_new(&server, settings->url);
-    if (talk->prefix == NULL || talk->pool == NULL)
-        return -1;
-    if (url->kind != STORE_SENTINEL)
-        return 0;
-    talk->sentinel = redis_sentinel_new(url, settings->url, talk->login, talk->pool, talk->timeout);
-    return talk->sentinel == NULL ? -1 : 0;
-}
 
 int redis_talk_init(struct redis_talk *talk, const struct store_settings *settings,
                     const struct store_url *url, char *why, size_t why_size) {
     *talk = (struct redis_talk){.timeout = settings->timeout};
-    return open_parts(talk, settings, url, why, why_size);
+    talk->prefix = strdup(settings->key_prefix);
+    if (talk->prefix != NULL)
+        return redis_endpoint_open(settings, url, &talk->server, why, why_size);
+    snprintf(why, why_size, "no memory");
+    return -1;
 }
 
 void redis_talk_clear(struct redis_talk *talk) {
     redis_talk_disconnect(talk);
-    redis_sentinel_free(talk->sentinel);
-    redis_pool_free(talk->pool);
-    redis_login_free(talk->login);
+    redis_endpoint_clear(&talk->server);
     free(talk->prefix);
 }
 
@@ -104,9 +83,9 @@ int redis_talk_connect(struct redis_talk *talk, char *why, size_t why_size) {
     int64_t deadline = clock_now_ms() + talk->timeout;
     if (talk->conn != NULL)
         return 0;
-    if (talk->sentinel != NULL && redis_sentinel_need(talk->sentinel, deadline, why, why_size) != 0)
+    if (redis_endpoint_need(&talk->server, deadline, why, why_size) != 0)
         return -1;
-    talk->conn = redis_pool_connect(talk->pool, true, deadline, why, why_size);
+    talk->conn = redis_pool_connect(talk->server.pool, true, deadline, why, why_size);
     return talk->conn == NULL ? -1 : 0;
 }
 

@@ -16,9 +16,18 @@
 
 /* The exit status, the same for every command. */
 enum ctl_exit {
-    CTL_DONE = 0,    /* done; nothing found */
-    CTL_REFUSED = 1, /* refused: invalid input, a guard; or lint has findings */
-    CTL_FAILED = 2,  /* could not be done: usage, configuration, store */
+    CTL_DONE = 0,     /* done; nothing found */
+    CTL_REFUSED = 1,  /* refused: invalid input, a guard; or lint has findings */
+    CTL_FAILED = 2,   /* could not be done: usage, configuration, store */
+    CTL_MARKED = 3,   /* explain: the message would be marked, */
+    CTL_DEFERRED = 4, /* deferred (4xx) */
+    CTL_REJECTED = 5, /* or rejected (5xx); 0: accepted */
+};
+
+/* What explain is asked; texts of the command line, NULL where not given. */
+struct ctl_question {
+    const char *ip, *helo, *from, *login, *listener, *log;
+    bool tls;
 };
 
 struct ctl {
@@ -27,7 +36,8 @@ struct ctl {
     struct fact_rules fact_rules;
     struct store *store;         /* NULL until ctl_open_store() */
     struct store_writer *writer; /* NULL until ctl_open_writer() */
-    bool json, dry_run, force, replace;
+    bool json, dry_run, force, replace, watch;
+    struct ctl_question question; /* of explain */
     const char *actor;  /* whom the history names; of `history` the filter, NULL for all */
     const char *until;  /* --until as given; NULL */
     const char *field;  /* --field of history; NULL */
@@ -57,5 +67,6 @@ ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_evaluate;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
+ctl_command ctl_explain, ctl_status, ctl_reload;
 
 #endif

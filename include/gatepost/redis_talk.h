@@ -5,16 +5,10 @@
 #ifndef GATEPOST_REDIS_TALK_H
 #define GATEPOST_REDIS_TALK_H
 
-#include "gatepost/redis_conn.h"
-#include "gatepost/redis_login.h"
-#include "gatepost/redis_pool.h"
-#include "gatepost/redis_sentinel.h"
-#include "gatepost/store.h"
+#include "gatepost/redis_endpoint.h"
 
 struct redis_talk {
-    struct redis_login *login;
-    struct redis_pool *pool;         /* knows where the server is; its connections are not used */
-    struct redis_sentinel *sentinel; /* NULL unless Sentinels say where it is */
+    struct redis_endpoint server; /* knows where it is; its pooled connections are not used */
     char *prefix;
     int64_t timeout;    /* milliseconds for each wait */
     redisContext *conn; /* NULL until used, and after it broke */
