@@ -349,7 +349,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
     }
     if (config_load(path, &ctl->config, why, sizeof why) != 0)
         return ctl_fail(ctl, "%s", why);
-    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_WARNING);
+    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_ERR);
     ctl->now = (int64_t)time(NULL);
     ctl->address_rules = (struct address_rules){.default_domain = ctl->config->default_domain,
                                                 .delimiters = ctl->config->address_delimiter,
