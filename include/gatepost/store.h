@@ -100,6 +100,8 @@ typedef void store_told(void *context, enum store_event event, const char *subje
  */
 int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size);
 
+bool store_is_up(struct store *store);
+
 /* Ends the watch, if there is one: when this returns, `told` runs no more. */
 void store_unwatch(struct store *store);
 
