@@ -132,6 +132,10 @@ class Gatepost:
         """Start a new page: verdicts() and log_lines() leave out what was written before."""
         self._page = os.path.getsize(self.log)
 
+    def remember(self):
+        """Go back to the first page: everything since the start counts."""
+        self._page = 0
+
     def _text(self, start):
         with open(self.log, "rb") as log:
             log.seek(start)
