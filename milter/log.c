@@ -114,7 +114,10 @@ static void write_line(int priority, struct textbuf *line) {
     }
 }
 
-/* The same event with the same values, whichever session it is of. */
+/*
+ * The same event with the same values, whichever session it is of; a problem is the same for five
+ * seconds as for six.
+ */
 static uint64_t fingerprint(const char *event, const struct log_pair *pairs, size_t n) {
     uint64_t hash = 14695981039346656037u; /* FNV-1a */
     for (const char *c = event; *c != '\0'; c++)
@@ -122,8 +125,10 @@ static uint64_t fingerprint(const char *event, const struct log_pair *pairs, siz
     for (size_t i = 0; i < n; i++) {
         if (pairs[i].value == NULL || strcmp(pairs[i].key, "session") == 0)
             continue;
+        bool numbers = strcmp(pairs[i].key, "problem") != 0;
         for (const char *c = pairs[i].value; *c != '\0'; c++)
-            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+            if (numbers || *c < '0' || *c > '9')
+                hash = (hash ^ (unsigned char)*c) * 1099511628211u;
     }
     return hash;
 }
