@@ -200,7 +200,8 @@ int check_nameserver(const char *value, char *why, size_t why_size) {
 int check_http_listen(const char *value, char *why, size_t why_size) {
     char out[80];
     const char *colon = strrchr(value, ':');
-    bool port_given = colon != NULL && colon > value && (value[0] != '[' || colon[-1] == ']');
+    bool port_given = colon != NULL && colon > value &&
+                      (value[0] == '[' ? colon[-1] == ']' : colon == strchr(value, ':'));
     if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
         return 0;
     return refuse(why, why_size, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
