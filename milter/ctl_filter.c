@@ -97,19 +97,21 @@ static json_t *fetch_status(const struct config *config, char *why, size_t why_s
 
 /* Objects as "NAME.NAME value", a line for each value. */
 static void put_value(const char *name, const json_t *value) {
-    const char *key;
-    json_t *inner;
     size_t i;
     char path[200];
     if (json_is_object(value)) {
-        json_object_foreach((json_t *)value, key, inner) {
-            snprintf(path, sizeof path, "%s%s%s", name, name[0] == '\0' ? "" : ".", key);
-            put_value(path, inner);
+        json_t *object = (json_t *)value; /* jansson's iterators want it so */
+        for (void *at = json_object_iter(object); at != NULL;
+             at = json_object_iter_next(object, at)) {
+            snprintf(path, sizeof path, "%s%s%s", name, name[0] == '\0' ? "" : ".",
+                     json_object_iter_key(at));
+            put_value(path, json_object_iter_value(at));
         }
         return;
     }
     if (json_is_array(value)) {
-        json_array_foreach(value, i, inner) put_value(name, inner);
+        for (i = 0; i < json_array_size(value); i++)
+            put_value(name, json_array_get(value, i));
         return;
     }
     ctl_put_column(stdout, name, 28);
