@@ -56,16 +56,17 @@ class Gatepost:
     """The filter in the foreground, with files `NAME.conf` and `NAME.log` in `folder`.
 
     `settings` go over the few that every test needs. Log lines and verdicts are those since
-    forget(), which starts a new page.
+    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if one is given.
     """
 
-    def __init__(self, folder, settings, name="gatepost", socket=None):
+    def __init__(self, folder, settings, name="gatepost", socket=None, network=None):
         self.socket = socket or os.path.join(folder, name + ".sock")
         self.conf = os.path.join(folder, name + ".conf")
         self.log = os.path.join(folder, name + ".log")
         self._page = 0          # where in the log the current page starts
         self._checked = 0       # up to where the log has been searched for reports
         self._process = None
+        self._network = network
         self.configure(settings)
 
     def configure(self, settings):
@@ -79,8 +80,9 @@ class Gatepost:
         return self._process.pid
 
     def start(self):
-        self._process = Process([BINARY, "-c", self.conf], self.log,
-                                env={**_ENVIRONMENT, **os.environ})
+        call = self._network.call if self._network else lambda function, *args: function(*args)
+        self._process = call(Process, [BINARY, "-c", self.conf], self.log, None,
+                             {**_ENVIRONMENT, **os.environ})
         try:
             self._process.wait_ready(lambda: accepts_unix(self.socket), what="milter socket")
         except BaseException:

@@ -1,6 +1,7 @@
 """Owns a private redis-server, on a TCP port and a unix socket, and runs redis-cli on it."""
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -11,18 +12,22 @@ from .process import Process, wait_until
 class RedisServer:
     """`directives` are further lines for redis.conf, such as "requirepass secret".
 
-    The data set is kept over restart() unless `persist` is false.
+    The data set is kept over stop() and kill() if `persist` is true. It listens on `host`, inside
+    `network` (a NetworkNamespace) if one is given; the unix socket is there for all.
     """
 
-    def __init__(self, folder, directives=(), password=None, persist=False):
+    def __init__(self, folder, directives=(), password=None, persist=False, host="127.0.0.1",
+                 network=None):
         self.folder = folder
+        self.host = host
         self.port = free_port()
+        self._network = network
         self.socket = os.path.join(folder, "redis.sock")
         self.password = password
         self._persist = persist
         self._process = None
         self._conf = os.path.join(folder, "redis.conf")
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}",
+        lines = [f"port {self.port}", f"bind {host}", f"unixsocket {self.socket}",
                  "unixsocketperm 777", "daemonize no", f"dir {folder}", 'save ""',
                  f"appendonly {'yes' if persist else 'no'}", "appendfsync no"]
         if password:
@@ -32,15 +37,17 @@ class RedisServer:
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def unix_url(self):
         return f"redis+unix://{self.socket}?db=0"
 
-    def start(self):
-        self._process = Process(["redis-server", self._conf],
-                                os.path.join(self.folder, "redis.log"))
+    def start(self, *options):
+        """`options` as on redis-server's command line: "--maxclients", "10"."""
+        call = self._network.call if self._network else lambda function, *args: function(*args)
+        self._process = call(Process, ["redis-server", self._conf, *options],
+                             os.path.join(self.folder, "redis.log"))
         self._process.wait_ready(self.answers, what="PONG")
         return self
 
@@ -48,7 +55,7 @@ class RedisServer:
         return self._process is not None and self._process.alive()
 
     def _run_cli(self, args):
-        argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *args]
+        argv = ["redis-cli", "-s", self.socket, *args]
         env = dict(os.environ)
         if self.password:
             env["REDISCLI_AUTH"] = self.password
@@ -71,6 +78,16 @@ class RedisServer:
             self.resume()
             self._process.stop()
             self._process = None
+
+    def kill(self):
+        """kill -9."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.stop()
+        self._process = None
+
+    def lose_data(self):
+        """What was kept on disk; only while it does not run."""
+        shutil.rmtree(os.path.join(self.folder, "appendonlydir"))
 
     def restart(self):
         self.stop()

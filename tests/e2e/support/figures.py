@@ -1,0 +1,13 @@
+"""Owns what the tests measure: one line each, on stdout and in the file $GATEPOST_FIGURES."""
+
+import os
+
+# how much more time everything may take than by hand on an idle machine: 1 there, more in CI
+PATIENCE = float(os.environ.get("GATEPOST_PATIENCE", "10"))
+
+
+def note(line):
+    print(line)
+    if "GATEPOST_FIGURES" in os.environ:
+        with open(os.environ["GATEPOST_FIGURES"], "a") as figures:
+            figures.write(line + "\n")
