@@ -158,9 +158,10 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv) {
     struct session_answer answer;
     session_mail(connection->session, &mail, &answer);
     sfsistat refused = refusal(ctx, &answer);
-    if (refused != SMFIS_CONTINUE)
-        return refused;
-    return answer.wants_headers ? SMFIS_CONTINUE : SMFIS_ACCEPT;
+    if (refused == SMFIS_CONTINUE && answer.wants_headers)
+        return SMFIS_CONTINUE;
+    session_end_message(connection->session); /* the MTA does not ask about it any more */
+    return refused != SMFIS_CONTINUE ? refused : SMFIS_ACCEPT;
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {

@@ -190,7 +190,7 @@ int config_load(const char *path, struct config **out, char *why, size_t why_siz
         return -1;
     struct config *config = calloc(1, sizeof *config);
     if (config == NULL) {
-        cfg_free(cfg);
+        config_schema_free(cfg);
         snprintf(why, why_size, "%s: no memory", path);
         return -1;
     }
@@ -229,7 +229,7 @@ void config_free(struct config *config) {
     free(config->listeners);
     free(config->trusted.items);
     free(config->nameservers.items);
-    cfg_free(config->cfg);
+    config_schema_free(config->cfg);
     free(config);
 }
 

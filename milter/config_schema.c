@@ -5,6 +5,7 @@
 #include "gatepost/config_schema.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -143,6 +144,9 @@ static struct {
     } seen[1024];
     size_t n_seen;
 } parsing;
+
+/* libconfuse has one lexer for the process, and cfg_free() frees its buffers. */
+static pthread_mutex_t lexer = PTHREAD_MUTEX_INITIALIZER;
 
 static void report(cfg_t *cfg, const char *format, va_list args) {
     if (parsing.failed) /* the first error is the cause of the others */
@@ -318,7 +322,7 @@ static char *read_file(const char *path, char *why, size_t why_size) {
     return text;
 }
 
-cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
+static cfg_t *parse(const char *path, char *why, size_t why_size) {
     memset(&parsing, 0, sizeof parsing);
     parsing.path = path;
     parsing.why = why;
@@ -345,4 +349,17 @@ cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
                  unclosed);
     cfg_free(cfg);
     return NULL;
+}
+
+cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
+    pthread_mutex_lock(&lexer);
+    cfg_t *cfg = parse(path, why, why_size);
+    pthread_mutex_unlock(&lexer);
+    return cfg;
+}
+
+void config_schema_free(cfg_t *cfg) {
+    pthread_mutex_lock(&lexer);
+    cfg_free(cfg);
+    pthread_mutex_unlock(&lexer);
 }

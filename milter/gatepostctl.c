@@ -36,7 +36,7 @@ static void print_hash(const char *subject, const struct store_hash *hash) {
 }
 
 static int show_account(const struct config *config, const char *name) {
-    const struct store_settings settings = runtime_store_settings(config);
+    const struct store_settings settings = shared_store_settings(config);
     const struct address_rules rules = {.default_domain = config->default_domain,
                                         .delimiters = config->address_delimiter,
                                         .domain_to_ascii = idna_domain_to_ascii,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "gatepost/metrics.h"
@@ -15,16 +16,15 @@
 #define LINE_MAX_OCTETS 8000
 
 static struct {
-    enum log_target target;
-    enum log_format format;
+    atomic_int target, format; /* a reload may change them */
     bool started;
 } state = {.target = LOG_TO_STDERR};
 
 void log_open(enum log_target target, enum log_format format) {
-    state.target = target;
-    state.format = format;
     if (target == LOG_TO_SYSLOG)
         openlog("gatepost", LOG_PID | LOG_NDELAY, LOG_MAIL);
+    state.target = target;
+    state.format = format;
 }
 
 void log_started(void) {

@@ -33,7 +33,7 @@ static struct {
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
     counter malformed, cache[CACHE_OUTCOMES];
-    atomic_long sessions, cache_entries;
+    atomic_long sessions, messages, cache_entries;
     atomic_int store_up;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -86,6 +86,18 @@ void metrics_verdict(struct metrics_listener *listener, enum metrics_stage stage
 
 void metrics_session(int change) {
     atomic_fetch_add_explicit(&all.sessions, change, memory_order_relaxed);
+}
+
+void metrics_message(int change) {
+    atomic_fetch_add_explicit(&all.messages, change, memory_order_relaxed);
+}
+
+long metrics_sessions(void) {
+    return atomic_load(&all.sessions);
+}
+
+long metrics_messages(void) {
+    return atomic_load(&all.messages);
 }
 
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds) {

@@ -5,6 +5,7 @@
 #include "gatepost/networks.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@
 /* Between two tries to load from a store that does not answer, in milliseconds. */
 #define RETRY_INTERVAL 500
 
-/* What the store says of a network; replaced whole. */
+/* What the store says of a network; replaced whole, and shared over a reload. */
 struct members {
+    atomic_uint references;
     struct netset *set;
     char *malformed; /* the first member that cannot be read; NULL for none */
     bool wrong_type;
@@ -35,8 +37,8 @@ struct network {
 };
 
 struct networks {
-    struct store *store;
-    const char *key_prefix;
+    struct shared_store *store;
+    struct store_follower follower;
     struct network *items;
     size_t n;
     pthread_rwlock_t lock;
@@ -44,11 +46,11 @@ struct networks {
     pthread_cond_t wake;
     bool stopping; /* under wake_lock */
     pthread_t loader;
-    bool started;
+    bool following, started;
 };
 
-static void members_free(struct members *members) {
-    if (members == NULL)
+static void members_release(struct members *members) {
+    if (members == NULL || atomic_fetch_sub(&members->references, 1) != 1)
         return;
     netset_free(members->set);
     free(members->malformed);
@@ -95,11 +97,13 @@ static int take_member(void *context, const struct store_field *field) {
 static struct members *load(const struct networks *networks, const struct network *network,
                             char *why, size_t why_size) {
     char key[600];
-    snprintf(key, sizeof key, "%s%s", networks->key_prefix, network->subject);
+    snprintf(key, sizeof key, "%s%s", networks->store->key_prefix, network->subject);
     struct loading l = {.key = key};
-    int answer = store_walk(networks->store, network->subject, take_member, &l, why, why_size);
+    int answer =
+        store_walk(networks->store->store, network->subject, take_member, &l, why, why_size);
     struct members *members = answer < 0 ? NULL : calloc(1, sizeof *members);
     if (members != NULL) {
+        atomic_init(&members->references, 1);
         members->set = netset_new(l.blocks, l.n);
         members->malformed = l.malformed;
         members->wrong_type = answer == STORE_WRONG_TYPE;
@@ -107,7 +111,7 @@ static struct members *load(const struct networks *networks, const struct networ
         l.malformed = NULL;
     }
     if (members != NULL && members->set == NULL) {
-        members_free(members);
+        members_release(members);
         members = NULL;
         snprintf(why, why_size, "no memory");
     }
@@ -140,7 +144,7 @@ static bool reload(struct networks *networks, struct network *network) {
     struct members *old = network->members;
     network->members = fresh;
     pthread_rwlock_unlock(&networks->lock);
-    members_free(old);
+    members_release(old);
     return true;
 }
 
@@ -186,7 +190,9 @@ static void *run_loader(void *arg) {
     return NULL;
 }
 
-void networks_told(struct networks *networks, enum store_event event, const char *subject) {
+/* store_told: on the store's thread, so only noted */
+static void told(void *context, enum store_event event, const char *subject) {
+    struct networks *networks = context;
     bool any = false;
     if (event == STORE_LOST)
         return; /* what is known serves on */
@@ -229,11 +235,35 @@ static int add_names(struct networks *networks, const struct config *config,
     return 0;
 }
 
-static int start(struct networks *networks, char *why, size_t why_size) {
-    for (size_t i = 0; i < networks->n; i++)
-        reload(networks, &networks->items[i]);
+/* What the one before has loaded, to be loaded again in time. */
+static void take_over(struct networks *networks, struct networks *last) {
+    for (size_t i = 0; i < networks->n; i++) {
+        const struct network *old = find(last, networks->items[i].name);
+        if (old == NULL)
+            continue;
+        pthread_rwlock_rdlock(&last->lock);
+        struct members *members = old->members;
+        if (members != NULL)
+            atomic_fetch_add(&members->references, 1);
+        pthread_rwlock_unlock(&last->lock);
+        networks->items[i].members = members;
+    }
+}
+
+static int start(struct networks *networks, struct networks *last, char *why, size_t why_size) {
     if (networks->n == 0)
         return 0;
+    shared_store_follow(networks->store, &networks->follower);
+    networks->following = true;
+    if (last != NULL && last->store == networks->store)
+        take_over(networks, last);
+    for (size_t i = 0; i < networks->n; i++) {
+        struct network *network = &networks->items[i];
+        if (network->members == NULL)
+            reload(networks, network);
+        else
+            told(networks, STORE_CHANGED, network->subject);
+    }
     if (pthread_create(&networks->loader, NULL, run_loader, networks) != 0) {
         snprintf(why, why_size, "the thread that loads networks cannot be started");
         return -1;
@@ -242,7 +272,7 @@ static int start(struct networks *networks, char *why, size_t why_size) {
     return 0;
 }
 
-int networks_open(const struct config *config, struct store *store, const char *key_prefix,
+int networks_open(const struct config *config, struct shared_store *store, struct networks *last,
                   struct networks **out, char *why, size_t why_size) {
     struct networks *networks = calloc(1, sizeof *networks);
     if (networks == NULL) {
@@ -250,7 +280,7 @@ int networks_open(const struct config *config, struct store *store, const char *
         return -1;
     }
     networks->store = store;
-    networks->key_prefix = key_prefix;
+    networks->follower = (struct store_follower){.told = told, .context = networks};
     pthread_rwlock_init(&networks->lock, NULL);
     pthread_mutex_init(&networks->wake_lock, NULL);
     clock_cond_init(&networks->wake);
@@ -260,7 +290,7 @@ int networks_open(const struct config *config, struct store *store, const char *
     if (rc != 0)
         snprintf(why, why_size, "no memory");
     else
-        rc = start(networks, why, why_size);
+        rc = start(networks, last, why, why_size);
     if (rc != 0)
         networks_free(networks);
     else
@@ -271,6 +301,8 @@ int networks_open(const struct config *config, struct store *store, const char *
 void networks_free(struct networks *networks) {
     if (networks == NULL)
         return;
+    if (networks->following)
+        shared_store_unfollow(networks->store, &networks->follower);
     if (networks->started) {
         pthread_mutex_lock(&networks->wake_lock);
         networks->stopping = true;
@@ -279,7 +311,7 @@ void networks_free(struct networks *networks) {
         pthread_join(networks->loader, NULL);
     }
     for (size_t i = 0; i < networks->n; i++) {
-        members_free(networks->items[i].members);
+        members_release(networks->items[i].members);
         free(networks->items[i].subject);
     }
     pthread_rwlock_destroy(&networks->lock);

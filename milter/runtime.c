@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gatepost/config_check.h"
 
@@ -43,44 +44,29 @@ static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
     return rc;
 }
 
-struct store_settings runtime_store_settings(const struct config *config) {
-    return (struct store_settings){.url = config->store,
-                                   .user = config->store_user,
-                                   .password_file = config->store_password_file,
-                                   .key_prefix = config->key_prefix,
-                                   .timeout = config->store_timeout};
+static bool same_list(const struct config_list *a, const struct config_list *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    return same;
 }
 
-static void told(void *context, enum store_event event, const char *subject) {
-    struct runtime *runtime = context;
-    policy_cache_told(runtime->cache, event, subject);
-    networks_told(runtime->networks, event, subject);
+static bool same_spf(const struct config *a, const struct config *b) {
+    /* without a list it is resolv.conf, which may be another now */
+    return a->nameservers.n > 0 && a->spf_timeout == b->spf_timeout &&
+           same_list(&a->nameservers, &b->nameservers);
 }
 
-static int open_store(struct runtime *runtime, char *why, size_t why_size) {
-    const struct config *config = runtime->config;
-    const struct store_settings settings = runtime_store_settings(config);
-    if (store_open(&settings, &runtime->store, why, why_size) != 0 ||
-        networks_open(config, runtime->store, config->key_prefix, &runtime->networks, why,
-                      why_size) != 0)
+static int open_store(struct runtime *runtime, struct runtime *last, char *why, size_t why_size) {
+    if (shared_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why,
+                          why_size) != 0)
         return -1;
-    const struct policy_cache_settings cache = {
-        .store = runtime->store,
-        .key_prefix = config->key_prefix,
-        .entries = runtime->store->remote ? config->cache_entries : 0,
-        .ttl = config->cache_ttl,
-        .stale_max = config->stale_max,
-        .timeout = config->store_timeout};
-    runtime->cache = policy_cache_new(&cache);
-    if (runtime->cache == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    return store_watch(runtime->store, told, runtime, why, why_size);
+    return networks_open(runtime->config, runtime->store, last == NULL ? NULL : last->networks,
+                         &runtime->networks, why, why_size);
 }
 
-static int open_parts(struct config *config, bool with_store, struct runtime **out, char *why,
-                      size_t why_size) {
+static int open_parts(struct config *config, struct runtime *last, bool with_store,
+                      struct runtime **out, char *why, size_t why_size) {
     struct runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
         config_free(config);
@@ -89,8 +75,11 @@ static int open_parts(struct config *config, bool with_store, struct runtime **o
     }
     runtime->config = config;
     atomic_init(&runtime->references, 1);
-    if ((with_store && open_store(runtime, why, why_size) != 0) ||
-        open_spf(runtime, why, why_size) != 0) {
+    runtime->generation = last == NULL ? 1 : last->generation + 1;
+    if (last != NULL && same_spf(config, last->config))
+        runtime->spf = spf_acquire(last->spf);
+    if ((with_store && open_store(runtime, last, why, why_size) != 0) ||
+        (runtime->spf == NULL && open_spf(runtime, why, why_size) != 0)) {
         runtime_release(runtime);
         return -1;
     }
@@ -98,12 +87,13 @@ static int open_parts(struct config *config, bool with_store, struct runtime **o
     return 0;
 }
 
-int runtime_open(struct config *config, struct runtime **out, char *why, size_t why_size) {
-    return open_parts(config, true, out, why, why_size);
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
+                 size_t why_size) {
+    return open_parts(config, last, true, out, why, why_size);
 }
 
 int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size) {
-    return open_parts(config, false, out, why, why_size);
+    return open_parts(config, NULL, false, out, why, why_size);
 }
 
 struct runtime *runtime_acquire(struct runtime *runtime) {
@@ -114,12 +104,9 @@ struct runtime *runtime_acquire(struct runtime *runtime) {
 void runtime_release(struct runtime *runtime) {
     if (runtime == NULL || atomic_fetch_sub(&runtime->references, 1) != 1)
         return;
-    if (runtime->store != NULL)
-        store_unwatch(runtime->store);
     networks_free(runtime->networks);
-    policy_cache_free(runtime->cache);
-    store_free(runtime->store);
-    spf_free(runtime->spf);
+    shared_store_release(runtime->store);
+    spf_release(runtime->spf);
     config_free(runtime->config);
     free(runtime);
 }

@@ -31,6 +31,7 @@ struct session {
     struct network_answer allowed, trusted;
     char allowed_member[60], trusted_member[60]; /* texts of the two */
     /* of the message under way */
+    bool under_way;
     char *sender; /* the reverse-path without angle brackets and route */
     struct verdict verdict;
     unsigned seen; /* Authentication-Results fields so far */
@@ -80,6 +81,9 @@ const struct config *session_config(const struct session *session) {
 }
 
 void session_end_message(struct session *session) {
+    if (session->under_way)
+        metrics_message(-1);
+    session->under_way = false;
     free(session->sender);
     free(session->forged);
     free(session->authentication_results);
@@ -186,7 +190,7 @@ struct judging {
 static enum decision_next ask_store(struct judging *j) {
     const struct runtime *runtime = j->session->runtime;
     char why[256];
-    if (lookup_account(runtime->cache, &j->account, &j->lookup, why, sizeof why) == 0)
+    if (lookup_account(runtime->store->cache, &j->account, &j->lookup, why, sizeof why) == 0)
         return decision_policy(&j->decision, &j->lookup.set);
     log_event(LOG_ERR, "store-error", "session", j->session->id, "problem", why, (char *)NULL);
     return decision_policy_failed(&j->decision);
@@ -270,6 +274,8 @@ void session_mail(struct session *session, const struct session_mail *given,
     struct session_mail mail = *given;
     struct judging j = {.session = session, .begin = clock_now_us()};
     session_end_message(session);
+    session->under_way = true;
+    metrics_message(1);
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     char *login = NULL;
     bool ready = true;

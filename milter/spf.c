@@ -46,7 +46,7 @@ struct engine {
 struct spf {
     struct dns *dns;
     int64_t timeout;
-    atomic_uint under_way;
+    atomic_uint references, under_way;
     pthread_mutex_t lock;
     struct engine *idle; /* under lock; as many as evaluations were ever under way at once */
 };
@@ -77,6 +77,7 @@ int spf_open(const struct spf_settings *settings, struct spf **out, char *why, s
         snprintf(why, why_size, "no memory");
         return -1;
     }
+    atomic_init(&spf->references, 1);
     spf->timeout = settings->timeout;
     pthread_mutex_init(&spf->lock, NULL);
     if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why, why_size) != 0) {
@@ -87,8 +88,13 @@ int spf_open(const struct spf_settings *settings, struct spf **out, char *why, s
     return 0;
 }
 
-void spf_free(struct spf *spf) {
-    if (spf == NULL)
+struct spf *spf_acquire(struct spf *spf) {
+    atomic_fetch_add(&spf->references, 1);
+    return spf;
+}
+
+void spf_release(struct spf *spf) {
+    if (spf == NULL || atomic_fetch_sub(&spf->references, 1) != 1)
         return;
     while (spf->idle != NULL) {
         struct engine *engine = spf->idle;

@@ -65,7 +65,7 @@ struct config {
 /*
  * Reads and checks a file; `path` must outlive the result. Returns 0 and a configuration owned by
  * the caller, or -1 with one line "FILE:LINE: reason" in `why` (FILE alone where no line is at
- * fault). One thread at a time.
+ * fault). One thread at a time; config_free() any thread.
  */
 int config_load(const char *path, struct config **out, char *why, size_t why_size);
 void config_free(struct config *config);

@@ -1,8 +1,8 @@
 /*
  * The log: one line an event, as logfmt or JSON, to syslog(3) or standard error.
  *
- * One log for the process. log_open() is called once before threads start; everything else may be
- * called from any thread.
+ * One log for the process. log_open() is called before threads start, and again by a reload;
+ * everything may be called from any thread.
  */
 #ifndef GATEPOST_LOG_H
 #define GATEPOST_LOG_H

@@ -35,8 +35,11 @@ struct metrics_listener *metrics_listener(const char *name);
 void metrics_verdict(struct metrics_listener *listener, enum metrics_stage stage,
                      enum verdict_kind verdict, enum reason reason, int64_t microseconds);
 
-/* A session began (1) or ended (-1). */
+/* A session, or a message within one, began (1) or ended (-1); how many are under way. */
 void metrics_session(int change);
+void metrics_message(int change);
+long metrics_sessions(void);
+long metrics_messages(void);
 
 /* A look-up in the store, an SPF evaluation, a DNS query, a malformed field. */
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds);

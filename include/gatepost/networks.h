@@ -8,23 +8,21 @@
 #define GATEPOST_NETWORKS_H
 
 #include "gatepost/config.h"
-#include "gatepost/store.h"
+#include "gatepost/shared_store.h"
 
 struct networks;
 
 /*
- * Takes the networks that the configuration names in `trusted` and `connect_from` and loads them
- * once. A store that does not answer is no error: such a network is unknown until it does. Both
- * must outlive the result. Returns 0 and the networks, owned by the caller, or -1 with the reason.
+ * Takes the networks that the configuration names in `trusted` and `connect_from` and follows the
+ * store. What `last` (NULL for none) has of the same store serves until it is loaded anew; what is
+ * new is loaded before this returns. A store that does not answer is no error: such a network is
+ * unknown until it does. Configuration and store must outlive the result. Returns 0 and the
+ * networks, owned by the caller, or -1 with the reason.
  */
-int networks_open(const struct config *config, struct store *store, const char *key_prefix,
+int networks_open(const struct config *config, struct shared_store *store, struct networks *last,
                   struct networks **out, char *why, size_t why_size);
 
-/* To be called before store and configuration are freed. */
 void networks_free(struct networks *networks);
-
-/* What the store's watch tells: what may have changed is loaded again. Does not block. */
-void networks_told(struct networks *networks, enum store_event event, const char *subject);
 
 /*
  * Is the client in one of the named networks? `from` of the answer lasts until the next change of

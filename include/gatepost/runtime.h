@@ -11,30 +11,27 @@
 
 #include "gatepost/config.h"
 #include "gatepost/networks.h"
-#include "gatepost/policy_cache.h"
 #include "gatepost/spf.h"
-#include "gatepost/store.h"
 
 struct runtime {
     struct config *config;
-    struct store *store;
-    struct policy_cache *cache;
+    struct shared_store *store;
     struct networks *networks;
     struct spf *spf;
+    unsigned generation; /* 1 for the first configuration, one more for each reload */
     atomic_uint references;
 };
 
 /*
  * Opens store and evaluator for a configuration, which it then owns (also when it fails: it is
- * freed). Returns 0 and one reference, or -1 with the reason.
+ * freed). What `last` (NULL for none) has already open for the same settings is shared, with all
+ * that it knows. Returns 0 and one reference, or -1 with the reason.
  */
-int runtime_open(struct config *config, struct runtime **out, char *why, size_t why_size);
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
+                 size_t why_size);
 
 /* The same without the store and its networks, for tools that only evaluate SPF. */
 int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size);
-
-/* The store that a configuration describes; texts are the configuration's. */
-struct store_settings runtime_store_settings(const struct config *config);
 
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);

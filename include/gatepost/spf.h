@@ -21,11 +21,12 @@ struct spf_settings {
     int64_t timeout; /* milliseconds for one evaluation */
 };
 
-/* Returns 0 and an evaluator owned by the caller, or -1 with the reason. */
+/* Returns 0 and an evaluator with one reference, or -1 with the reason. */
 int spf_open(const struct spf_settings *settings, struct spf **out, char *why, size_t why_size);
 
-/* To be called when no evaluation is under way. */
-void spf_free(struct spf *spf);
+/* Another reference; no evaluation may be under way when the last one is given back. */
+struct spf *spf_acquire(struct spf *spf);
+void spf_release(struct spf *spf);
 
 struct spf_query {
     struct ip_address client;

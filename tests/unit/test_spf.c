@@ -80,7 +80,7 @@ static void test_bounded(void **state) {
     }
     check("room-again.example", &answer);
     assert_string_not_equal(answer.problem, "256 evaluations are under way");
-    spf_free(spf);
+    spf_release(spf);
     close(fd);
 }
 

@@ -1,0 +1,27 @@
+/*
+ * The filter's socket, and whom it belongs to.
+ */
+#ifndef GATEPOST_LISTEN_H
+#define GATEPOST_LISTEN_H
+
+#include "gatepost/config.h"
+
+/*
+ * Opens the configured socket for libmilter, with its mode and group, and then becomes the
+ * configured user for good. Returns 0, or -1: logged as event=start-failed. Before any thread.
+ */
+int listen_open(const struct config *config);
+
+/* Nobody but the filter's own user comes in by a unix socket any more. */
+void listen_close(const struct config *config);
+
+/* Makes libmilter look up from its wait for a connection. */
+void listen_wake(const struct config *config);
+
+/* The path of a unix socket, or NULL when the configured one is none. */
+const char *listen_path(const struct config *config);
+
+/* Connects to the configured unix socket; a file descriptor, or -1 with errno. */
+int listen_connect(const struct config *config);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * The running filter. Owns the signals, the drain before a stop and what the service manager is
+ * told; the sessions are libmilter's and callbacks.c's.
+ */
+#include "gatepost/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+#include <systemd/sd-daemon.h>
+
+#include "gatepost/callbacks.h"
+#include "gatepost/clock.h"
+#include "gatepost/listen.h"
+#include "gatepost/log.h"
+#include "gatepost/metrics.h"
+#include "gatepost/reload.h"
+
+/*
+ * libmilter has a thread that waits for SIGHUP, SIGINT and SIGTERM and stops at once, whatever the
+ * program would do about them. Nobody else here calls sigwait(3): so this one takes its place, and
+ * that thread sleeps.
+ */
+int sigwait(const sigset_t *set, int *number) {
+    (void)set;
+    *number = 0;
+    for (;;)
+        pause(); /* every signal that has a handler is blocked in it */
+}
+
+static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
+static int signal_pipe[2];
+
+static void on_signal(int number) {
+    int error = errno;
+    unsigned char octet = (unsigned char)number;
+    ssize_t rc = write(signal_pipe[1], &octet, 1); /* full: it has enough to do already */
+    (void)rc;
+    errno = error;
+}
+
+static void mask_signals(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void serve_block_signals(void) {
+    mask_signals(SIG_BLOCK);
+}
+
+static void take_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_RESTART};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    mask_signals(SIG_UNBLOCK);
+}
+
+/* Milliseconds between two signs of life, or -1 when nobody waits for them. */
+static int watchdog_interval(void) {
+    uint64_t microseconds;
+    return sd_watchdog_enabled(0, &microseconds) > 0 ? (int)(microseconds / 2000) : -1;
+}
+
+static void notify_status(const struct runtime *runtime) {
+    char state[200];
+    snprintf(state, sizeof state, "WATCHDOG=1\nSTATUS=configuration %u, %ld sessions",
+             runtime->generation, metrics_sessions());
+    sd_notify(0, state);
+}
+
+/* libmilter's thread; writes 0 to the pipe when it is done. */
+static void *run_milter(void *arg) {
+    int *rc = arg;
+    *rc = smfi_main();
+    on_signal(0);
+    return NULL;
+}
+
+static void reload(struct runtime **runtime) {
+    char state[80];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_us());
+    sd_notify(0, state);
+    reload_configuration(runtime);
+    sd_notify(0, "READY=1");
+    notify_status(*runtime);
+}
+
+/* Waits for a signal or the end of libmilter (0), at most `ms`; -1 when none came. */
+static int next_signal(int ms) {
+    struct pollfd pfd = {.fd = signal_pipe[0], .events = POLLIN};
+    unsigned char octet;
+    if (poll(&pfd, 1, ms) <= 0 || read(signal_pipe[0], &octet, 1) != 1)
+        return -1;
+    return octet;
+}
+
+/* Nobody new, and those with a message under way may finish it. False when libmilter has ended. */
+static bool drain(const struct runtime *runtime) {
+    int64_t deadline = clock_now_ms() + SERVE_DRAIN;
+    char state[80];
+    long left;
+    sd_notify(0, "STOPPING=1");
+    listen_close(runtime->config);
+    while ((left = metrics_messages()) > 0 && clock_now_ms() < deadline) {
+        snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
+        sd_notify(0, state);
+        if (next_signal(20) == 0)
+            return false;
+    }
+    snprintf(state, sizeof state, "%ld", left);
+    if (left > 0)
+        log_event(LOG_WARNING, "drain-ended", "messages", state, "problem",
+                  "still under way: their senders try again", (char *)NULL);
+    return true;
+}
+
+static void *run_stop(void *arg) {
+    (void)arg;
+    smfi_stop();
+    return NULL;
+}
+
+/*
+ * smfi_stop() waits for libmilter to look up from its wait for a connection, which it does every
+ * five seconds, or when one comes.
+ */
+static void stop_milter(const struct runtime *runtime) {
+    pthread_t stopper;
+    if (pthread_create(&stopper, NULL, run_stop, NULL) != 0) {
+        smfi_stop();
+        return;
+    }
+    do
+        listen_wake(runtime->config);
+    while (next_signal(20) != 0);
+    pthread_join(stopper, NULL);
+}
+
+int serve(struct runtime *runtime) {
+    pthread_t milter;
+    int rc = MI_FAILURE, interval = watchdog_interval();
+    callbacks_use(runtime_acquire(runtime));
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
+        pthread_create(&milter, NULL, run_milter, &rc) != 0) {
+        log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        callbacks_use(NULL);
+        runtime_release(runtime);
+        return -1;
+    }
+    take_signals();
+    sd_notify(0, "READY=1");
+    for (bool serving = true; serving;) {
+        notify_status(runtime);
+        int number = next_signal(interval);
+        if (number == SIGHUP || number == SIGUSR1) {
+            reload(&runtime);
+        } else if (number >= 0) {
+            serving = false;
+            if (number != 0 && drain(runtime))
+                stop_milter(runtime);
+        }
+    }
+    pthread_join(milter, NULL);
+    callbacks_use(NULL);
+    runtime_release(runtime);
+    return rc == MI_SUCCESS ? 0 : -1;
+}

@@ -1,0 +1,154 @@
+"""Reload: all or nothing, for new sessions, without losing one; and the end of the filter."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from support.process import wait_until
+from test_concurrent import load
+
+SETTINGS = {"authentication_results": False, "trusted": []}
+
+
+def reload(gatepost, number=signal.SIGUSR1):
+    before = len([line for line in gatepost.log_lines() if line.startswith("event=reload")])
+    os.kill(gatepost.pid, number)
+    return wait_until(lambda: [line for line in gatepost.log_lines()
+                               if line.startswith("event=reload")][before:], 10, "a reload")
+
+
+def refused(milter_session, gatepost, **mail):
+    with milter_session(gatepost) as mta:
+        return bool(mta.mail("alice@example.com", **mail).reply)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_new_sessions_begin_with_the_new_configuration(redis, start_gatepost, milter_session,
+                                                       number):
+    strict = {"listener": {"mx": {"auth": "required"}}}
+    gatepost = start_gatepost(SETTINGS)
+    with milter_session(gatepost) as before:
+        assert not before.mail("alice@example.com").reply
+        before.abort()
+        gatepost.configure({**SETTINGS, "store": redis.url, **strict})
+        assert "generation=2" in reload(gatepost, number)[0]
+        assert refused(milter_session, gatepost)
+        assert not before.mail("alice@example.com").reply, "a session keeps its configuration"
+    gatepost.configure({**SETTINGS, "store": redis.url})
+    assert "generation=3" in reload(gatepost, number)[0]
+    assert not refused(milter_session, gatepost)
+
+
+@pytest.mark.parametrize("line, told", [
+    ('stale_max = "soon"', "stale_max"),
+    ("nonsense = 1", "nonsense"),
+    ('store = "file:/nonexistent/policy"', "/nonexistent/policy"),
+    ('listener "mx" {', "not closed"),
+])
+def test_a_bad_configuration_changes_nothing(redis, start_gatepost, milter_session, line, told):
+    settings = {**SETTINGS, "store": redis.url, "listener": {"mx": {"auth": "required"}}}
+    gatepost = start_gatepost(settings)
+    gatepost.configure({**SETTINGS, "store": redis.url} if "store" not in line else SETTINGS)
+    with open(gatepost.conf, "a") as conf:
+        conf.write(line + "\n")
+    answer = reload(gatepost)[0]
+    assert answer.startswith("event=reload-failed") and told in answer
+    if "file:" not in line:
+        assert gatepost.conf + ":" in answer
+    assert refused(milter_session, gatepost)
+    gatepost.configure({**SETTINGS, "store": redis.url})
+    assert "generation=2" in reload(gatepost)[0]
+    assert not refused(milter_session, gatepost)
+
+
+def test_what_takes_a_restart_is_named(redis, start_gatepost, milter_session, site):
+    gatepost = start_gatepost(SETTINGS)
+    gatepost.configure({**SETTINGS, "store": redis.url, "socket_mode": "0600",
+                        "socket": "unix:" + site.folder.file("elsewhere.sock")})
+    reload(gatepost)
+    gatepost.wait_log("event=reload-ignored", "setting=socket ")
+    gatepost.wait_log("event=reload-ignored", "setting=socket_mode ")
+    assert not refused(milter_session, gatepost), "it listens where it did"
+
+
+def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milter_session):
+    """With Redis gone nothing can be asked: what is known serves on."""
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
+    redis.cli("HSET", "gatepost:network:relays", "198.51.100.7", "")
+    settings = {**SETTINGS, "trusted": ["relays"], "store": redis.url}
+    gatepost = start_gatepost(settings)
+    assert refused(milter_session, gatepost)
+    redis.stop()
+    gatepost.configure({**settings, "received_spf": True})
+    reload(gatepost)
+    assert refused(milter_session, gatepost)
+    verdict = gatepost.verdict(reason="protocol-disabled", policy="stale")
+    assert verdict["verdict"] == "reject"
+    with milter_session(gatepost, address="198.51.100.7") as mta:
+        assert not mta.mail("alice@example.com").reply
+    gatepost.verdict(reason="trusted")
+
+
+@pytest.mark.concurrent
+def test_a_thousand_reloads_under_load(redis, start_gatepost):
+    for number in range(10):
+        redis.cli("HSET", f"gatepost:account:a{number}@example.com", "protocol:submission",
+                  "on" if number % 2 else "off")
+    gatepost = start_gatepost(SETTINGS)
+    stop = threading.Event()
+    done = []
+
+    def keep_reloading():
+        while not stop.is_set():
+            gatepost.forget()
+            done.extend(reload(gatepost, signal.SIGHUP if len(done) % 2 else signal.SIGUSR1))
+
+    reloader = threading.Thread(target=keep_reloading)
+    reloader.start()
+    sessions = 0
+    while len(done) < 1000 and reloader.is_alive():
+        result = load(gatepost.socket, "--sessions", "4000", "--login", "a{n}@example.com",
+                      "--sender-count", "10")
+        assert (result["accept"], result["reject"]) == (2000, 2000)
+        sessions += 4000
+    stop.set()
+    reloader.join()
+    assert len(done) >= 1000
+    assert all("event=reload generation=" in line for line in done), done
+    print(f"{len(done)} reloads over {sessions} sessions on 64 connections")
+
+
+def test_a_message_under_way_may_finish(redis, start_gatepost, milter_session):
+    gatepost = start_gatepost({"trusted": []})
+    with milter_session(gatepost) as mta:
+        assert mta.mail("alice@example.com").letter == "c"
+        os.kill(gatepost.pid, signal.SIGTERM)
+        wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 5, "a closed door")
+        mta.header("Subject", "under way")
+        changes, response = mta.end_of_message()
+        assert response.letter in "ca"
+    began = time.monotonic()
+    assert gatepost.stop() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_a_message_that_does_not_end_does_not_hold_up_a_stop_for_ever(start_gatepost,
+                                                                      milter_session):
+    gatepost = start_gatepost({"trusted": []})
+    with milter_session(gatepost) as mta:
+        assert mta.mail("alice@example.com").letter == "c"
+        os.kill(gatepost.pid, signal.SIGTERM)
+        gatepost.wait_log("event=drain-ended", "messages=1", timeout=15)
+        assert gatepost.stop() == 0
+
+
+def test_an_idle_filter_stops_at_once(start_gatepost, milter_session):
+    gatepost = start_gatepost(SETTINGS)
+    with milter_session(gatepost) as mta:
+        assert not mta.mail("alice@example.com").reply
+        began = time.monotonic()
+        assert gatepost.stop() == 0
+        assert time.monotonic() - began < 3
