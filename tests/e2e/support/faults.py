@@ -35,7 +35,7 @@ def _start_empty(ground):
 
 def _start_loading(ground):
     """It takes its time over reading its data, and says so meanwhile."""
-    ground.redis.start("--key-load-delay", "200")
+    ground.redis.start("--key-load-delay", "80")
     ground.wait_for_redis()
 
 
@@ -89,6 +89,7 @@ EMPTIED = Fault("kill -9, back empty", _kill, _start_empty, loses_data=True)
 HUNG = Fault("SIGSTOP", lambda ground: ground.redis.freeze(), _resume)
 SLOW = Fault("DEBUG SLEEP 1.5", _sleep, _slept)
 MAXCLIENTS = Fault("maxclients reached", _reach_maxclients, _raise_maxclients)
+DROPPED = Fault("connections dropped", drop_connections, lambda ground: None)
 PASSWORD_CHANGED = Fault("password changed", _change_password, _restore_password)
 UNPLUGGED = Fault("network cut, link down",
                   lambda ground: ground.networks[1].pull_plug(),

@@ -3,7 +3,7 @@
 import os
 
 # how much more time everything may take than by hand on an idle machine: 1 there, more in CI
-PATIENCE = float(os.environ.get("GATEPOST_PATIENCE", "10"))
+PATIENCE = float(os.environ.get("GATEPOST_PATIENCE", "5"))
 
 
 def note(line):

@@ -134,6 +134,14 @@ class Gatepost:
         """Start a new page: verdicts() and log_lines() leave out what was written before."""
         self._page = os.path.getsize(self.log)
 
+    def empty_log(self):
+        """Throw away what was written so far, searched for reports; its size."""
+        self.check_reports()
+        size = os.path.getsize(self.log)
+        os.truncate(self.log, 0)
+        self._page = self._checked = 0
+        return size
+
     def _text(self, start):
         with open(self.log, "rb") as log:
             log.seek(start)
