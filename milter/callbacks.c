@@ -16,37 +16,18 @@
 static struct runtime *current;
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* What libmilter keeps for a connection. */
-struct connection {
-    struct session *session;
-    unsigned long quiet; /* SMFIP_NR_*: steps that the MTA expects no answer to */
-};
-
-static struct connection *connection_new(void) {
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL)
-        return NULL;
-    pthread_mutex_lock(&current_lock);
-    struct runtime *runtime = current == NULL ? NULL : runtime_acquire(current);
-    pthread_mutex_unlock(&current_lock);
-    if (runtime != NULL)
-        connection->session = session_new(runtime);
+/*
+ * What libmilter keeps for a connection is its session; the session's tag has the steps that the
+ * MTA expects no answer to (SMFIP_NR_*).
+ */
+static struct session *session_begin(void) {
+    struct runtime *runtime = callbacks_runtime();
+    struct session *session = runtime == NULL ? NULL : session_new(runtime);
     runtime_release(runtime);
-    if (connection->session == NULL) {
-        free(connection);
-        return NULL;
-    }
-    return connection;
+    return session;
 }
 
-static void connection_free(struct connection *connection) {
-    if (connection == NULL)
-        return;
-    session_free(connection->session);
-    free(connection);
-}
-
-static struct connection *connection_of(SMFICTX *ctx) {
+static struct session *session_of(SMFICTX *ctx) {
     return smfi_getpriv(ctx);
 }
 
@@ -63,14 +44,14 @@ static void ask_macros(SMFICTX *ctx) {
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
                              unsigned long f2, unsigned long f3, unsigned long *p_actions,
                              unsigned long *p_steps, unsigned long *p_f2, unsigned long *p_f3) {
-    struct connection *connection = connection_new();
+    struct session *session = session_begin();
     (void)f2;
     (void)f3;
-    if (connection == NULL)
+    if (session == NULL)
         return SMFIS_REJECT; /* the MTA takes its milter_default_action */
-    connection_free(connection_of(ctx));
-    smfi_setpriv(ctx, connection);
-    const struct config *config = session_config(connection->session);
+    session_free(session_of(ctx));
+    smfi_setpriv(ctx, session);
+    const struct config *config = session_config(session);
     unsigned long unwanted = SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOBODY |
                              SMFIP_NOUNKNOWN | SMFIP_NR_HELO | SMFIP_NR_HDR;
     unsigned long wanted_actions = 0;
@@ -83,7 +64,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     *p_actions = actions & (wanted_actions | SMFIF_SETSYMLIST);
     *p_steps = steps & unwanted;
     *p_f2 = *p_f3 = 0;
-    connection->quiet = *p_steps & (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
+    *session_tag(session) = *p_steps & (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
     if ((*p_actions & SMFIF_SETSYMLIST) != 0)
         ask_macros(ctx);
     return SMFIS_CONTINUE;
@@ -99,8 +80,8 @@ static sfsistat refusal(SMFICTX *ctx, struct session_answer *answer) {
     return answer->kind == VERDICT_DEFER ? SMFIS_TEMPFAIL : SMFIS_REJECT;
 }
 
-static sfsistat step_done(const struct connection *connection, unsigned long step) {
-    return (connection->quiet & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+static sfsistat step_done(struct session *session, unsigned step) {
+    return (*session_tag(session) & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 static struct ip_address client_of(const _SOCK_ADDR *address) {
@@ -119,13 +100,13 @@ static char *macro(SMFICTX *ctx, const char *name) {
 }
 
 static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
-    struct connection *connection = connection_of(ctx);
+    struct session *session = session_of(ctx);
     (void)name;
-    if (connection == NULL) { /* an MTA that does not negotiate */
-        connection = connection_new();
-        if (connection == NULL)
+    if (session == NULL) { /* an MTA that does not negotiate */
+        session = session_begin();
+        if (session == NULL)
             return SMFIS_TEMPFAIL;
-        smfi_setpriv(ctx, connection);
+        smfi_setpriv(ctx, session);
     }
     const struct session_peer peer = {.client = client_of(address),
                                       .daemon_name = macro(ctx, "{daemon_name}"),
@@ -134,52 +115,52 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
                                       .mta_name = macro(ctx, "j"),
                                       .mta_version = macro(ctx, "v")};
     struct session_answer answer;
-    session_connect(connection->session, &peer, &answer);
+    session_connect(session, &peer, &answer);
     sfsistat refused = refusal(ctx, &answer);
-    return refused != SMFIS_CONTINUE ? refused : step_done(connection, SMFIP_NR_CONN);
+    return refused != SMFIS_CONTINUE ? refused : step_done(session, SMFIP_NR_CONN);
 }
 
 static sfsistat on_helo(SMFICTX *ctx, char *name) {
-    struct connection *connection = connection_of(ctx);
-    if (connection == NULL)
+    struct session *session = session_of(ctx);
+    if (session == NULL)
         return SMFIS_TEMPFAIL;
-    session_helo(connection->session, name);
-    return step_done(connection, SMFIP_NR_HELO);
+    session_helo(session, name);
+    return step_done(session, SMFIP_NR_HELO);
 }
 
 static sfsistat on_mail(SMFICTX *ctx, char **argv) {
-    struct connection *connection = connection_of(ctx);
-    if (connection == NULL || argv == NULL || argv[0] == NULL)
+    struct session *session = session_of(ctx);
+    if (session == NULL || argv == NULL || argv[0] == NULL)
         return SMFIS_TEMPFAIL;
     const struct session_mail mail = {.sender = argv[0],
                                       .login = macro(ctx, "{auth_authen}"),
                                       .tls = macro(ctx, "{tls_version}"),
                                       .queue = macro(ctx, "i")};
     struct session_answer answer;
-    session_mail(connection->session, &mail, &answer);
+    session_mail(session, &mail, &answer);
     sfsistat refused = refusal(ctx, &answer);
     if (refused == SMFIS_CONTINUE && answer.wants_headers)
         return SMFIS_CONTINUE;
-    session_end_message(connection->session); /* the MTA does not ask about it any more */
+    session_end_message(session); /* the MTA does not ask about it any more */
     return refused != SMFIS_CONTINUE ? refused : SMFIS_ACCEPT;
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {
-    struct connection *connection = connection_of(ctx);
-    if (connection == NULL)
+    struct session *session = session_of(ctx);
+    if (session == NULL)
         return SMFIS_TEMPFAIL;
-    if (session_header(connection->session, name, value) != 0)
+    if (session_header(session, name, value) != 0)
         log_event(LOG_ERR, "no-memory", "step", "header", (char *)NULL);
-    return step_done(connection, SMFIP_NR_HDR);
+    return step_done(session, SMFIP_NR_HDR);
 }
 
 static sfsistat on_end_of_message(SMFICTX *ctx) {
-    struct connection *connection = connection_of(ctx);
+    struct session *session = session_of(ctx);
     struct session_changes changes;
     int rc = MI_SUCCESS;
-    if (connection == NULL)
+    if (session == NULL)
         return SMFIS_TEMPFAIL;
-    session_changes(connection->session, &changes);
+    session_changes(session, &changes);
     for (size_t i = changes.n_forged; i > 0; i--) /* from the last: the others keep their place */
         rc |= smfi_chgheader(ctx, "Authentication-Results", (int)changes.forged[i - 1], NULL);
     if (changes.received_spf != NULL)
@@ -187,7 +168,7 @@ static sfsistat on_end_of_message(SMFICTX *ctx) {
     if (changes.authentication_results != NULL)
         rc |= smfi_insheader(ctx, 0, "Authentication-Results",
                              (char *)changes.authentication_results);
-    session_end_message(connection->session);
+    session_end_message(session);
     if (rc != MI_SUCCESS) { /* a forged field must not get through */
         log_event(LOG_ERR, "header-refused", "step", "end of message", (char *)NULL);
         return SMFIS_TEMPFAIL;
@@ -196,14 +177,14 @@ static sfsistat on_end_of_message(SMFICTX *ctx) {
 }
 
 static sfsistat on_abort(SMFICTX *ctx) {
-    struct connection *connection = connection_of(ctx);
-    if (connection != NULL)
-        session_end_message(connection->session);
+    struct session *session = session_of(ctx);
+    if (session != NULL)
+        session_end_message(session);
     return SMFIS_CONTINUE;
 }
 
 static sfsistat on_close(SMFICTX *ctx) {
-    connection_free(connection_of(ctx));
+    session_free(session_of(ctx));
     smfi_setpriv(ctx, NULL);
     return SMFIS_CONTINUE;
 }
@@ -230,4 +211,11 @@ void callbacks_use(struct runtime *runtime) {
     current = runtime;
     pthread_mutex_unlock(&current_lock);
     runtime_release(last);
+}
+
+struct runtime *callbacks_runtime(void) {
+    pthread_mutex_lock(&current_lock);
+    struct runtime *runtime = current == NULL ? NULL : runtime_acquire(current);
+    pthread_mutex_unlock(&current_lock);
+    return runtime;
 }

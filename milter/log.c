@@ -38,10 +38,14 @@ void log_close(void) {
 
 static void put_pair(struct textbuf *line, const char *key, const char *value) {
     if (state.format == LOG_JSON) {
-        textbuf_printf(line, "%s\"%s\":", line->len == 0 ? "{" : ",", key);
+        textbuf_puts(line, line->len == 0 ? "{\"" : ",\"");
+        textbuf_puts(line, key);
+        textbuf_puts(line, "\":");
         textbuf_put_json(line, value);
     } else {
-        textbuf_printf(line, "%s%s=", line->len == 0 ? "" : " ", key);
+        textbuf_puts(line, line->len == 0 ? "" : " ");
+        textbuf_puts(line, key);
+        textbuf_puts(line, "=");
         textbuf_put_logfmt(line, value);
     }
 }

@@ -23,10 +23,10 @@ static int name_subjects(struct lookup *out, const struct address *account) {
     out->memory = malloc(size + domain_size);
     if (out->memory == NULL)
         return -1;
-    snprintf(out->memory, size, "account:%s", account->text);
+    strcpy(stpcpy(out->memory, "account:"), account->text);
     out->set.subjects[SUBJECT_ACCOUNT] = out->memory;
     if (domain_size > 0) {
-        snprintf(out->memory + size, domain_size, "account:@%s", account->domain);
+        strcpy(stpcpy(out->memory + size, "account:@"), account->domain);
         out->set.subjects[SUBJECT_DOMAIN] = out->memory + size;
     }
     out->set.subjects[SUBJECT_DEFAULT] = "account:*";

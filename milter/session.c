@@ -18,20 +18,8 @@
 #include "gatepost/metrics.h"
 #include "gatepost/verdict_log.h"
 
-struct session {
-    struct runtime *runtime;
-    char id[24];
-    const struct config_listener *listener;
-    struct metrics_listener *metrics;
-    struct ip_address client;
-    char client_text[IP_TEXT_SIZE];
-    char *helo;
-    char *authserv_id;
-    bool xtext_logins; /* the MTA is Sendmail */
-    struct network_answer allowed, trusted;
-    char allowed_member[60], trusted_member[60]; /* texts of the two */
-    /* of the message under way */
-    bool under_way;
+/* What is known of a message, from MAIL to its end. */
+struct message {
     char *sender; /* the reverse-path without angle brackets and route */
     struct verdict verdict;
     unsigned seen; /* Authentication-Results fields so far */
@@ -40,9 +28,26 @@ struct session {
     char *authentication_results, *received_spf;
 };
 
+/* Ten thousand of them may be idle: what can be found again is not kept. */
+struct session {
+    struct runtime *runtime;
+    const struct config_listener *listener;
+    struct metrics_listener *metrics;
+    char *helo;
+    char *mta_name;          /* where headers need it */
+    struct message *message; /* under way; NULL between messages */
+    struct ip_address client;
+    unsigned number;
+    unsigned tag;                   /* the caller's */
+    unsigned char allowed, trusted; /* enum membership, as it was at connect */
+    bool xtext_logins;              /* the MTA is Sendmail */
+};
+
+#define ID_SIZE 24
+
 /* Ids are unique over restarts: a random part for the process, a running one for the session. */
-static void make_id(char *out, size_t size) {
-    static atomic_uint random_part, running;
+static void put_id(const struct session *session, char out[ID_SIZE]) {
+    static atomic_uint random_part;
     unsigned part = atomic_load(&random_part);
     if (part == 0) {
         unsigned fresh = 0, none = 0;
@@ -50,17 +55,18 @@ static void make_id(char *out, size_t size) {
             fresh = (unsigned)time(NULL);
         part = atomic_compare_exchange_strong(&random_part, &none, fresh) ? fresh : none;
     }
-    snprintf(out, size, "%08x-%x", part, atomic_fetch_add(&running, 1) + 1);
+    snprintf(out, ID_SIZE, "%08x-%x", part, session->number);
 }
 
 struct session *session_new(struct runtime *runtime) {
+    static atomic_uint running;
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return NULL;
     session->runtime = runtime_acquire(runtime);
     session->listener = &runtime->config->listeners[0];
     session->metrics = metrics_listener(session->listener->rules.name);
-    make_id(session->id, sizeof session->id);
+    session->number = atomic_fetch_add(&running, 1) + 1;
     metrics_session(1);
     return session;
 }
@@ -70,7 +76,7 @@ void session_free(struct session *session) {
         return;
     session_end_message(session);
     free(session->helo);
-    free(session->authserv_id);
+    free(session->mta_name);
     metrics_session(-1);
     runtime_release(session->runtime);
     free(session);
@@ -80,20 +86,30 @@ const struct config *session_config(const struct session *session) {
     return session->runtime->config;
 }
 
+unsigned *session_tag(struct session *session) {
+    return &session->tag;
+}
+
 void session_end_message(struct session *session) {
-    if (session->under_way)
-        metrics_message(-1);
-    session->under_way = false;
-    free(session->sender);
-    free(session->forged);
-    free(session->authentication_results);
-    free(session->received_spf);
-    session->sender = NULL;
-    session->forged = NULL;
-    session->authentication_results = session->received_spf = NULL;
-    session->seen = 0;
-    session->n_forged = 0;
-    session->verdict = (struct verdict){0};
+    struct message *message = session->message;
+    if (message == NULL)
+        return;
+    session->message = NULL;
+    free(message->sender);
+    free(message->forged);
+    free(message->authentication_results);
+    free(message->received_spf);
+    free(message);
+    metrics_message(-1);
+}
+
+/* NULL when there is no memory. */
+static struct message *begin_message(struct session *session) {
+    session_end_message(session);
+    session->message = calloc(1, sizeof *session->message);
+    if (session->message != NULL)
+        metrics_message(1);
+    return session->message;
 }
 
 static void replace(char **text, const char *with) {
@@ -101,9 +117,37 @@ static void replace(char **text, const char *with) {
     *text = with == NULL ? NULL : strdup(with);
 }
 
-/* The client's address, or NULL where there is none. */
-static const char *client_of(const struct session *session) {
-    return session->client_text[0] == '\0' ? NULL : session->client_text;
+/* Who we are in header fields; NULL where neither configuration nor MTA says. */
+static const char *authserv_id(const struct session *session) {
+    const char *configured = session->runtime->config->authserv_id;
+    return configured[0] != '\0' ? configured : session->mta_name;
+}
+
+/* The texts of a session that verdicts speak of. */
+struct session_texts {
+    char id[ID_SIZE], client[IP_TEXT_SIZE];
+};
+
+/* What is known of the session for reply and log; `texts` must outlive the result. */
+static struct reply_values values_of(const struct session *session, struct session_texts *texts) {
+    put_id(session, texts->id);
+    ip_format(&session->client, texts->client);
+    return (struct reply_values){.client = texts->client[0] == '\0' ? NULL : texts->client,
+                                 .helo = session->helo,
+                                 .service = session->listener->rules.service,
+                                 .listener = session->listener->rules.name,
+                                 .session = texts->id};
+}
+
+/*
+ * The client in a set of networks as it was at connect. Which member could not be read is asked
+ * again, should that be what decides.
+ */
+static struct network_answer recall(const struct session *session, unsigned char membership,
+                                    const struct config_list *names, char *member, size_t size) {
+    if (membership != MEMBER_MALFORMED)
+        return (struct network_answer){.membership = (enum membership)membership};
+    return networks_contain(session->runtime->networks, names, &session->client, member, size);
 }
 
 static void refuse(struct session *session, const struct verdict *verdict,
@@ -121,32 +165,31 @@ void session_connect(struct session *session, const struct session_peer *peer,
     struct decision decision;
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     session->client = peer->client;
-    ip_format(&session->client, session->client_text);
     session->listener =
         config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
     session->metrics = metrics_listener(session->listener->rules.name);
     /* Sendmail's version is a number, Postfix puts its name before; only Sendmail encodes logins */
     session->xtext_logins =
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
-    replace(&session->authserv_id,
-            config->authserv_id[0] != '\0' ? config->authserv_id : peer->mta_name);
-    session->trusted =
-        networks_contain(session->runtime->networks, &config->trusted, &session->client,
-                         session->trusted_member, sizeof session->trusted_member);
-    session->allowed =
-        networks_contain(session->runtime->networks, &session->listener->connect_from,
-                         &session->client, session->allowed_member, sizeof session->allowed_member);
+    if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
+        replace(&session->mta_name, peer->mta_name);
+    char member[60];
     struct decision_facts facts = {
-        .client = session->client, .allowed = session->allowed, .trusted = session->trusted};
+        .client = session->client,
+        .trusted = networks_contain(session->runtime->networks, &config->trusted, &session->client,
+                                    member, sizeof member),
+        .allowed = networks_contain(session->runtime->networks, &session->listener->connect_from,
+                                    &session->client, member, sizeof member)};
+    session->trusted = (unsigned char)facts.trusted.membership;
+    session->allowed = (unsigned char)facts.allowed.membership;
     decision_connect(&decision, &config->rules, &session->listener->rules, &facts);
     if (decision.verdict.kind == VERDICT_ACCEPT &&
         decision.verdict.reason != REASON_POLICY_UNAVAILABLE)
         return;
-    const struct reply_values values = {.account = client_of(session), /* nobody has said more */
-                                        .service = session->listener->rules.service,
-                                        .client = client_of(session),
-                                        .listener = session->listener->rules.name,
-                                        .session = session->id};
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    values.account = values.client; /* nobody has said more */
+    values.helo = NULL;
     refuse(session, &decision.verdict, &values, answer);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
@@ -179,6 +222,7 @@ static char *bare_path(const char *sender) {
 /* Everything of one message while it is judged. */
 struct judging {
     struct session *session;
+    struct message *message;
     struct decision decision;
     struct decision_facts facts;
     struct address account;
@@ -192,14 +236,17 @@ static enum decision_next ask_store(struct judging *j) {
     char why[256];
     if (lookup_account(runtime->store->cache, &j->account, &j->lookup, why, sizeof why) == 0)
         return decision_policy(&j->decision, &j->lookup.set);
-    log_event(LOG_ERR, "store-error", "session", j->session->id, "problem", why, (char *)NULL);
+    char id[ID_SIZE];
+    put_id(j->session, id);
+    log_event(LOG_ERR, "store-error", "session", id, "problem", why, (char *)NULL);
     return decision_policy_failed(&j->decision);
 }
 
 static enum decision_next ask_spf(struct judging *j, bool helo) {
     struct session *session = j->session;
-    const struct spf_query query = {
-        .client = session->client, .helo = session->helo, .sender = helo ? NULL : session->sender};
+    const struct spf_query query = {.client = session->client,
+                                    .helo = session->helo,
+                                    .sender = helo ? NULL : j->message->sender};
     int64_t begin = clock_now_us();
     spf_check(session->runtime->spf, &query, &j->spf);
     metrics_spf(j->spf.result, clock_now_us() - begin);
@@ -213,7 +260,6 @@ static void decide(struct judging *j) {
     while (next != DECISION_MADE)
         next = next == DECISION_WANTS_POLICY ? ask_store(j)
                                              : ask_spf(j, next == DECISION_WANTS_SPF_HELO);
-    session->verdict = j->decision.verdict;
 }
 
 /* The account of the message into j; -1 when there is no memory. */
@@ -234,7 +280,7 @@ static bool wants_headers(const struct session *session, const struct judging *j
     const struct config *config = session->runtime->config;
     if (j->decision.verdict.reason == REASON_TRUSTED)
         return false;
-    if (config->authentication_results && session->authserv_id != NULL)
+    if (config->authentication_results && authserv_id(session) != NULL)
         return true;
     return config->received_spf && j->decision.verdict.identity != IDENTITY_NONE;
 }
@@ -243,17 +289,14 @@ static void judged(struct judging *j, const struct session_mail *mail,
                    struct session_answer *answer) {
     struct session *session = j->session;
     const struct verdict *verdict = &j->decision.verdict;
-    const struct reply_values values = {
-        .account = j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text,
-        .service = decision_service(&session->listener->rules, mail->login != NULL),
-        .client = client_of(session),
-        .sender = session->sender,
-        .login = mail->login,
-        .helo = session->helo,
-        .listener = session->listener->rules.name,
-        .domain = j->spf.domain,
-        .explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation,
-        .session = session->id};
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    values.account = j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
+    values.service = decision_service(&session->listener->rules, mail->login != NULL);
+    values.sender = j->message == NULL ? NULL : j->message->sender;
+    values.login = mail->login;
+    values.domain = j->spf.domain;
+    values.explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
     refuse(session, verdict, &values, answer);
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
     int64_t took = clock_now_us() - j->begin;
@@ -269,33 +312,42 @@ static void judged(struct judging *j, const struct session_mail *mail,
                                          .microseconds = took});
 }
 
+/* The facts that the decision begins with; `members` are the texts of two. */
+static struct decision_facts facts_of(const struct session *session,
+                                      const struct session_mail *mail, char members[2][60]) {
+    const struct config *config = session->runtime->config;
+    return (struct decision_facts){
+        .client = session->client,
+        .allowed = recall(session, session->allowed, &session->listener->connect_from, members[0],
+                          sizeof members[0]),
+        .trusted =
+            recall(session, session->trusted, &config->trusted, members[1], sizeof members[1]),
+        .tls = mail->tls != NULL && mail->tls[0] != '\0',
+        .logged_in = mail->login != NULL,
+        .now = (int64_t)time(NULL)};
+}
+
 void session_mail(struct session *session, const struct session_mail *given,
                   struct session_answer *answer) {
     struct session_mail mail = *given;
-    struct judging j = {.session = session, .begin = clock_now_us()};
-    session_end_message(session);
-    session->under_way = true;
-    metrics_message(1);
+    struct judging j = {
+        .session = session, .message = begin_message(session), .begin = clock_now_us()};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
-    char *login = NULL;
-    bool ready = true;
+    char *login = NULL, members[2][60];
+    bool ready = j.message != NULL && (j.message->sender = bare_path(mail.sender)) != NULL;
     if (mail.login != NULL && mail.login[0] == '\0')
         mail.login = NULL;
     if (mail.login != NULL && session->xtext_logins) {
-        ready = (login = strdup(mail.login)) != NULL;
-        if (ready)
+        login = strdup(mail.login);
+        ready = ready && login != NULL;
+        if (login != NULL)
             xtext_decode(login);
         mail.login = login;
     }
-    j.facts = (struct decision_facts){.client = session->client,
-                                      .allowed = session->allowed,
-                                      .trusted = session->trusted,
-                                      .tls = mail.tls != NULL && mail.tls[0] != '\0',
-                                      .logged_in = mail.login != NULL,
-                                      .now = (int64_t)time(NULL)};
-    session->sender = bare_path(mail.sender);
-    if (ready && session->sender != NULL && name_account(&j, &mail) == 0) {
+    j.facts = facts_of(session, &mail, members);
+    if (ready && name_account(&j, &mail) == 0) {
         decide(&j);
+        j.message->verdict = j.decision.verdict;
     } else { /* no memory: the message must wait */
         j.decision.verdict =
             (struct verdict){.kind = VERDICT_DEFER, .reason = REASON_POLICY_UNAVAILABLE};
@@ -307,17 +359,19 @@ void session_mail(struct session *session, const struct session_mail *given,
 }
 
 int session_header(struct session *session, const char *name, const char *value) {
-    if (session->authserv_id == NULL || !session->runtime->config->authentication_results ||
+    struct message *message = session->message;
+    if (message == NULL || authserv_id(session) == NULL ||
+        !session->runtime->config->authentication_results ||
         strcasecmp(name, "Authentication-Results") != 0)
         return 0;
-    session->seen++;
-    if (!authres_claims(value, session->authserv_id))
+    message->seen++;
+    if (!authres_claims(value, authserv_id(session)))
         return 0;
-    unsigned *grown = realloc(session->forged, (session->n_forged + 1) * sizeof *grown);
+    unsigned *grown = realloc(message->forged, (message->n_forged + 1) * sizeof *grown);
     if (grown == NULL)
         return -1;
-    session->forged = grown;
-    session->forged[session->n_forged++] = session->seen;
+    message->forged = grown;
+    message->forged[message->n_forged++] = message->seen;
     return 0;
 }
 
@@ -332,20 +386,26 @@ static char *make_field(void put(struct textbuf *, const struct spf_evidence *),
 
 void session_changes(struct session *session, struct session_changes *out) {
     const struct config *config = session->runtime->config;
-    *out = (struct session_changes){.forged = session->forged, .n_forged = session->n_forged};
-    if (session->verdict.identity == IDENTITY_NONE || session->sender == NULL ||
-        session->authserv_id == NULL)
+    struct message *message = session->message;
+    char client[IP_TEXT_SIZE];
+    *out = (struct session_changes){0};
+    if (message == NULL)
         return;
-    const struct spf_evidence evidence = {.identity = session->verdict.identity,
-                                          .result = session->verdict.spf,
-                                          .sender = session->sender,
+    out->forged = message->forged;
+    out->n_forged = message->n_forged;
+    if (message->verdict.identity == IDENTITY_NONE || authserv_id(session) == NULL)
+        return;
+    ip_format(&session->client, client);
+    const struct spf_evidence evidence = {.identity = message->verdict.identity,
+                                          .result = message->verdict.spf,
+                                          .sender = message->sender,
                                           .helo = session->helo,
-                                          .client = session->client_text,
-                                          .receiver = session->authserv_id};
+                                          .client = client,
+                                          .receiver = authserv_id(session)};
     if (config->authentication_results)
-        session->authentication_results = make_field(authres_put, &evidence);
+        message->authentication_results = make_field(authres_put, &evidence);
     if (config->received_spf)
-        session->received_spf = make_field(received_spf_put, &evidence);
-    out->authentication_results = session->authentication_results;
-    out->received_spf = session->received_spf;
+        message->received_spf = make_field(received_spf_put, &evidence);
+    out->authentication_results = message->authentication_results;
+    out->received_spf = message->received_spf;
 }

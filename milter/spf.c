@@ -1,66 +1,53 @@
 /*
- * SPF by libspf2. libspf2 decides in which order terms are asked and what a match, an include and
- * a redirect come to; a stranger's octets never reach it. Every record is parsed by spf_record.c
- * and rewritten into one that libspf2 reads right: each term becomes `exists:tN.q`, `include:tN.q`
- * or `redirect=tN.q`, and when libspf2 looks up tN.q, spf_terms.c answers for the term behind it.
- * Owns everything that names libspf2.
+ * One SPF evaluation. libspf2 decides in which order terms are asked and what a match, an include
+ * and a redirect come to; a stranger's octets never reach it. Every record is parsed by
+ * spf_record.c and rewritten into one that libspf2 reads right: each term becomes `exists:tN.q`,
+ * `include:tN.q` or `redirect=tN.q`, and when libspf2 asks for tN.q, spf_terms.c answers for the
+ * term behind it. Owns these names; libspf2 itself is spf_engine.c's.
  */
 #include "gatepost/spf.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <time.h>
-
-#include <arpa/nameser.h>
-#include <netinet/in.h>
-
-#include <spf2/spf.h>
 
 #include "gatepost/clock.h"
 #include "gatepost/dns.h"
+#include "gatepost/spf_engine.h"
 #include "gatepost/spf_terms.h"
 #include "gatepost/textbuf.h"
 
 /*
- * Terms that libspf2 may ask for in one evaluation: more than the ten that may look things up are
- * never put into a record, so these are enough, and a rewritten record stays below 511 octets.
+ * Names that libspf2 may ask for in one evaluation. No record gets more than the ten terms that
+ * may look things up, one more that is refused, a redirect and the runs between them, and each
+ * record behind the first one costs a look-up: 155 at the most.
  */
 #define TOKENS_MAX 160
-#define REWRITTEN_MAX 400
 
 /* Evaluations under way at the most: a dead resolver must not pile up threads without bound. */
 #define UNDER_WAY_MAX 256
 
-/* A libspf2 server and the hook through which it asks; serves one evaluation at a time. */
-struct engine {
-    SPF_dns_server_t hook;
-    SPF_server_t *server;
-    struct engine *next;
-};
-
 struct spf {
     struct dns *dns;
+    struct spf_engines *engines;
     int64_t timeout;
     atomic_uint references, under_way;
-    pthread_mutex_t lock;
-    struct engine *idle; /* under lock; as many as evaluations were ever under way at once */
 };
 
 /* What stands behind a name tN.q. */
 struct token {
     const struct spf_term *term; /* NULL for the first record and a redirect's */
+    size_t settled;              /* > 0: so many terms that were settled, asked for the trace */
     char *domain;                /* the current domain of the term; of a record, its own */
     const char *redirect;        /* of a redirect: its unexpanded target */
     bool governs;                /* its record's explanation is the message's */
     unsigned depth;              /* of includes */
 };
 
-/* One evaluation; the hook of its libspf2 server. */
+/* One evaluation. */
 struct evaluation {
     struct spf_evaluation terms;
     struct token tokens[TOKENS_MAX];
@@ -73,15 +60,17 @@ struct evaluation {
 
 int spf_open(const struct spf_settings *settings, struct spf **out, char *why, size_t why_size) {
     struct spf *spf = calloc(1, sizeof *spf);
-    if (spf == NULL) {
+    if (spf != NULL)
+        spf->engines = spf_engines_new();
+    if (spf == NULL || spf->engines == NULL) {
         snprintf(why, why_size, "no memory");
+        free(spf);
         return -1;
     }
     atomic_init(&spf->references, 1);
     spf->timeout = settings->timeout;
-    pthread_mutex_init(&spf->lock, NULL);
     if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why, why_size) != 0) {
-        free(spf);
+        spf_release(spf);
         return -1;
     }
     *out = spf;
@@ -96,18 +85,13 @@ struct spf *spf_acquire(struct spf *spf) {
 void spf_release(struct spf *spf) {
     if (spf == NULL || atomic_fetch_sub(&spf->references, 1) != 1)
         return;
-    while (spf->idle != NULL) {
-        struct engine *engine = spf->idle;
-        spf->idle = engine->next;
-        SPF_server_free(engine->server);
-        free(engine);
-    }
-    pthread_mutex_destroy(&spf->lock);
+    spf_engines_free(spf->engines);
     dns_free(spf->dns);
     free(spf);
 }
 
 static size_t add_token(struct evaluation *now, struct token token) {
+    token.depth = now->terms.depth;
     if (now->n_tokens == TOKENS_MAX) {
         spf_fail(&now->terms, RESULT_PERMERROR, "more than %d terms", TOKENS_MAX);
         return TOKENS_MAX - 1;
@@ -118,53 +102,71 @@ static size_t add_token(struct evaluation *now, struct token token) {
 
 /* The token of a name tN.q, NULL when it is none of ours. */
 static struct token *token_of(struct evaluation *now, const char *name) {
-    unsigned long at;
-    char *end;
+    size_t at = 0;
     if (name == NULL || name[0] != 't')
         return NULL;
-    at = strtoul(name + 1, &end, 10);
-    return end == name + 1 || strcmp(end, ".q") != 0 || at >= now->n_tokens ? NULL
-                                                                            : &now->tokens[at];
+    for (name++; *name >= '0' && *name <= '9' && at < TOKENS_MAX; name++)
+        at = at * 10 + (size_t)(*name - '0');
+    return strcmp(name, ".q") == 0 && at < now->n_tokens ? &now->tokens[at] : NULL;
+}
+
+/* Writes " QUALIFIERmechanism:tN.q" for a token. */
+static void put_term(struct textbuf *buf, char qualifier, const char *mechanism, size_t at) {
+    char name[] = {
+        't', (char)('0' + at / 100), (char)('0' + at / 10 % 10), (char)('0' + at % 10), '.', 'q'};
+    textbuf_put(buf, " ", 1);
+    textbuf_put(buf, &qualifier, qualifier != '\0');
+    textbuf_puts(buf, mechanism);
+    textbuf_put(buf, name, sizeof name);
+}
+
+/* Terms that were settled, `end` not among them: asked for in their turn if there is a trace. */
+static void put_settled(struct evaluation *now, struct textbuf *buf,
+                        const struct spf_record *record, size_t first, size_t end, char *domain) {
+    if (first < end && now->terms.trace != NULL)
+        put_term(buf, '?', "exists:",
+                 add_token(now, (struct token){.term = &record->terms[first],
+                                               .settled = end - first,
+                                               .domain = domain}));
 }
 
 /*
- * Rewrites a record for libspf2. Terms on addresses are settled here: one that does not match is
- * left out, one that does ends the record. So is everything behind the eleventh term that looks
- * things up, which is refused before libspf2 could come there.
+ * Rewrites a record for libspf2. `all` and the terms on addresses are settled here: one that does
+ * not match is left out, one that does ends the record. So is everything behind the eleventh term
+ * that looks things up, which is refused before libspf2 could come there.
  */
 static void rewrite(struct evaluation *now, const struct spf_record *record, char *domain,
-                    const struct token *asked, char *out, size_t size) {
+                    bool governs, struct textbuf *buf) {
     static const char qualifiers[] = {
         [RESULT_NEUTRAL] = '?', [RESULT_PASS] = '+', [RESULT_SOFTFAIL] = '~', [RESULT_FAIL] = '-'};
-    struct textbuf buf;
     unsigned lookups = now->terms.lookups;
-    textbuf_init(&buf, out, size);
-    textbuf_puts(&buf, "v=spf1");
+    size_t settled = 0; /* where those behind the last look-up begin */
+    textbuf_puts(buf, "v=spf1");
     for (size_t i = 0; i < record->n; i++) {
         const struct spf_term *term = &record->terms[i];
         char qualifier = qualifiers[term->match];
-        bool address = term->mechanism == MECHANISM_IP4 || term->mechanism == MECHANISM_IP6;
-        if (term->mechanism == MECHANISM_ALL ||
-            (address && spf_term_matches(&now->terms, term, domain) == 1)) {
-            textbuf_printf(&buf, " %call", qualifier);
+        if (!spf_term_looks_up(term)) {
+            if (!spf_term_settles(term, &now->terms.values.client))
+                continue;
+            put_settled(now, buf, record, settled, i + 1, domain);
+            textbuf_put(buf, " ", 1);
+            textbuf_put(buf, &qualifier, 1);
+            textbuf_puts(buf, "all");
             return;
         }
-        if (address)
-            continue;
-        size_t at = add_token(
-            now, (struct token){.term = term, .domain = domain, .depth = now->terms.depth});
-        textbuf_printf(&buf, " %c%s:t%zu.q", qualifier,
-                       term->mechanism == MECHANISM_INCLUDE ? "include" : "exists", at);
+        put_settled(now, buf, record, settled, i, domain);
+        settled = i + 1;
+        put_term(buf, qualifier, term->mechanism == MECHANISM_INCLUDE ? "include:" : "exists:",
+                 add_token(now, (struct token){.term = term, .domain = domain}));
         if (++lookups > SPF_LOOKUPS_MAX)
             return;
     }
-    if (record->redirect != NULL) {
-        size_t at = add_token(now, (struct token){.domain = domain,
-                                                  .redirect = record->redirect,
-                                                  .governs = asked->governs,
-                                                  .depth = now->terms.depth});
-        textbuf_printf(&buf, " redirect=t%zu.q", at);
-    }
+    put_settled(now, buf, record, settled, record->n, domain);
+    if (record->redirect != NULL)
+        put_term(buf, '\0', "redirect=",
+                 add_token(now, (struct token){.domain = domain,
+                                               .redirect = record->redirect,
+                                               .governs = governs}));
 }
 
 /* The domain whose record a token asks for, into `out`; -1 when the evaluation failed over it. */
@@ -199,20 +201,19 @@ static int keep(struct evaluation *now, struct spf_record *record, const char *d
     return 0;
 }
 
-/* libspf2 wants the record of request->cur_dom, a token. */
-static SPF_errcode_t hook_get_spf(SPF_server_t *server, SPF_request_t *request,
-                                  SPF_response_t *response, SPF_record_t **out) {
-    struct evaluation *now = server->resolver->hook;
-    const struct token *found = token_of(now, request->cur_dom);
-    char domain[SPF_DOMAIN_MAX + 1], text[REWRITTEN_MAX];
+/* As spf_engine_source says: the record that a token asks for, rewritten. */
+static int give_record(void *context, const char *name, char out[SPF_ENGINE_RECORD_SIZE]) {
+    struct evaluation *now = context;
+    const struct token *found = token_of(now, name);
+    char domain[SPF_DOMAIN_MAX + 1];
     struct spf_record record;
-    *out = NULL;
+    struct textbuf buf;
     if (found == NULL || now->terms.failed)
-        return SPF_E_DNS_ERROR;
+        return -1;
     const struct token token = *found; /* rewriting adds tokens */
     now->terms.depth = token.depth;
     if (record_domain(now, &token, domain) != 0)
-        return SPF_E_DNS_ERROR;
+        return -1;
     if (token.term != NULL || token.redirect != NULL)
         spf_note(&now->terms, "  %s%s (look-up %u of %d)",
                  token.redirect != NULL ? "redirect=" : token.term->text,
@@ -220,158 +221,34 @@ static SPF_errcode_t hook_get_spf(SPF_server_t *server, SPF_request_t *request,
     now->terms.depth += token.term != NULL;
     int rc = spf_fetch(&now->terms, domain, &record);
     if (rc == 0 && token.redirect == NULL && token.term == NULL)
-        return SPF_E_NOT_SPF;
+        return 0;
     if (rc == 0) /* RFC 7208 5.2, 6.1: an include or redirect without a record */
         rc = spf_fail(&now->terms, RESULT_PERMERROR, "%.100s has no SPF record", domain);
     if (rc < 0 || keep(now, &record, domain) != 0)
-        return SPF_E_DNS_ERROR;
+        return -1;
     char *kept_domain = now->domains[now->n_records - 1];
     const struct spf_record *kept = now->records[now->n_records - 1];
     if (token.governs) {
         now->exp = kept->exp;
         now->exp_domain = kept_domain;
     }
-    rewrite(now, kept, kept_domain, &token, text, sizeof text);
-    return SPF_record_compile(server, response, out, text);
+    textbuf_init(&buf, out, SPF_ENGINE_RECORD_SIZE);
+    rewrite(now, kept, kept_domain, token.governs, &buf);
+    return now->terms.failed ? -1 : 1;
 }
 
-/* libspf2 wants to know whether a term matches: any A record says yes. */
-static SPF_dns_rr_t *hook_lookup(SPF_dns_server_t *server, const char *name, ns_type type,
-                                 int should_cache) {
-    struct evaluation *now = server->hook;
+/* As spf_engine_source says: does the term behind a token match? */
+static int give_match(void *context, const char *name) {
+    struct evaluation *now = context;
     const struct token *token = token_of(now, name);
-    int rc = 0;
-    (void)should_cache;
     if (now->terms.failed)
-        rc = -1;
-    else if (type == ns_t_a && token != NULL && token->term != NULL) {
-        now->terms.depth = token->depth;
-        rc = spf_term_matches(&now->terms, token->term, token->domain);
-    }
-    SPF_dns_rr_t *rr = SPF_dns_rr_new_init(server, name, type, 0,
-                                           rc > 0    ? NETDB_SUCCESS
-                                           : rc == 0 ? NO_DATA
-                                                     : TRY_AGAIN);
-    if (rr != NULL && rc > 0 &&
-        SPF_dns_rr_buf_realloc(rr, 0, sizeof(SPF_dns_rr_data_t)) == SPF_E_SUCCESS) {
-        rr->rr[0]->a.s_addr = htonl(INADDR_LOOPBACK);
-        rr->num_rr = 1;
-    }
-    return rr;
-}
-
-/* Explanations are spf_terms.c's business; libspf2 gets none. */
-static SPF_errcode_t hook_get_exp(SPF_server_t *server, const char *domain, char **text,
-                                  size_t *len) {
-    (void)server;
-    (void)domain;
-    (void)text;
-    (void)len;
-    return SPF_E_NOT_SPF;
-}
-
-static enum spf_result map_result(const struct evaluation *now, SPF_result_t result) {
-    if (now->terms.failed)
-        return now->terms.error;
-    switch (result) {
-    case SPF_RESULT_NONE:
-        return RESULT_NONE;
-    case SPF_RESULT_NEUTRAL:
-        return RESULT_NEUTRAL;
-    case SPF_RESULT_PASS:
-        return RESULT_PASS;
-    case SPF_RESULT_SOFTFAIL:
-        return RESULT_SOFTFAIL;
-    case SPF_RESULT_FAIL:
-        return RESULT_FAIL;
-    case SPF_RESULT_TEMPERROR:
-        return RESULT_TEMPERROR;
-    case SPF_RESULT_PERMERROR:
-    case SPF_RESULT_INVALID:
-        break;
-    }
-    return RESULT_PERMERROR;
-}
-
-/*
- * The evaluation proper. SPF_request_query_mailfrom() would let 127/8 and ::1 pass unseen, so the
- * two steps behind it are called here.
- */
-static enum spf_result evaluate(struct evaluation *now, SPF_server_t *server,
-                                SPF_request_t *request) {
-    SPF_response_t *response = SPF_response_new(request);
-    SPF_record_t *record = NULL;
-    enum spf_result result = RESULT_TEMPERROR;
-    if (response == NULL)
-        return result;
-    request->cur_dom = request->env_from_dp;
-    SPF_errcode_t error = SPF_server_get_record(server, request, response, &record);
-    if (error == SPF_E_SUCCESS) {
-        response->spf_record_exp = record;
-        SPF_record_interpret(record, request, response, 0);
-        response->spf_record_exp = NULL;
-        result = map_result(now, SPF_response_result(response));
-    } else {
-        result = error == SPF_E_NOT_SPF && !now->terms.failed ? RESULT_NONE
-                                                              : map_result(now, SPF_RESULT_INVALID);
-    }
-    if (record != NULL)
-        SPF_record_free(record);
-    SPF_response_free(response);
-    return result;
-}
-
-/* An idle engine or a new one, for the evaluation; NULL when there is no memory. */
-static struct engine *engine_take(struct spf *spf, struct evaluation *now) {
-    pthread_mutex_lock(&spf->lock);
-    struct engine *engine = spf->idle;
-    if (engine != NULL)
-        spf->idle = engine->next;
-    pthread_mutex_unlock(&spf->lock);
-    if (engine == NULL) {
-        engine = calloc(1, sizeof *engine);
-        if (engine == NULL)
-            return NULL;
-        engine->hook.lookup = hook_lookup;
-        engine->hook.get_spf = hook_get_spf;
-        engine->hook.get_exp = hook_get_exp;
-        engine->hook.name = "gatepost";
-        engine->server = SPF_server_new_dns(&engine->hook, 0);
-        if (engine->server == NULL) {
-            free(engine);
-            return NULL;
-        }
-        engine->server->max_dns_mech = 1000; /* the limit is spf_terms.c's, for the evaluation */
-    }
-    engine->hook.hook = now;
-    return engine;
-}
-
-static void engine_give(struct spf *spf, struct engine *engine) {
-    engine->hook.hook = NULL;
-    pthread_mutex_lock(&spf->lock);
-    engine->next = spf->idle;
-    spf->idle = engine;
-    pthread_mutex_unlock(&spf->lock);
-}
-
-/* libspf2 is told of a client and a sender that say nothing: the terms are not asked by it. */
-static enum spf_result run_libspf2(struct spf *spf, struct evaluation *now) {
-    struct engine *engine = engine_take(spf, now);
-    enum spf_result result = RESULT_TEMPERROR;
-    struct in_addr client = {.s_addr = htonl(INADDR_LOOPBACK)};
-    if (engine == NULL)
-        return result;
-    SPF_request_t *request = SPF_request_new(engine->server);
-    if (request != NULL && SPF_request_set_helo_dom(request, "t0.q") == SPF_E_SUCCESS &&
-        SPF_request_set_env_from(request, "x@t0.q") == 0) {
-        SPF_request_set_ipv4(request, client);
-        result = evaluate(now, engine->server, request);
-    }
-    if (request != NULL)
-        SPF_request_free(request);
-    engine_give(spf, engine);
-    return result;
+        return -1;
+    if (token == NULL || token->term == NULL)
+        return 0;
+    now->terms.depth = token->depth;
+    for (size_t i = 0; i < token->settled; i++)
+        spf_term_matches(&now->terms, &token->term[i], token->domain);
+    return token->settled > 0 ? 0 : spf_term_matches(&now->terms, token->term, token->domain);
 }
 
 /* A domain that check_host() can be asked about (RFC 7208 4.3): two labels or more, each good. */
@@ -429,8 +306,11 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
                                                   .now = (int64_t)time(NULL)},
                                        .trace = query->trace,
                                        .trace_context = query->trace_context}};
+    const struct spf_engine_source source = {&now, give_record, give_match};
     add_token(&now, (struct token){.domain = domain, .governs = true});
-    answer->result = run_libspf2(spf, &now);
+    answer->result = spf_engines_run(spf->engines, &source);
+    if (now.terms.failed)
+        answer->result = now.terms.error;
     now.terms.depth = 0;
     spf_note(&now.terms, "%s: %s%s%s (look-ups %u of %d, void %u of %d)", domain,
              spf_result_name(answer->result), now.terms.failed ? ": " : "", now.terms.problem,

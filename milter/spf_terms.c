@@ -96,6 +96,7 @@ static enum dns_status query(struct spf_evaluation *e, const char *name, enum dn
 }
 
 int spf_count_lookup(struct spf_evaluation *e, const char *term) {
+    e->term_void = false;
     if (++e->lookups > SPF_LOOKUPS_MAX)
         return spf_fail(e, RESULT_PERMERROR,
                         "more than %d terms that look things up, %.80s the last", SPF_LOOKUPS_MAX,
@@ -303,13 +304,22 @@ static int match_exists(struct spf_evaluation *e, const char *domain) {
     return status == DNS_FOUND;
 }
 
+bool spf_term_looks_up(const struct spf_term *term) {
+    return term->mechanism != MECHANISM_ALL && term->mechanism != MECHANISM_IP4 &&
+           term->mechanism != MECHANISM_IP6;
+}
+
+bool spf_term_settles(const struct spf_term *term, const struct ip_address *client) {
+    enum ip_family family = term->mechanism == MECHANISM_IP4 ? IP_V4 : IP_V6;
+    if (term->mechanism == MECHANISM_ALL)
+        return true;
+    return client->family == family && netblock_contains(&term->block, client);
+}
+
 static int ask_term(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
     char target[SPF_DOMAIN_MAX + 1];
-    if (term->mechanism == MECHANISM_IP4 || term->mechanism == MECHANISM_IP6) {
-        enum ip_family family = term->mechanism == MECHANISM_IP4 ? IP_V4 : IP_V6;
-        return e->values.client.family == family &&
-               netblock_contains(&term->block, &e->values.client);
-    }
+    if (!spf_term_looks_up(term))
+        return spf_term_settles(term, &e->values.client);
     if (spf_count_lookup(e, term->text) != 0)
         return -1;
     int rc = spf_target(e, term->domain_spec, domain, target);
@@ -331,7 +341,6 @@ static int ask_term(struct spf_evaluation *e, const struct spf_term *term, const
 
 int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, const char *domain) {
     unsigned before = e->lookups;
-    e->term_void = false;
     int matched = ask_term(e, term, domain);
     if (e->lookups > before)
         spf_note(e, "  %s: %s (look-up %u of %d, void %u of %d)", term->text,

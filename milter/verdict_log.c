@@ -18,10 +18,13 @@ void verdict_log(const struct verdict_record *record) {
     struct textbuf from;
     bool mail = record->stage[0] == 'm';
     textbuf_init(&from, from_text, sizeof from_text);
-    if (verdict->from.subject == NULL)
+    if (verdict->from.subject == NULL) {
         textbuf_puts(&from, "conf");
-    else
-        textbuf_printf(&from, "%s:%s", verdict->from.subject, verdict->from.field);
+    } else {
+        textbuf_puts(&from, verdict->from.subject);
+        textbuf_puts(&from, ":");
+        textbuf_puts(&from, verdict->from.field);
+    }
     snprintf(reply_text, sizeof reply_text, "%s %s %s", reply->code, reply->enhanced, reply->text);
     snprintf(us, sizeof us, "%" PRId64, record->microseconds);
     const struct log_pair pairs[] = {

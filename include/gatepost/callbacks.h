@@ -15,4 +15,7 @@ int callbacks_register(void);
  */
 void callbacks_use(struct runtime *runtime);
 
+/* A reference to the runtime that new sessions begin with, or NULL. Any thread. */
+struct runtime *callbacks_runtime(void);
+
 #endif

@@ -16,6 +16,9 @@ struct session;
 struct session *session_new(struct runtime *runtime);
 void session_free(struct session *session);
 
+/* A number that the caller may keep with the session; 0 at first. */
+unsigned *session_tag(struct session *session);
+
 /* The configuration that the session began with. */
 const struct config *session_config(const struct session *session);
 

@@ -57,9 +57,15 @@ int spf_count_lookup(struct spf_evaluation *evaluation, const char *term);
 int spf_target(struct spf_evaluation *evaluation, const char *spec, const char *domain,
                char out[SPF_DOMAIN_MAX + 1]);
 
+/* Does the term need the DNS? `all`, ip4 and ip6 do not. */
+bool spf_term_looks_up(const struct spf_term *term);
+
+/* Does the client match a term that does not? */
+bool spf_term_settles(const struct spf_term *term, const struct ip_address *client);
+
 /*
- * Does the client match the term (any but `all` and `include`) in a record of `domain`? Returns 1
- * or 0, or -1 when the evaluation failed over it. Counts the look-ups.
+ * Does the client match the term (any but `include`) in a record of `domain`? Returns 1 or 0, or -1
+ * when the evaluation failed over it. Counts the look-ups.
  */
 int spf_term_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
                      const char *domain);

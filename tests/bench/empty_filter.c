@@ -1,7 +1,9 @@
 /* The filter that does nothing: the yardstick for what libmilter itself costs. It asks for CONNECT,
    HELO (without a reply, where the MTA offers that) and MAIL, and accepts at MAIL. With --headers
    it goes on to the end of the message and inserts one header there, as a filter that adds
-   Authentication-Results must; with --headers=see the message's own headers are sent to it too. */
+   Authentication-Results must; with --headers=see the message's own headers are sent to it too.
+   With --as-gatepost it negotiates what Gatepost does: no reply at CONNECT either, and its lists
+   of macros. */
 
 #include <getopt.h>
 #include <libmilter/mfapi.h>
@@ -11,12 +13,27 @@
 
 static bool adds_header;
 static bool sees_headers;
+static bool as_gatepost;
 
-/* A session's private data points here when its HELO and headers go without a reply: libmilter
-   wants to be told at each callback, and no memory is needed to remember one bit. */
-static char no_helo_reply;
-static char no_header_reply;
-static char no_reply_at_all;
+/* Which steps of a session go without a reply: libmilter wants to be told at each callback. The
+   session's private data is the address of one of these, so that nothing is allocated. */
+enum { QUIET_CONNECT = 1, QUIET_HELO = 2, QUIET_HEADER = 4, QUIET_SETS = 8 };
+static char quiet_sets[QUIET_SETS];
+
+static sfsistat step_done(SMFICTX *ctx, int step) {
+    const char *quiet = smfi_getpriv(ctx);
+    return quiet != NULL && ((quiet - quiet_sets) & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+/* The lists of milter/callbacks.c. */
+static void ask_macros(SMFICTX *ctx) {
+    static char connect[] = "j v {daemon_name} {daemon_addr} {daemon_port}";
+    static char helo[] = "{tls_version}";
+    static char mail[] = "i {auth_authen} {tls_version}";
+    smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
+    smfi_setsymlist(ctx, SMFIM_HELO, helo);
+    smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);
+}
 
 static sfsistat filter_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
                                  unsigned long unused1, unsigned long unused2,
@@ -27,32 +44,31 @@ static sfsistat filter_negotiate(SMFICTX *ctx, unsigned long actions, unsigned l
     unsigned long wanted =
         SMFIP_NORCPT | SMFIP_NODATA | SMFIP_NOEOH | SMFIP_NOBODY | SMFIP_NOUNKNOWN | SMFIP_NR_HELO;
     wanted |= sees_headers ? SMFIP_NR_HDR : SMFIP_NOHDRS;
-    *use_actions = adds_header ? actions & SMFIF_ADDHDRS : 0;
+    wanted |= as_gatepost ? SMFIP_NR_CONN : 0;
+    *use_actions = actions & ((adds_header ? SMFIF_ADDHDRS : 0) |
+                              (adds_header && as_gatepost ? SMFIF_CHGHDRS : 0) |
+                              (as_gatepost ? SMFIF_SETSYMLIST : 0));
     *use_steps = steps & wanted;
     *use1 = 0;
     *use2 = 0;
-    bool helo = (*use_steps & SMFIP_NR_HELO) != 0;
-    bool header = (*use_steps & SMFIP_NR_HDR) != 0;
-    if (helo && header)
-        smfi_setpriv(ctx, &no_reply_at_all);
-    else if (helo)
-        smfi_setpriv(ctx, &no_helo_reply);
-    else if (header)
-        smfi_setpriv(ctx, &no_header_reply);
+    int quiet = ((*use_steps & SMFIP_NR_CONN) != 0 ? QUIET_CONNECT : 0) |
+                ((*use_steps & SMFIP_NR_HELO) != 0 ? QUIET_HELO : 0) |
+                ((*use_steps & SMFIP_NR_HDR) != 0 ? QUIET_HEADER : 0);
+    smfi_setpriv(ctx, &quiet_sets[quiet]);
+    if ((*use_actions & SMFIF_SETSYMLIST) != 0)
+        ask_macros(ctx);
     return SMFIS_CONTINUE;
 }
 
 static sfsistat filter_connect(SMFICTX *ctx, char *host, struct sockaddr *address) {
-    (void)ctx;
     (void)host;
     (void)address;
-    return SMFIS_CONTINUE;
+    return step_done(ctx, QUIET_CONNECT);
 }
 
 static sfsistat filter_helo(SMFICTX *ctx, char *name) {
     (void)name;
-    const char *mark = smfi_getpriv(ctx);
-    return mark == &no_helo_reply || mark == &no_reply_at_all ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+    return step_done(ctx, QUIET_HELO);
 }
 
 static sfsistat filter_envfrom(SMFICTX *ctx, char **arguments) {
@@ -64,8 +80,7 @@ static sfsistat filter_envfrom(SMFICTX *ctx, char **arguments) {
 static sfsistat filter_header(SMFICTX *ctx, char *name, char *value) {
     (void)name;
     (void)value;
-    const char *mark = smfi_getpriv(ctx);
-    return mark == &no_header_reply || mark == &no_reply_at_all ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+    return step_done(ctx, QUIET_HEADER);
 }
 
 static sfsistat filter_eom(SMFICTX *ctx) {
@@ -84,7 +99,7 @@ static int filter_main(char *socket_name) {
     struct smfiDesc filter = {
         .xxfi_name = filter_name,
         .xxfi_version = SMFI_VERSION,
-        .xxfi_flags = adds_header ? SMFIF_ADDHDRS : SMFIF_NONE,
+        .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST,
         .xxfi_connect = filter_connect,
         .xxfi_helo = filter_helo,
         .xxfi_envfrom = filter_envfrom,
@@ -99,21 +114,25 @@ static int filter_main(char *socket_name) {
     return smfi_main() == MI_SUCCESS ? 0 : 1;
 }
 
+static int usage(void) {
+    fputs("usage: empty_filter [--as-gatepost] [--headers[=see]] SOCKET\n", stderr);
+    return 2;
+}
+
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"headers", optional_argument, NULL, 'h'},
+    static const struct option options[] = {{"as-gatepost", no_argument, NULL, 'g'},
+                                            {"headers", optional_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option != 'h' || (optarg != NULL && strcmp(optarg, "see") != 0)) {
-            optind = argc;
-            break;
+        if (option == 'g') {
+            as_gatepost = true;
+        } else if (option == 'h' && (optarg == NULL || strcmp(optarg, "see") == 0)) {
+            adds_header = true;
+            sees_headers = optarg != NULL;
+        } else {
+            return usage();
         }
-        adds_header = true;
-        sees_headers = optarg != NULL;
     }
-    if (argc - optind != 1) {
-        fputs("usage: empty_filter [--headers[=see]] SOCKET\n", stderr);
-        return 2;
-    }
-    return filter_main(argv[optind]);
+    return argc - optind == 1 ? filter_main(argv[optind]) : usage();
 }

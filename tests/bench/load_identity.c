@@ -49,9 +49,20 @@ static void make_client(struct load_identity *identity, const struct load_option
              identity->tagged_client);
 }
 
+/* The number that stands for {n} in that session. Drawn: the output of splitmix64 for the position
+   in its sequence, so that no state goes from session to session. */
+static uint32_t number_below_count(const struct load_options *options, uint64_t session) {
+    if (!options->random)
+        return (uint32_t)(session % options->sender_count);
+    uint64_t bits = ((options->seed << 32) + session + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    bits = (bits ^ (bits >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    bits = (bits ^ (bits >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (uint32_t)((bits ^ (bits >> 31)) % options->sender_count);
+}
+
 void load_identity_make(struct load_identity *identity, const struct load_options *options,
                         uint64_t number) {
-    uint32_t n = (uint32_t)(number % options->sender_count);
+    uint32_t n = number_below_count(options, number);
     make_client(identity, options, (uint32_t)(number % options->client_count));
     expand(identity->sender, sizeof identity->sender, options->sender, n);
     snprintf(identity->path, sizeof identity->path, "<%s>", identity->sender);

@@ -30,6 +30,7 @@ static const char help[] =
     "  --sender ADDRESS    default alice@example.com\n"
     "  --login NAME        logged in as NAME\n"
     "  --sender-count N    {n} in sender and login is a number cycling below N\n"
+    "  --random SEED       the number is drawn at random instead\n"
     "  --daemon-name NAME  default mx.example.net\n"
     "  --daemon-port PORT  told at CONNECT (otherwise only if the filter asks)\n"
     "  --queue-id          the queue id is known at MAIL already\n"
@@ -131,6 +132,7 @@ enum option_key {
     KEY_JSON,
     KEY_LOGIN,
     KEY_QUEUE_ID,
+    KEY_RANDOM,
     KEY_SECONDS,
     KEY_SENDER,
     KEY_SENDER_COUNT,
@@ -153,6 +155,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, KEY_JSON},
     {"login", required_argument, NULL, KEY_LOGIN},
     {"queue-id", no_argument, NULL, KEY_QUEUE_ID},
+    {"random", required_argument, NULL, KEY_RANDOM},
     {"seconds", required_argument, NULL, KEY_SECONDS},
     {"sender", required_argument, NULL, KEY_SENDER},
     {"sender-count", required_argument, NULL, KEY_SENDER_COUNT},
@@ -225,6 +228,11 @@ static int set_option(struct load_options *options, int key, const char *text) {
     case KEY_SENDER_COUNT:
         rc = read_number(text, 1, UINT32_MAX, &number);
         options->sender_count = (uint32_t)number;
+        return rc;
+    case KEY_RANDOM:
+        options->random = true;
+        rc = read_number(text, 0, UINT32_MAX, &number);
+        options->seed = number;
         return rc;
     case KEY_DAEMON_PORT:
         options->daemon_port = text;

@@ -24,6 +24,8 @@ struct load_options {
     unsigned char client[16];
     uint32_t client_count;
     uint32_t sender_count;
+    bool random; /* draws senders at random, the same ones for the same seed */
+    uint64_t seed;
     const char *helo;
     const char *sender;
     const char *login; /* NULL: not logged in */

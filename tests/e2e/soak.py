@@ -141,7 +141,8 @@ class Soak:
             {"spf": {"nameservers": [self.nameserver.address], "timeout": "5s"},
              "authentication_results": results, "cache_ttl": ttl, "reply": REPLIES}
             for results, ttl in ((False, "5m"), (True, "2s"))]
-        self.ground = Ground(self.variants[0], ["enable-debug-command yes", "save ''"])
+        timeout = {"store_timeout": f"{int(200 * PATIENCE)}ms"}
+        self.ground = Ground({**timeout, **self.variants[0]}, ["enable-debug-command yes", "save ''"])
         self.writer = self.ground.writer()
         self.writer.load({f"account:l{number}@soak.example": {
             "protocol:submission": "on" if number % 2 else "off"} for number in range(LOGINS)})
@@ -264,7 +265,8 @@ def main():
     try:
         soak.run(int(sys.argv[1]))
     except BaseException:
-        print("\n".join(line[:300] for line in soak.ground.filter.log_lines()[-40:]))
+        print("\n".join(line[:300] for line in soak.ground.filter.log_lines()
+                        if "event=verdict" not in line))
         raise
     finally:
         status = soak.stop()

@@ -16,17 +16,18 @@ from support.ground import Ground
 from support.milter_client import MilterClient
 from support.process import wait_until
 
-STORE_TIMEOUT = 0.2
+STORE_TIMEOUT = 0.2 if PATIENCE < 2 else 0.5
 BOUND = 0.010 * PATIENCE            # for a change to be obeyed
 MARGIN = 0.1 * PATIENCE             # on top of every time that is promised
 RECOVERY = 1.0
+SETTINGS = {"store_timeout": f"{int(1000 * STORE_TIMEOUT)}ms"}
 COLD = 4000                         # accounts that are off and were never asked for
 OFF = {"protocol:submission": "off"}
 ON = {"protocol:submission": "on"}
 
 
 def ground_with_password():
-    ground = Ground(start=False)
+    ground = Ground(SETTINGS, start=False)
     ground.client.command("CONFIG", "SET", "requirepass", faults.PASSWORD)
     ground.client.command("AUTH", faults.PASSWORD)
     secret = ground.folder.file("store-password")
@@ -42,9 +43,9 @@ def ground_with_password():
 def grounds():
     """A function (kind) that gives the module's ground of that kind, made when first asked for."""
     makers = {
-        "plain": lambda: Ground(directives=["enable-debug-command yes"]),
+        "plain": lambda: Ground(SETTINGS, directives=["enable-debug-command yes"]),
         "password": ground_with_password,
-        "wired": lambda: Ground(networks=faults.wired_networks(), directives=["protected-mode no"]),
+        "wired": lambda: Ground(SETTINGS, networks=faults.wired_networks(), directives=["protected-mode no"]),
     }
     made, left = {}, []
 
@@ -337,7 +338,7 @@ def test_what_is_known_to_have_changed_does_not_serve_stale(use, domain, session
 def test_stale_max(grounds, domain, session, request, setting, answer):
     """What is known serves for its time; then on_store_error."""
     stale_max = 1.0
-    ground = Ground({"stale_max": "1s", "on_store_error": setting})
+    ground = Ground({**SETTINGS, "stale_max": "1s", "on_store_error": setting})
     grounds.left.append(ground)
     request.node.gatepost = ground.filter
     off, on = f"off@{domain}", f"on@{domain}"

@@ -23,6 +23,7 @@ CHANGES_PER_SECOND = ACCOUNTS / (5 * BOUND)
 CHANGES = int(os.environ.get("GATEPOST_CHANGES", str(int(3 * CHANGES_PER_SECOND))))
 PAUSE = 0.005 * min(PATIENCE, 4)        # of each connection
 CONNECTIONS = 64
+SETTINGS = {"store_timeout": f"{int(200 * PATIENCE)}ms"}
 
 pytestmark = pytest.mark.concurrent
 
@@ -117,7 +118,7 @@ def test_the_checker_itself():
 
 def test_a_change_is_obeyed_at_once(leave, domain, chance):
     """How soon, change by change, while 64 connections ask."""
-    ground = leave(Ground())
+    ground = leave(Ground(SETTINGS))
     logins = accounts(domain, ACCOUNTS)
     writer = ground.writer()
     asker = ground.asker(logins, connections=CONNECTIONS, pause=PAUSE)
@@ -140,7 +141,7 @@ def test_a_change_is_obeyed_at_once(leave, domain, chance):
 
 
 def test_random_changes_of_all_subjects(leave, domain, chance):
-    ground = leave(Ground())
+    ground = leave(Ground(SETTINGS))
     others = "y" + domain
     logins = [*accounts(domain, 10), *accounts(others, 10)]
     subjects = [*(f"account:{login}" for login in logins),
@@ -174,7 +175,7 @@ def kill_tracked(ground):
 
 def test_random_changes_amid_lost_connections(leave, domain, chance):
     """The store itself is there: without the watch it is asked, and the verdicts stay true."""
-    ground = leave(Ground())
+    ground = leave(Ground(SETTINGS))
     logins = accounts(domain, 20)
     subjects = [*(f"account:{login}" for login in logins), f"account:@{domain}", "account:*"]
     writer = ground.writer()
@@ -194,7 +195,7 @@ def test_random_changes_amid_lost_connections(leave, domain, chance):
 
 def test_random_changes_amid_restarts(leave, domain, chance):
     """While Redis is away what was known last serves, nothing older; then all is true again."""
-    ground = leave(Ground())
+    ground = leave(Ground(SETTINGS))
     logins = accounts(domain, 20)
     subjects = [*(f"account:{login}" for login in logins), f"account:@{domain}", "account:*"]
     writer = ground.writer()
@@ -233,7 +234,7 @@ def asks_the_store(ground):
 
 def test_old_policy_is_found(leave, domain, chance):
     """A filter that cannot be told of changes serves old policy for cache_ttl: that is found."""
-    ground = leave(Ground({"store_user": "untold", "cache_ttl": "10s"}, [NO_TRACKING],
+    ground = leave(Ground({**SETTINGS, "store_user": "untold", "cache_ttl": "10s"}, [NO_TRACKING],
                           start=False))
     secret = ground.folder.file("store-password")
     with open(secret, "w") as file:

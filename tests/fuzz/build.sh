@@ -36,7 +36,7 @@ target() {
 }
 target fuzz_spf_record "spf_record spf_macro netblock" milter/textbuf
 target fuzz_dns_packet dns_packet "" -lresolv
-target fuzz_spf "spf spf_terms spf_record spf_macro" \
+target fuzz_spf "spf spf_engine spf_terms spf_record spf_macro" \
     "milter/netblock milter/textbuf milter/clock milter/vocabulary milter/dns_packet
     tests/fuzz/fake_dns" -Wl,--wrap=spf_fetch,--wrap=spf_term_matches -lspf2 -lresolv
 # libspf2 tells the fuzzer nothing of its insides: it is led by the name server and chance

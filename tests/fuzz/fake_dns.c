@@ -4,7 +4,6 @@
  */
 #include "fake_dns.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +54,7 @@ static const char *cut_word(char **rest) {
 static void load_scene(char *first, struct fake_scene *scene) {
     char *rest = *first == '\0' ? NULL : first + 1;
     scene->client = zone.client = client_of((unsigned char)*first);
+    scene->trace = (*first & 8) != 0;
     scene->helo = cut_word(&rest);
     scene->sender = cut_word(&rest);
     if (rest != NULL)

@@ -1,8 +1,8 @@
 /*
  * Fuzz target: one SPF evaluation with everything that belongs to it, libspf2 included, on a name
  * server made of the input. Promises: one of the seven results, an explanation of a fail only, a
- * reason for an error only, and no more look-ups than RFC 7208 allows. Linked with --wrap for what
- * spf.c asks of spf_terms.c, to see the counters.
+ * reason for an error only, no more look-ups than RFC 7208 allows, and the same with a trace as
+ * without. Linked with --wrap for what spf.c asks of spf_terms.c, to see the counters.
  */
 #include "fuzz.h"
 
@@ -14,6 +14,9 @@
 
 /* Above anything that ten terms with ten names each, %{p} and an explanation can ask. */
 #define QUERIES_MAX 150
+
+/* A line of the trace, its end included. */
+#define TRACE_LINE_SIZE 700
 
 int __real_spf_fetch(struct spf_evaluation *evaluation, const char *domain, struct spf_record *out);
 int __wrap_spf_fetch(struct spf_evaluation *evaluation, const char *domain, struct spf_record *out);
@@ -62,6 +65,26 @@ int __wrap_spf_term_matches(struct spf_evaluation *evaluation, const struct spf_
     return rc;
 }
 
+/* Counts the lines of a trace. */
+static void take_line(void *context, const char *line) {
+    PROMISE(strlen(line) < TRACE_LINE_SIZE);
+    ++*(unsigned *)context;
+}
+
+/* An evaluation with a trace comes to what one without came to, by the same queries. */
+static void check_traced(struct spf *spf, struct spf_query query, const struct spf_answer *plain) {
+    struct spf_answer answer;
+    unsigned before = fake_dns_queries(), lines = 0;
+    query.trace = take_line;
+    query.trace_context = &lines;
+    spf_check(spf, &query, &answer);
+    PROMISE(answer.result == plain->result);
+    PROMISE(strcmp(answer.domain, plain->domain) == 0);
+    PROMISE(strcmp(answer.problem, plain->problem) == 0);
+    PROMISE(fake_dns_queries() == 2 * before);
+    PROMISE((lines == 0) == (before == 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct spf *spf;
     struct spf_settings settings = {.timeout = 60000};
@@ -82,5 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool error = answer.result == RESULT_TEMPERROR || answer.result == RESULT_PERMERROR;
     PROMISE(error == (answer.problem[0] != '\0'));
     PROMISE(fake_dns_queries() < QUERIES_MAX);
+    if (scene.trace)
+        check_traced(spf, query, &answer);
     return 0;
 }

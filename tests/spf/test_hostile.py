@@ -124,6 +124,16 @@ def test_void_lookups_of_includes_count_for_the_whole(ground):
     assert ground.result() == "pass"
 
 
+@pytest.mark.parametrize("redirects, expected", [(2, "pass"), (3, "permerror")])
+def test_void_lookups_of_redirects(ground, redirects, expected):
+    """The client has no name: each redirect by %{p} looks for it in vain, in a new domain."""
+    ground.publish("v=spf1 redirect=%{p}.r1.$d")
+    for i in range(1, redirects):
+        ground.put(f"unknown.r{i}", f"v=spf1 redirect=%{{p}}.r{i + 1}.$d")
+    ground.put(f"unknown.r{redirects}", "v=spf1 +all")
+    assert ground.result() == expected
+
+
 # many records and many hosts
 
 
@@ -354,6 +364,7 @@ def test_record_of_many_macros_and_literals(ground):
     ("%%" * 900, "%" * 100),
     ("%{p} " * 300 + "x" * 400, "unknown unknown"),
     ("%{l1r-}%_%-" * 300, "l %%20l %%20"),
+    ("%{i}" * 127 + "x" * 900, CLIENT * 9),     # libspf2 alone would lose its stack
 ], ids=lambda value: value[:12])
 def test_explanation_of_hundreds_of_macros(ground, text, begin):
     ground.publish("v=spf1 -all exp=e.$d", e=text)
