@@ -45,7 +45,7 @@ def grounds():
     makers = {
         "plain": lambda: Ground(SETTINGS, directives=["enable-debug-command yes"]),
         "password": ground_with_password,
-        "wired": lambda: Ground(SETTINGS, networks=faults.wired_networks(), directives=["protected-mode no"]),
+        "wired": lambda: Ground(SETTINGS, ["protected-mode no"], faults.wired_networks()),
     }
     made, left = {}, []
 

@@ -56,7 +56,7 @@ class Gatepost:
     """The filter in the foreground, with files `NAME.conf` and `NAME.log` in `folder`.
 
     `settings` go over the few that every test needs. Log lines and verdicts are those since
-    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if one is given.
+    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if given.
     """
 
     def __init__(self, folder, settings, name="gatepost", socket=None, network=None):

@@ -1,4 +1,4 @@
-"""Owns one plain connection to a Redis server: for commands whose time matters, one after another."""
+"""Owns one plain connection to a Redis server: for commands whose time matters."""
 
 import socket
 
