@@ -7,7 +7,8 @@
 #   tests/soak.sh BUILD_DIR [SESSIONS]     (by default 1000000)
 #
 # GATEPOST_SEED for the same order of events again; GATEPOST_PATIENCE (5): how much slower than an
-# idle machine this one may be; GATEPOST_FIGURES: a file that gets the figures as well.
+# idle machine this one may be; GATEPOST_BOUND_MS (250): how soon a change must be obeyed;
+# GATEPOST_FIGURES: a file that gets the figures as well.
 set -eu
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then

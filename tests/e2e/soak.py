@@ -16,7 +16,7 @@ import time
 
 from support import faults
 from support.checker import REPLIES, Check, Gap
-from support.figures import PATIENCE, note
+from support.figures import BOUND, PATIENCE, note
 from support.gatepost import BINARY
 from support.ground import Ground
 from support.nameserver import NameServer
@@ -26,10 +26,9 @@ LOAD = os.environ.get("MILTER_LOAD", os.path.join(os.path.dirname(BINARY),
                                                   "../tests/bench/milter_load"))
 # SWITCH: reload by SIGUSR1. Off for a filter that would die of it.
 RELOADS = True
-BOUND = 0.010 * PATIENCE
 SESSIONS_PER_ROUND = 10000
 LOGINS, DOMAINS, CHANGING = 1000, 200, 20
-CHANGES_PER_SECOND = 50
+CHANGES_PER_SECOND = 15
 FAULTS = [faults.KILLED, faults.HUNG, faults.MAXCLIENTS, faults.SLOW, faults.LOADING,
           faults.DROPPED]
 # how much the last third of the rounds may need beyond the first third after the warm-up; a
@@ -215,6 +214,7 @@ class Soak:
     def judge(self, answers, gaps, loads, sessions):
         check = Check(self.writer.history, answers, BOUND, gaps)
         check.assert_right()
+        assert check.decisive > len(answers) / 4
         for load in loads:
             passed, refused, deferred = load.outcomes()
             half = sessions // 4

@@ -4,6 +4,8 @@ import os
 
 # how much more time everything may take than by hand on an idle machine: 1 there, more in CI
 PATIENCE = float(os.environ.get("GATEPOST_PATIENCE", "5"))
+# seconds for a change to be obeyed; 10 ms are promised, by a filter that is given the processor
+BOUND = float(os.environ.get("GATEPOST_BOUND_MS", "250")) / 1000
 
 
 def note(line):
