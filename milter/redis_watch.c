@@ -1,13 +1,14 @@
 /*
- * The watch on a Redis server. Owns the two connections that tracking needs and their supervision;
- * what a change means is its caller's business.
+ * The watch on a Redis server. Owns its thread, when connections are made anew, and what is said
+ * of the server meanwhile; the commands are redis_tracking.c's, what a change means its caller's
+ * business.
  */
 #include "gatepost/redis_watch.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,238 +17,253 @@
 
 #include "gatepost/clock.h"
 #include "gatepost/log.h"
-#include "gatepost/redis_conn.h"
+#include "gatepost/redis_census.h"
+#include "gatepost/redis_tracking.h"
 
-/* How often a silent connection is asked whether it is alive, and a dead one is tried anew. */
+/* How often a silent connection is asked whether it is alive; one that look-ups find dead sooner.
+ */
 #define PING_INTERVAL 1000
+#define TICK 250
+
+/* Between two tries of a server that is down, in milliseconds. */
 #define RETRY_FIRST 50
-#define RETRY_LAST 1000
+#define RETRY_LAST 500
+
+/* From an emptying to the look at what is there now: a policy may be on its way in again. */
+#define CENSUS_DELAY 300
 
 struct redis_watch {
-    struct store_url url;
-    char *user, *password, *prefix;
+    struct redis_pool *pool;
+    char *store, *prefix;
     int64_t timeout;
     store_told *told;
+    void (*counted)(void *context, bool empty);
     void *context;
-    int stop_fd; /* readable when the thread shall end */
+    int wake_fd; /* readable when to stop, or when the server has moved */
+    atomic_bool stopping;
     pthread_t thread;
+    int64_t census_due; /* the thread's; 0 for not */
 };
 
-/* The two connections of a watch under way. */
-struct tracking {
-    redisContext *listening; /* subscribed */
-    redisContext *tracked;   /* the one whose tracking is redirected to it */
-};
+enum watch_end { WATCH_STOPPED, WATCH_MOVED, WATCH_BROKEN, WATCH_REFUSED };
 
-enum watch_end { WATCH_STOPPED, WATCH_BROKEN, WATCH_REFUSED };
-
-/* Waits for the stop signal; true when it came within `ms`. */
-static bool stopped_within(const struct redis_watch *watch, int64_t ms) {
-    struct pollfd pfd = {.fd = watch->stop_fd, .events = POLLIN};
+/* Waits to be woken; true when to stop, or the server has moved, within `ms`. */
+static bool woken_within(const struct redis_watch *watch, int64_t ms) {
+    struct pollfd pfd = {.fd = watch->wake_fd, .events = POLLIN};
     return poll(&pfd, 1, (int)ms) > 0;
 }
 
-/* One command of words; its reply, or NULL with the reason when there is none or an error. */
-static redisReply *command(const struct redis_watch *watch, redisContext *conn, int argc,
-                           const char **argv, bool *refused, char *why, size_t why_size) {
-    int64_t deadline = clock_now_ms() + watch->timeout;
-    redisAppendCommandArgv(conn, argc, argv, NULL);
-    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
-        return NULL;
-    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
-    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
-        return reply;
-    snprintf(why, why_size, "%s %s: %s", argv[0], argv[1], reply->str);
-    *refused = true;
-    freeReplyObject(reply);
-    return NULL;
+/* Takes the wake-up: why it came. */
+static enum watch_end take_wake(struct redis_watch *watch) {
+    uint64_t count;
+    while (read(watch->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    return atomic_load(&watch->stopping) ? WATCH_STOPPED : WATCH_MOVED;
 }
 
-static void tracking_close(struct tracking *t) {
-    if (t->listening != NULL)
-        redisFree(t->listening);
-    if (t->tracked != NULL)
-        redisFree(t->tracked);
-    *t = (struct tracking){0};
+static void wake(struct redis_watch *watch) {
+    uint64_t one = 1;
+    while (write(watch->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
 }
 
-/* *refused tells an answer that will not change by trying again soon from a fault. */
-static int tracking_open(const struct redis_watch *watch, struct tracking *t, bool *refused,
-                         char *why, size_t why_size) {
-    const char *client_id[] = {"CLIENT", "ID"};
-    const char *subscribe[] = {"SUBSCRIBE", "__redis__:invalidate"};
-    char id[24];
-    int64_t deadline = clock_now_ms() + watch->timeout;
-    *refused = false;
-    t->listening =
-        redis_conn_open(&watch->url, watch->user, watch->password, deadline, why, why_size);
-    if (t->listening == NULL)
-        return -1;
-    deadline = clock_now_ms() + watch->timeout;
-    t->tracked =
-        redis_conn_open(&watch->url, watch->user, watch->password, deadline, why, why_size);
-    if (t->tracked == NULL)
-        return -1;
-    redisReply *reply = command(watch, t->listening, 2, client_id, refused, why, why_size);
-    if (reply == NULL)
-        return -1;
-    snprintf(id, sizeof id, "%lld", reply->integer);
+static void on_told(void *context, enum store_event event, const char *subject) {
+    struct redis_watch *watch = context;
+    watch->told(watch->context, event, subject);
+    if (event == STORE_CHANGED && subject == NULL)
+        watch->census_due = clock_now_ms() + CENSUS_DELAY;
+}
+
+/* A watch under way. */
+struct watching {
+    struct redis_tracking tracking;
+    struct redis_census census;
+    bool counting; /* an answer to the census is awaited on the tracked connection */
+    int64_t next_ping;
+    int64_t asked; /* when the ping that is under way began; 0 for none */
+};
+
+static int count_on(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+    redis_census_ask(&w->census, w->tracking.tracked, watch->prefix);
+    w->counting = true;
+    return redis_conn_flush(w->tracking.tracked, clock_now_ms() + watch->timeout, why, why_size);
+}
+
+static int take_census(struct redis_watch *watch, struct watching *w, redisReply *reply, char *why,
+                       size_t why_size) {
+    enum census census = redis_census_take(&w->census, reply);
     freeReplyObject(reply);
-    reply = command(watch, t->listening, 2, subscribe, refused, why, why_size);
-    if (reply == NULL)
-        return -1;
-    freeReplyObject(reply);
-    const char *track[] = {"CLIENT", "TRACKING", "ON",     "REDIRECT",
-                           id,       "BCAST",    "PREFIX", watch->prefix};
-    reply = command(watch, t->tracked, 8, track, refused, why, why_size);
-    if (reply == NULL)
-        return -1;
-    freeReplyObject(reply);
+    w->counting = false;
+    if (census == CENSUS_MORE)
+        return count_on(watch, w, why, why_size);
+    if (census != CENSUS_UNKNOWN)
+        watch->counted(watch->context, census == CENSUS_EMPTY);
     return 0;
 }
 
-/* A message of the subscription: the keys that changed, or nil for all of them. */
-static void tell(const struct redis_watch *watch, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        strcmp(reply->element[0]->str, "message") != 0)
-        return;
-    const redisReply *keys = reply->element[2];
-    size_t prefix_len = strlen(watch->prefix);
-    if (keys->type != REDIS_REPLY_ARRAY) {
-        watch->told(watch->context, STORE_CHANGED, NULL);
-        return;
-    }
-    for (size_t i = 0; i < keys->elements; i++)
-        if (keys->element[i]->type == REDIS_REPLY_STRING && keys->element[i]->len >= prefix_len)
-            watch->told(watch->context, STORE_CHANGED, keys->element[i]->str + prefix_len);
-}
-
-/* Takes every message that has arrived; -1 when the connection is gone. */
-static int take_messages(const struct redis_watch *watch, redisContext *conn) {
-    void *reply = NULL;
-    if (redisBufferRead(conn) != REDIS_OK)
+/* What came on the tracked connection: an answer, or its end. */
+static int take_tracked(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+    redisReply *other;
+    if (redis_tracking_read_answer(&w->tracking, &other, why, why_size) != 0)
         return -1;
-    do {
-        if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK)
-            return -1;
-        if (reply != NULL) {
-            tell(watch, reply);
-            freeReplyObject(reply);
-        }
-    } while (reply != NULL);
+    if (other != NULL && w->counting)
+        return take_census(watch, w, other, why, why_size);
+    freeReplyObject(other);
     return 0;
 }
 
-/* Asks both connections for a sign of life; -1 when one does not give it. */
-static int ping(const struct redis_watch *watch, struct tracking *t, char *why, size_t why_size) {
-    const char *argv[] = {"PING"};
-    int64_t deadline = clock_now_ms() + watch->timeout;
-    redisAppendCommandArgv(t->tracked, 1, argv, NULL);
-    redisAppendCommandArgv(t->listening, 1, argv, NULL);
-    if (redis_conn_flush(t->tracked, deadline, why, why_size) != 0 ||
-        redis_conn_flush(t->listening, deadline, why, why_size) != 0)
-        return -1;
-    redisReply *reply = redis_conn_read(t->tracked, deadline, why, why_size);
-    if (reply == NULL)
-        return -1;
-    freeReplyObject(reply);
-    for (;;) { /* messages may come before the pong */
-        reply = redis_conn_read(t->listening, deadline, why, why_size);
-        if (reply == NULL)
-            return -1;
-        bool pong = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
-                    reply->element[0]->type == REDIS_REPLY_STRING &&
-                    strcmp(reply->element[0]->str, "pong") == 0;
-        tell(watch, reply);
-        freeReplyObject(reply);
-        if (pong)
+/* After something was read: is that which was awaited there? */
+static void note_answer(struct redis_watch *watch, struct watching *w) {
+    if (w->asked == 0 || w->tracking.pong_awaited || w->tracking.probe_awaited > 0)
+        return;
+    redis_pool_report(watch->pool, true, w->asked, NULL);
+    w->asked = 0;
+}
+
+/*
+ * What is due by the clock: to find a server dead, the census, or a ping. A server that is only
+ * slow is given more time than a look-up has: to begin anew costs more than to wait.
+ */
+static int do_due(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+    int64_t now = clock_now_ms();
+    int64_t patience = watch->timeout > PING_INTERVAL ? watch->timeout : PING_INTERVAL;
+    if (w->asked != 0) {
+        if (now < w->asked + patience)
             return 0;
+        snprintf(why, why_size, "no answer for %d ms", (int)(now - w->asked));
+        redis_pool_report(watch->pool, false, w->asked, why);
+        return -1;
     }
+    if (w->counting)
+        return 0;
+    if (watch->counted != NULL && watch->census_due != 0 && now >= watch->census_due) {
+        watch->census_due = 0;
+        redis_census_begin(&w->census);
+        return count_on(watch, w, why, why_size);
+    }
+    if (now < w->next_ping && redis_pool_is_up(watch->pool))
+        return 0;
+    w->next_ping = now + PING_INTERVAL;
+    w->asked = now;
+    return redis_tracking_ping(&w->tracking, now + watch->timeout, why, why_size);
 }
 
 /* Serves one pair of connections until something ends it. */
-static enum watch_end serve(const struct redis_watch *watch, struct tracking *t, char *why,
+static enum watch_end serve(struct redis_watch *watch, struct watching *w, char *why,
                             size_t why_size) {
     for (;;) {
-        struct pollfd pfds[] = {{.fd = watch->stop_fd, .events = POLLIN},
-                                {.fd = t->listening->fd, .events = POLLIN},
-                                {.fd = t->tracked->fd, .events = POLLIN}};
-        int rc = poll(pfds, 3, PING_INTERVAL);
+        struct pollfd pfds[] = {{.fd = watch->wake_fd, .events = POLLIN},
+                                {.fd = w->tracking.listening->fd, .events = POLLIN},
+                                {.fd = w->tracking.tracked->fd, .events = POLLIN}};
+        int rc = poll(pfds, 3, TICK);
         if (rc < 0 && errno != EINTR) {
             snprintf(why, why_size, "poll: %s", strerror(errno));
             return WATCH_BROKEN;
         }
-        if (rc > 0 && pfds[0].revents != 0)
-            return WATCH_STOPPED;
-        if (rc > 0 && pfds[2].revents != 0) { /* it is only spoken to when asked: it is closed */
-            snprintf(why, why_size, "the server closed the connection");
-            return WATCH_BROKEN;
+        if (rc > 0 && pfds[0].revents != 0) {
+            snprintf(why, why_size, "the store has another server now");
+            return take_wake(watch);
         }
-        if (rc > 0 && pfds[1].revents != 0 && take_messages(watch, t->listening) != 0) {
-            snprintf(why, why_size, "%s", t->listening->errstr);
+        if (rc > 0 && pfds[1].revents != 0 && redis_tracking_read(&w->tracking, why, why_size) != 0)
             return WATCH_BROKEN;
-        }
-        if (rc == 0 && ping(watch, t, why, why_size) != 0)
+        if (rc > 0 && pfds[2].revents != 0 && take_tracked(watch, w, why, why_size) != 0)
+            return WATCH_BROKEN;
+        note_answer(watch, w);
+        if (do_due(watch, w, why, why_size) != 0)
             return WATCH_BROKEN;
     }
 }
 
-static enum watch_end watch_once(const struct redis_watch *watch, bool *was_down, char *why,
+static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char *why,
                                  size_t why_size) {
-    struct tracking t = {0};
+    struct watching w = {.tracking = {.prefix = watch->prefix, .told = on_told, .context = watch}};
     bool refused;
     enum watch_end end = WATCH_BROKEN;
-    if (tracking_open(watch, &t, &refused, why, why_size) == 0) {
+    int64_t began = clock_now_ms();
+    if (redis_tracking_open(&w.tracking, watch->pool, watch->timeout, &refused, why, why_size) ==
+        0) {
+        redis_pool_report(watch->pool, true, began, NULL);
         if (*was_down)
-            log_event(LOG_INFO, "store-watched", "keys", watch->prefix, (char *)NULL);
+            log_event(LOG_INFO, "store-watched", "store", watch->store, "keys", watch->prefix,
+                      (char *)NULL);
         *was_down = false;
+        w.next_ping = clock_now_ms() + PING_INTERVAL;
+        watch->census_due = clock_now_ms();
         watch->told(watch->context, STORE_WATCHED, NULL);
-        end = serve(watch, &t, why, why_size);
+        end = serve(watch, &w, why, why_size);
         watch->told(watch->context, STORE_LOST, NULL);
     } else if (refused) {
+        redis_pool_report(watch->pool, true, began, NULL);
         end = WATCH_REFUSED;
+    } else {
+        redis_pool_report(watch->pool, false, began, why);
     }
-    tracking_close(&t);
+    redis_tracking_close(&w.tracking);
     return end;
 }
 
+/* Looks after a server that does not tell of changes, for one interval. */
+static enum watch_end supervise_blindly(struct redis_watch *watch) {
+    int64_t end = clock_now_ms() + STORE_BLIND_INTERVAL;
+    redisContext *conn = NULL;
+    bool woken = false;
+    while (!woken && clock_now_ms() < end) {
+        char why[400];
+        int64_t began = clock_now_ms(), deadline = began + watch->timeout;
+        if (conn == NULL)
+            conn = redis_pool_connect(watch->pool, true, deadline, why, sizeof why);
+        bool up =
+            conn != NULL && redis_probe(conn, watch->prefix, redis_pool_server(watch->pool).master,
+                                        deadline, why, sizeof why) == 0;
+        if (conn != NULL && !up) {
+            redisFree(conn);
+            conn = NULL;
+        }
+        redis_pool_report(watch->pool, up, began, why);
+        woken = woken_within(watch, RETRY_LAST);
+    }
+    if (conn != NULL)
+        redisFree(conn);
+    return woken ? take_wake(watch) : WATCH_REFUSED;
+}
+
 static void *run(void *arg) {
-    const struct redis_watch *watch = arg;
+    struct redis_watch *watch = arg;
     int64_t pause = RETRY_FIRST;
     bool was_down = false, told_refused = false;
     for (;;) {
-        char why[256] = "";
+        char why[400] = "";
         bool down_before = was_down;
         enum watch_end end = watch_once(watch, &was_down, why, sizeof why);
-        if (end == WATCH_STOPPED)
-            return NULL;
+        told_refused = told_refused && was_down;
         if (end == WATCH_REFUSED) {
             if (!told_refused)
-                log_event(LOG_WARNING, "store-not-watched", "problem", why, "effect",
-                          "changes of networks are noticed late", (char *)NULL);
-            told_refused = true;
+                log_event(LOG_WARNING, "store-not-watched", "store", watch->store, "problem", why,
+                          "effect", "changes are noticed late", (char *)NULL);
+            told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
-            if (stopped_within(watch, STORE_BLIND_INTERVAL))
-                return NULL;
-            continue;
+            end = supervise_blindly(watch);
+        } else if (end == WATCH_BROKEN) {
+            if (!down_before || !was_down) {
+                log_event(LOG_WARNING, "store-watch-lost", "store", watch->store, "problem", why,
+                          (char *)NULL);
+                pause = RETRY_FIRST;
+            }
+            was_down = true;
+            end = woken_within(watch, pause) ? take_wake(watch) : WATCH_BROKEN;
+            pause = pause * 2 < RETRY_LAST ? pause * 2 : RETRY_LAST;
         }
-        if (!down_before || !was_down) {
-            log_event(LOG_WARNING, "store-watch-lost", "problem", why, (char *)NULL);
-            pause = RETRY_FIRST;
-        }
-        was_down = true;
-        if (stopped_within(watch, pause))
+        if (end == WATCH_STOPPED)
             return NULL;
-        pause = pause * 2 < RETRY_LAST ? pause * 2 : RETRY_LAST;
+        if (end == WATCH_MOVED)
+            pause = RETRY_FIRST;
     }
 }
 
 static void watch_free(struct redis_watch *watch) {
-    if (watch->stop_fd >= 0)
-        close(watch->stop_fd);
-    free(watch->user);
-    free(watch->password);
+    if (watch->wake_fd >= 0)
+        close(watch->wake_fd);
+    free(watch->store);
     free(watch->prefix);
     free(watch);
 }
@@ -256,29 +272,39 @@ struct redis_watch *redis_watch_start(const struct redis_watch_settings *setting
     struct redis_watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL)
         return NULL;
-    watch->url = *settings->url;
+    watch->pool = settings->pool;
     watch->timeout = settings->timeout;
     watch->told = settings->told;
+    watch->counted = settings->counted;
     watch->context = settings->context;
-    watch->user = strdup(settings->user);
+    watch->store = strdup(settings->store);
     watch->prefix = strdup(settings->prefix);
-    watch->password = settings->password == NULL ? NULL : strdup(settings->password);
-    watch->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (watch->user == NULL || watch->prefix == NULL || watch->stop_fd < 0 ||
-        (settings->password != NULL && watch->password == NULL) ||
+    watch->wake_fd = eventfd(0, EFD_CLOEXEC);
+    atomic_init(&watch->stopping, false);
+    redis_pool_supervise(watch->pool, true);
+    if (watch->store == NULL || watch->prefix == NULL || watch->wake_fd < 0 ||
         pthread_create(&watch->thread, NULL, run, watch) != 0) {
+        redis_pool_supervise(watch->pool, false);
         watch_free(watch);
         return NULL;
     }
     return watch;
 }
 
+void redis_watch_moved(struct redis_watch *watch) {
+    wake(watch);
+}
+
+void redis_watch_ask_stop(struct redis_watch *watch) {
+    atomic_store(&watch->stopping, true);
+    wake(watch);
+}
+
 void redis_watch_stop(struct redis_watch *watch) {
-    uint64_t one = 1;
     if (watch == NULL)
         return;
-    while (write(watch->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
-        continue;
+    redis_watch_ask_stop(watch);
     pthread_join(watch->thread, NULL);
+    redis_pool_supervise(watch->pool, false);
     watch_free(watch);
 }

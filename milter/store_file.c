@@ -226,7 +226,8 @@ static void file_free(struct store *store) {
     free(file);
 }
 
-static const struct store_ops file_ops = {file_get, file_walk, file_watch, file_unwatch, file_free};
+static const struct store_ops file_ops = {file_get,     file_walk, file_watch,
+                                          file_unwatch, file_free, NULL};
 
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
                     struct store **out, char *why, size_t why_size) {

@@ -11,20 +11,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE };
+enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE, STORE_SENTINEL, STORE_CLUSTER };
+
+/* Sentinels or cluster nodes that a URL may name. */
+#define STORE_SEEDS 16
+struct store_seed {
+    char host[256];
+    int port;
+};
 
 /* The `store` setting, taken apart. */
 struct store_url {
     enum store_kind kind;
-    char host[256]; /* redis: */
+    char host[256]; /* redis:, rediss: */
     int port;
     char path[256]; /* redis+unix:, file: */
     int db;
+    bool tls;         /* rediss: */
+    char master[128]; /* redis+sentinel: the name that the Sentinels know it by */
+    struct store_seed seeds[STORE_SEEDS];
+    size_t n_seeds;
 };
 
 /*
- * Parses redis://HOST[:PORT][/DB], redis+unix:///PATH[?db=N] or file:PATH. Returns 0, or -1 with
- * the reason in `why`. A password in the URL is refused: it belongs into store_password_file.
+ * Parses redis://HOST[:PORT][/DB], rediss:// likewise, redis+unix:///PATH[?db=N],
+ * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH.
+ * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
+ * store_password_file.
  */
 int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
 
@@ -64,7 +77,8 @@ struct store_hash {
  * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip;
  * hashes[i] is that of subjects[i] and to be cleared by the caller in every case. Returns 0 when
  * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
- * is unreachable, too slow or refuses.
+ * is unreachable, too slow or refuses. While a watched store is known to be down this returns at
+ * once, with the reason for which it is.
  */
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
               char *why, size_t why_size);
@@ -82,6 +96,12 @@ typedef int store_take_field(void *context, const struct store_field *field);
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
                char *why, size_t why_size);
 
+/*
+ * Does the store answer, as far as is known without asking it? Of a cluster: every master. Costs
+ * next to nothing. A store that nobody watches is up.
+ */
+bool store_is_up(struct store *store);
+
 /* What a watch tells. Before the first word nothing is told of any change. */
 enum store_event {
     STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
@@ -91,12 +111,16 @@ enum store_event {
 };
 #define STORE_BLIND_INTERVAL 10000
 
-/* Is called on a thread of the store's, one at a time; must not block and not call the store. */
+/*
+ * Is called on threads of the store's, or on one that is inside store_get(); by one at a time and
+ * in order. Must not block and not call the store.
+ */
 typedef void store_told(void *context, enum store_event event, const char *subject);
 
 /*
  * Begins to watch for changes, until store_unwatch(). One watcher a store. Returns 0, or -1 with
- * the reason. Where the store cannot tell of changes this is logged.
+ * the reason. Where the store cannot tell of changes this is logged. The watch supervises the
+ * store as well: it logs when it goes down and when it is back, and when it has no policy at all.
  */
 int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size);
 
@@ -115,6 +139,7 @@ struct store_ops {
     int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
     void (*unwatch)(struct store *store);
     void (*free)(struct store *store);
+    bool (*is_up)(struct store *store); /* NULL: always */
 };
 
 struct store {
@@ -122,9 +147,11 @@ struct store {
     bool remote; /* a look-up costs a round trip: its answers are worth keeping */
 };
 
-/* The two kinds; as store_open(). */
+/* The kinds; as store_open(). */
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,
                      struct store **out, char *why, size_t why_size);
+int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                       struct store **out, char *why, size_t why_size);
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
                     struct store **out, char *why, size_t why_size);
 

@@ -8,7 +8,6 @@
 
 #include "gatepost/config.h"
 #include "gatepost/config_check.h"
-#include "gatepost/store.h"
 
 static char path[] = "/tmp/gatepost-test-config-XXXXXX";
 
@@ -59,7 +58,6 @@ static void test_errors(void **state) {
         {"spf { nameservers = { \"127.0.0.1:99999\" } }\n", 1, "nameservers"},
         {"spf { helo = never }\n", 1, "null_sender or always"},
         {"store = \"mysql://x\"\n", 1, "it must begin with redis://"},
-        {"store = \"rediss://x\"\n", 1, "rediss:// is not yet supported"},
         {"store = \"redis://user:secret@x\"\n", 1, "store_password_file"},
         {"store = \"file:relative\"\n", 1, "absolute"},
         {"socket = \"/run/x.sock\"\n", 1, "socket"},
@@ -216,51 +214,12 @@ static void test_nameservers(void **state) {
     }
 }
 
-static void test_store_urls(void **state) {
-    static const struct {
-        const char *text;
-        struct store_url url; /* port -1: refused */
-    } rows[] = {
-        {"redis://127.0.0.1:6379/0", {STORE_REDIS, "127.0.0.1", 6379, "", 0}},
-        {"redis://redis.example", {STORE_REDIS, "redis.example", 6379, "", 0}},
-        {"redis://redis.example:7000/5", {STORE_REDIS, "redis.example", 7000, "", 5}},
-        {"redis://[::1]:7000/5", {STORE_REDIS, "::1", 7000, "", 5}},
-        {"redis+unix:///run/redis.sock", {STORE_REDIS_UNIX, "", 0, "/run/redis.sock", 0}},
-        {"redis+unix:///run/redis.sock?db=3", {STORE_REDIS_UNIX, "", 0, "/run/redis.sock", 3}},
-        {"file:/etc/gatepost/policy", {STORE_FILE, "", 0, "/etc/gatepost/policy", 0}},
-        {"redis://", {.port = -1}},
-        {"redis://host:0", {.port = -1}},
-        {"redis://host:x", {.port = -1}},
-        {"redis://host/x", {.port = -1}},
-        {"redis://[::1", {.port = -1}},
-        {"redis+unix://run/redis.sock", {.port = -1}},
-        {"redis+unix:///run/redis.sock?x=1", {.port = -1}},
-        {"file:", {.port = -1}},
-        {"", {.port = -1}},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct store_url got;
-        char why[200];
-        int rc = store_url_parse(rows[i].text, &got, why, sizeof why);
-        if ((rc != 0) != (rows[i].url.port < 0))
-            fail_msg("%s: %d", rows[i].text, rc);
-        if (rc != 0)
-            continue;
-        assert_int_equal(got.kind, rows[i].url.kind);
-        assert_string_equal(got.host, rows[i].url.host);
-        assert_string_equal(got.path, rows[i].url.path);
-        assert_int_equal(got.port, rows[i].url.port);
-        assert_int_equal(got.db, rows[i].url.db);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),        cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_print_changed), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_nameservers),   cmocka_unit_test(test_store_urls),
+        cmocka_unit_test(test_nameservers),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
 }

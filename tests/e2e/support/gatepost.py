@@ -142,6 +142,10 @@ class Gatepost:
         self._page = self._checked = 0
         return size
 
+    def remember(self):
+        """Go back to the first page: everything since the start counts."""
+        self._page = 0
+
     def _text(self, start):
         with open(self.log, "rb") as log:
             log.seek(start)

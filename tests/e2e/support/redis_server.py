@@ -1,12 +1,19 @@
 """Owns a private redis-server, on a TCP port and a unix socket, and runs redis-cli on it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 
 from .ports import free_port
 from .process import Process, wait_until
+
+
+def ask(port, *args):
+    """What a server on this port answers to one command, errors included; "" for none."""
+    argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(port), *(str(arg) for arg in args)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=10).stdout.strip()
 
 
 class RedisServer:
@@ -44,10 +51,8 @@ class RedisServer:
         return f"redis+unix://{self.socket}?db=0"
 
     def start(self, *options):
-        """`options` as on redis-server's command line: "--maxclients", "10"."""
-        call = self._network.call if self._network else lambda function, *args: function(*args)
-        self._process = call(Process, ["redis-server", self._conf, *options],
-                             os.path.join(self.folder, "redis.log"))
+        """`options` as for launch()."""
+        self.launch(*options)
         self._process.wait_ready(self.answers, what="PONG")
         return self
 
@@ -68,22 +73,22 @@ class RedisServer:
         """Run redis-cli with these arguments (str or bytes) and return what it printed."""
         result = self._run_cli([arg if isinstance(arg, bytes) else str(arg) for arg in args])
         output = result.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-        error_words = ("ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "LOADING", "Could not")
+        error_words = ("ERR", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "LOADING", "READONLY",
+                       "CLUSTERDOWN", "Could not")
         if result.returncode or output.startswith(error_words) or result.stderr:
             raise RuntimeError(f"redis-cli {args}: {output} {result.stderr.decode()}")
         return output
+
+    def command_count(self, command):
+        """How often that command was called since the start."""
+        found = re.search(rf"cmdstat_{command}:calls=(\d+)", self.cli("INFO", "commandstats"))
+        return int(found.group(1)) if found else 0
 
     def stop(self):
         if self._process:
             self.resume()
             self._process.stop()
             self._process = None
-
-    def kill(self):
-        """kill -9."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.stop()
-        self._process = None
 
     def lose_data(self):
         """What was kept on disk; only while it does not run."""
@@ -92,6 +97,21 @@ class RedisServer:
     def restart(self):
         self.stop()
         return self.start()
+
+    def kill(self):
+        """kill -9."""
+        if self._process:
+            self._process.kill_group()
+            self._process = None
+
+    def launch(self, *options):
+        """Start it without waiting until it answers.
+
+        `options` as on redis-server's command line: "--maxclients", "10".
+        """
+        call = self._network.call if self._network else lambda function, *args: function(*args)
+        self._process = call(Process, ["redis-server", self._conf, *options],
+                             os.path.join(self.folder, "redis.log"))
 
     def freeze(self):
         """SIGSTOP: connections are accepted by the kernel, nothing is answered."""

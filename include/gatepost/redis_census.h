@@ -1,0 +1,28 @@
+/*
+ * Is there any policy at all on a server? Found out by SCAN, in bounded pieces, so that nothing
+ * else on the connection or the server waits for it. Pure but for the queueing of commands.
+ */
+#ifndef GATEPOST_REDIS_CENSUS_H
+#define GATEPOST_REDIS_CENSUS_H
+
+#include <hiredis/hiredis.h>
+
+struct redis_census {
+    char cursor[32];
+    int rounds;
+};
+
+enum census { CENSUS_MORE, CENSUS_FOUND, CENSUS_EMPTY, CENSUS_UNKNOWN };
+
+void redis_census_begin(struct redis_census *census);
+
+/* Queues the next question about keys that begin with `prefix` "account:". */
+void redis_census_ask(const struct redis_census *census, redisContext *conn, const char *prefix);
+
+/*
+ * Takes the answer. CENSUS_MORE: ask again. CENSUS_UNKNOWN: SCAN is refused, or so many other keys
+ * are there that the search was given up.
+ */
+enum census redis_census_take(struct redis_census *census, const redisReply *reply);
+
+#endif

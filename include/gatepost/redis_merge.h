@@ -1,0 +1,58 @@
+/*
+ * The words of several watches made those of one store.
+ *
+ * The store is watched when every source is and nobody holds it; it is lost when one is lost.
+ * Changes are passed on as they come. Any thread; `told` is called by one at a time.
+ */
+#ifndef GATEPOST_REDIS_MERGE_H
+#define GATEPOST_REDIS_MERGE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "gatepost/store.h"
+
+/* One watch. Belongs to who adds it. */
+struct redis_source {
+    struct redis_merge *merge;
+    struct redis_source *next;
+    bool watched;
+    bool empty; /* no policy was found there, and none has come since */
+};
+
+struct redis_merge {
+    pthread_mutex_t lock;
+    const char *store; /* its name in the log */
+    store_told *told;  /* NULL: nobody listens */
+    void *context;
+    struct redis_source *sources;
+    unsigned holds;   /* so far */
+    unsigned settled; /* how many of them are settled */
+    bool said_watched, said_empty;
+    int64_t said_blind; /* when; 0 for never */
+};
+
+void redis_merge_init(struct redis_merge *merge, const char *store);
+void redis_merge_destroy(struct redis_merge *merge);
+
+/* Who listens; NULL for nobody: after this returns the one before is told nothing more. */
+void redis_merge_listen(struct redis_merge *merge, store_told *told, void *context);
+
+/* A new source is not watched yet. */
+void redis_merge_add(struct redis_merge *merge, struct redis_source *source);
+void redis_merge_remove(struct redis_merge *merge, struct redis_source *source);
+
+/*
+ * Which sources there ought to be is changing: the store counts as lost until this is settled.
+ * Who settles asks first how many holds there are, then does what is needed, and settles these:
+ * one that comes meanwhile stays.
+ */
+void redis_merge_hold(struct redis_merge *merge);
+unsigned redis_merge_holds(struct redis_merge *merge);
+void redis_merge_settle(struct redis_merge *merge, unsigned holds);
+
+/* For the watch of a source, which is the context: as store_told, and what it has counted. */
+void redis_source_told(void *source, enum store_event event, const char *subject);
+void redis_source_counted(void *source, bool empty);
+
+#endif

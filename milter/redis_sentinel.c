@@ -1,0 +1,318 @@
+/*
+ * Redis Sentinel. Owns the asking of the Sentinels and the thread that follows them; that the
+ * server they name is a master each connection finds out for itself.
+ */
+#include "gatepost/redis_sentinel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "gatepost/clock.h"
+#include "gatepost/log.h"
+#include "gatepost/redis_error.h"
+
+/* A Sentinel tells of a switch by itself; it is also asked this often, in milliseconds. */
+#define ASK_INTERVAL 1000
+#define RETRY_INTERVAL 100
+
+struct redis_sentinel {
+    struct store_seed seeds[STORE_SEEDS];
+    size_t n_seeds;
+    char master[128];
+    char *store;
+    struct redis_login *login;
+    struct redis_pool *pool;
+    int64_t timeout;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool known, following;  /* under lock, as is the next */
+    char problem[400];      /* why it is not known */
+    pthread_mutex_t asking; /* held while the Sentinels are asked */
+    int stop_fd;
+    pthread_t thread;
+    void (*moved)(void *context);
+    void *context;
+    size_t at; /* the Sentinel that answered last; under `asking`, as is the next */
+    bool with_login;
+    redisContext *questions, *news; /* of the thread's; the second is subscribed */
+    bool complained;
+};
+
+struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const char *store,
+                                          struct redis_login *login, struct redis_pool *pool,
+                                          int64_t timeout) {
+    struct redis_sentinel *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->store = strdup(store);
+    if (s->store == NULL) {
+        free(s);
+        return NULL;
+    }
+    memcpy(s->seeds, url->seeds, sizeof s->seeds);
+    memcpy(s->master, url->master, sizeof s->master);
+    s->n_seeds = url->n_seeds;
+    s->login = login;
+    s->pool = pool;
+    s->timeout = timeout;
+    s->stop_fd = -1;
+    snprintf(s->problem, sizeof s->problem, "no Sentinel has been asked yet");
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->asking, NULL);
+    clock_cond_init(&s->changed);
+    return s;
+}
+
+void redis_sentinel_free(struct redis_sentinel *s) {
+    if (s == NULL)
+        return;
+    pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->asking);
+    pthread_cond_destroy(&s->changed);
+    free(s->store);
+    free(s);
+}
+
+static redisContext *connect_to(struct redis_sentinel *s, size_t at, int64_t deadline, char *why,
+                                size_t why_size) {
+    char reason[300];
+    struct redis_server server = {.port = s->seeds[at].port,
+                                  .login = s->with_login ? s->login : NULL};
+    memcpy(server.host, s->seeds[at].host, sizeof server.host);
+    redisContext *conn = redis_conn_open(&server, deadline, reason, sizeof reason);
+    if (conn == NULL)
+        snprintf(why, why_size, "Sentinel %s:%d: %s", server.host, server.port, reason);
+    return conn;
+}
+
+/* One question to one Sentinel; *conn is NULL afterwards when it is of no more use. */
+static int ask_on(struct redis_sentinel *s, redisContext **conn, struct store_seed *out,
+                  int64_t deadline, char *why, size_t why_size) {
+    const char *argv[] = {"SENTINEL", "get-master-addr-by-name", s->master};
+    const char *who = s->seeds[s->at].host;
+    char reason[300];
+    int rc = -1;
+    redisReply *reply = redis_conn_ask(*conn, 3, argv, deadline, reason, sizeof reason);
+    if (reply == NULL) {
+        snprintf(why, why_size, "Sentinel %s:%d: %s", who, s->seeds[s->at].port, reason);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        enum redis_fault fault =
+            redis_error_judge(reply->str, "SENTINEL", NULL, reason, sizeof reason);
+        snprintf(why, why_size, "Sentinel %s:%d: %s", who, s->seeds[s->at].port, reason);
+        s->with_login = fault == FAULT_LOGIN && strncmp(reply->str, "NOAUTH", 6) == 0;
+    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+               reply->element[0]->type == REDIS_REPLY_STRING &&
+               reply->element[1]->type == REDIS_REPLY_STRING &&
+               strlen(reply->element[0]->str) < sizeof out->host) {
+        strcpy(out->host, reply->element[0]->str);
+        out->port = (int)strtol(reply->element[1]->str, NULL, 10);
+        rc = 0;
+    } else {
+        snprintf(why, why_size, "Sentinel %s:%d knows no master of the name %s", who,
+                 s->seeds[s->at].port, s->master);
+    }
+    freeReplyObject(reply);
+    if (rc != 0) {
+        redisFree(*conn);
+        *conn = NULL;
+    }
+    return rc;
+}
+
+/*
+ * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open.
+ * Returns 0 and the master, or -1 with the reason of the last.
+ */
+static int ask_all(struct redis_sentinel *s, redisContext **conn, struct store_seed *out,
+                   int64_t deadline, char *why, size_t why_size) {
+    for (size_t tries = 0; tries < s->n_seeds + 1; tries++) { /* once more: it may want a login */
+        int64_t limit = clock_now_ms() + s->timeout;
+        bool had_login = s->with_login;
+        limit = limit < deadline ? limit : deadline;
+        if (*conn == NULL)
+            *conn = connect_to(s, s->at, limit, why, why_size);
+        if (*conn != NULL && ask_on(s, conn, out, limit, why, why_size) == 0)
+            return 0;
+        if (had_login == s->with_login)
+            s->at = (s->at + 1) % s->n_seeds;
+    }
+    return -1;
+}
+
+/* What the Sentinels say now. True when it is news. */
+static bool take_master(struct redis_sentinel *s, const struct store_seed *master) {
+    struct redis_server server = redis_pool_server(s->pool);
+    bool news = strcmp(server.host, master->host) != 0 || server.port != master->port;
+    if (news)
+        redis_pool_move(s->pool, master->host, master->port);
+    pthread_mutex_lock(&s->lock);
+    s->known = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return news;
+}
+
+static int ask_here(struct redis_sentinel *s, int64_t deadline, char *why, size_t why_size) {
+    redisContext *conn = NULL;
+    struct store_seed master;
+    pthread_mutex_lock(&s->asking);
+    int rc = ask_all(s, &conn, &master, deadline, why, why_size);
+    if (rc == 0)
+        take_master(s, &master);
+    pthread_mutex_unlock(&s->asking);
+    if (conn != NULL)
+        redisFree(conn);
+    return rc;
+}
+
+int redis_sentinel_need(struct redis_sentinel *s, int64_t deadline, char *why, size_t why_size) {
+    struct timespec until = clock_timespec(deadline);
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    while (s->following && !s->known && s->problem[0] == '\0' && rc == 0)
+        rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    bool known = s->known, following = s->following;
+    if (!known)
+        snprintf(why, why_size, "%s", s->problem[0] != '\0' ? s->problem : "no Sentinel answers");
+    pthread_mutex_unlock(&s->lock);
+    if (following)
+        return known ? 0 : -1;
+    return ask_here(s, deadline, why, why_size);
+}
+
+/* The thread's two connections. */
+static void hang_up(struct redis_sentinel *s) {
+    if (s->questions != NULL)
+        redisFree(s->questions);
+    if (s->news != NULL)
+        redisFree(s->news);
+    s->questions = s->news = NULL;
+}
+
+/* Subscribes at the Sentinel that answers; without it the master is asked for each second only. */
+static void subscribe(struct redis_sentinel *s) {
+    const char *argv[] = {"SUBSCRIBE", "+switch-master"};
+    char why[300];
+    int64_t deadline = clock_now_ms() + s->timeout;
+    s->news = connect_to(s, s->at, deadline, why, sizeof why);
+    if (s->news == NULL)
+        return;
+    redisReply *reply = redis_conn_ask(s->news, 2, argv, deadline, why, sizeof why);
+    bool subscribed = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
+    freeReplyObject(reply);
+    if (subscribed)
+        return;
+    redisFree(s->news);
+    s->news = NULL;
+}
+
+static void complain(struct redis_sentinel *s, const char *problem) {
+    if (!s->complained)
+        log_event(LOG_WARNING, "store-sentinel-error", "store", s->store, "problem", problem,
+                  (char *)NULL);
+    s->complained = true;
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->problem, sizeof s->problem, "%s", problem);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Asks for the master and goes there; false when no Sentinel answers. */
+static bool find_master(struct redis_sentinel *s) {
+    struct store_seed master;
+    char why[400], name[REDIS_NAME_SIZE];
+    size_t at = s->at;
+    if (ask_all(s, &s->questions, &master, INT64_MAX, why, sizeof why) != 0) {
+        hang_up(s);
+        complain(s, why);
+        return false;
+    }
+    s->complained = false;
+    if (at != s->at && s->news != NULL) { /* the news shall be those of the one that is alive */
+        redisFree(s->news);
+        s->news = NULL;
+    }
+    bool subscribed = s->news != NULL;
+    if (take_master(s, &master)) {
+        struct redis_server server = redis_pool_server(s->pool);
+        log_event(LOG_NOTICE, "store-master", "store", s->store, "server",
+                  redis_server_name(&server, name), (char *)NULL);
+        s->moved(s->context);
+    }
+    if (!subscribed)
+        subscribe(s);
+    return true;
+}
+
+/* Takes what has arrived; the news is asked for anyway. */
+static void take_news(struct redis_sentinel *s) {
+    void *reply = NULL;
+    bool good = redisBufferRead(s->news) == REDIS_OK;
+    do {
+        good = good && redisReaderGetReply(s->news->reader, &reply) == REDIS_OK;
+        if (good && reply != NULL)
+            freeReplyObject(reply);
+    } while (good && reply != NULL);
+    if (!good) {
+        redisFree(s->news);
+        s->news = NULL;
+    }
+}
+
+static void *run(void *arg) {
+    struct redis_sentinel *s = arg;
+    for (;;) {
+        pthread_mutex_lock(&s->asking);
+        bool had_news = s->news != NULL, found = find_master(s);
+        if (s->news != NULL && !had_news) /* it may have changed before the subscription */
+            found = find_master(s);
+        pthread_mutex_unlock(&s->asking);
+        bool hurry = !found || !redis_pool_is_up(s->pool);
+        struct pollfd pfds[] = {{.fd = s->stop_fd, .events = POLLIN},
+                                {.fd = s->news == NULL ? -1 : s->news->fd, .events = POLLIN}};
+        int rc = poll(pfds, 2, hurry ? RETRY_INTERVAL : ASK_INTERVAL);
+        if (rc > 0 && pfds[0].revents != 0)
+            break;
+        if (rc > 0 && pfds[1].revents != 0)
+            take_news(s);
+    }
+    hang_up(s);
+    return NULL;
+}
+
+int redis_sentinel_follow(struct redis_sentinel *s, void (*moved)(void *context), void *context) {
+    s->moved = moved;
+    s->context = context;
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    pthread_mutex_lock(&s->lock);
+    s->following = true;
+    s->problem[0] = '\0';
+    pthread_mutex_unlock(&s->lock);
+    if (s->stop_fd >= 0 && pthread_create(&s->thread, NULL, run, s) == 0)
+        return 0;
+    if (s->stop_fd >= 0)
+        close(s->stop_fd);
+    s->stop_fd = -1;
+    return -1;
+}
+
+void redis_sentinel_unfollow(struct redis_sentinel *s) {
+    uint64_t one = 1;
+    if (s->stop_fd < 0)
+        return;
+    while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+    pthread_join(s->thread, NULL);
+    close(s->stop_fd);
+    s->stop_fd = -1;
+    pthread_mutex_lock(&s->lock);
+    s->following = false;
+    pthread_mutex_unlock(&s->lock);
+}

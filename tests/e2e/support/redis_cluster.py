@@ -1,0 +1,146 @@
+"""Owns a private Redis Cluster on loopback: masters, replicas, and the moving of slots."""
+
+import os
+import subprocess
+
+from .ports import free_port
+from .process import wait_until
+from .redis_server import RedisServer
+
+SLOTS = 16384
+
+
+class RedisCluster:
+    """`masters` masters that share the slots, `replicas` of the first of them, and `spare` nodes
+    that are no members yet.
+
+    A node that is down leaves the others serving (cluster-require-full-coverage no).
+    """
+
+    def __init__(self, folder, masters=3, replicas=0, spare=0, directives=(), node_timeout=1000,
+                 password=None):
+        self.nodes = []
+        self._bus_ports = {}
+        self._n_masters = masters
+        self._password = password
+        for number in range(masters + replicas + spare):
+            path = os.path.join(folder, f"node{number}")
+            os.makedirs(path)
+            bus_port = free_port()
+            self.nodes.append(RedisServer(path, [
+                "cluster-enabled yes", "cluster-config-file nodes.conf",
+                f"cluster-port {bus_port}", f"cluster-node-timeout {node_timeout}",
+                "cluster-require-full-coverage no", "repl-diskless-sync-delay 0",
+                "cluster-replica-validity-factor 0",
+                "cluster-allow-replica-migration no", *directives], password=password))
+            self._bus_ports[self.nodes[-1]] = bus_port
+        self.masters = self.nodes[:masters]
+        self.replicas = self.nodes[masters:masters + replicas]
+        self.spare = self.nodes[masters + replicas:]
+
+    @property
+    def url(self):
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.masters)
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        for number, node in enumerate(self.masters):
+            first, last = self._range(number)
+            node.cli("CLUSTER", "ADDSLOTSRANGE", first, last)
+            node.cli("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in [*self.masters[1:], *self.replicas]:
+            self._meet(node)
+        self.wait_settled()
+        for replica in self.replicas:
+            replica.cli("CLUSTER", "REPLICATE", self.id_of(self.masters[0]))
+            wait_until(lambda r=replica: "master_link_status:up" in r.cli("INFO", "replication"),
+                       20, "replica in step")
+        self.wait_settled()
+        return self
+
+    def _range(self, number):
+        size = SLOTS // self._n_masters
+        last = SLOTS - 1 if number == self._n_masters - 1 else (number + 1) * size - 1
+        return number * size, last
+
+    def _meet(self, node):
+        self.masters[0].cli("CLUSTER", "MEET", "127.0.0.1", node.port, self._bus_ports[node])
+
+    def join(self, node):
+        """A spare node becomes a member without slots."""
+        self._meet(node)
+        everybody = [*self.masters, *self.replicas, node]
+        wait_until(lambda: all(self._knows(member, everybody) for member in everybody)
+                   and "cluster_state:ok" in node.cli("CLUSTER", "INFO"), 20,
+                   "the new node is known")
+        self.masters.append(node)
+
+    def _knows(self, node, others):
+        known = node.cli("CLUSTER", "NODES")
+        return all(f":{other.port}@" in known for other in others) and "handshake" not in known
+
+    def wait_settled(self):
+        def settled():
+            members = [*self.masters, *self.replicas]
+            return all(self._knows(node, members)
+                       and "cluster_state:ok" in node.cli("CLUSTER", "INFO")
+                       and "cluster_slots_ok:16384" in node.cli("CLUSTER", "INFO")
+                       for node in members)
+        wait_until(settled, 30, "the cluster is in order")
+
+    def stop(self):
+        for node in self.nodes:
+            node.kill()
+
+    def id_of(self, node):
+        return node.cli("CLUSTER", "MYID")
+
+    def slot_of(self, key):
+        return int(self.alive().cli("CLUSTER", "KEYSLOT", key))
+
+    def alive(self):
+        return next(node for node in self.nodes if node.running())
+
+    def owner_of(self, slot):
+        """The master that says that it serves a slot."""
+        for node in self.nodes:
+            if node.running() and node.cli("ROLE").startswith("master"):
+                for line in node.cli("CLUSTER", "NODES").splitlines():
+                    words = line.split()
+                    if "myself" in words[2] and any(
+                            int(part.split("-")[0]) <= slot <= int(part.split("-")[-1])
+                            for part in words[8:] if not part.startswith("[")):
+                        return node
+        raise AssertionError(f"nobody serves slot {slot}")
+
+    def cli(self, *args):
+        """Run a command wherever redis-cli -c finds its key."""
+        argv = ["redis-cli", "-c", "-h", "127.0.0.1", "-p", str(self.alive().port),
+                *(str(arg) for arg in args)]
+        env = dict(os.environ)
+        if self._password:
+            env["REDISCLI_AUTH"] = self._password
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, env=env)
+        output = done.stdout.strip()
+        if done.returncode or output.startswith(("ERR", "CLUSTERDOWN", "Could not", "(error)")):
+            raise RuntimeError(f"redis-cli {args}: {output} {done.stderr}")
+        return output
+
+    def move_slot(self, slot, target, between=lambda: None):
+        """Move a slot with its keys as redis-cli --cluster reshard does.
+
+        `between` is called while it is under way: before each key is moved, and after the last.
+        """
+        source = self.owner_of(slot)
+        target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(source))
+        source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", self.id_of(target))
+        while True:
+            between()
+            keys = source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1).split()
+            if not keys:
+                break
+            source.cli("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        between()
+        for node in (target, source):
+            node.cli("CLUSTER", "SETSLOT", slot, "NODE", self.id_of(target))

@@ -1,0 +1,291 @@
+"""Redis in trouble: nobody waits for it for long, the log says what is wrong, its return is noticed.
+
+The servers are the tests' own. There is no policy cache here: what the store says is seen at once.
+"""
+
+import os
+import socket
+
+import pytest
+
+from support import policy
+from support.policy_asker import Asker
+from support.process import wait_until
+from support.redis_server import RedisServer, ask
+
+TIMEOUT = 0.3           # store_timeout
+MARGIN = 1.0            # for a loaded machine and the sanitizers
+RECOVERY = 1.0 + MARGIN
+BARE = {"store_timeout": "300ms", "cache_entries": 0, "trusted": [], "network": {},
+        "listener": {"mx": {"service": "smtp"}}}
+OFF = "550 5.7.1"
+UNAVAILABLE = "451 4.3.0"
+
+
+@pytest.fixture
+def make_redis(site, domain):
+    """A function (directives..., password=): one more Redis, stopped at the end."""
+    made = []
+
+    def make(*directives, **arguments):
+        folder = site.folder.sub(f"redis-{domain}-{len(made)}")
+        server = RedisServer(folder, directives, **arguments)
+        made.append(server)
+        return server.start()
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def mail(milter_session):
+    """A function (filter): an Asker."""
+    return lambda gatepost: Asker(milter_session(gatepost))
+
+
+@pytest.fixture
+def start(start_gatepost):
+    """A function (store URL, settings): a running filter on that store, without a cache."""
+    def start_on(url, **settings):
+        gatepost = start_gatepost({**BARE, "store": url, **settings})
+        gatepost.remember()
+        return gatepost
+    return start_on
+
+
+def report(name, seconds):
+    print(f"{name}: {seconds * 1000:.0f} ms")
+
+
+def lines(gatepost, event):
+    return [line for line in gatepost.log_lines() if f"event={event} " in line]
+
+
+def test_a_hung_server_costs_its_time_out_a_few_times_only(make_redis, start, mail, domain):
+    redis = make_redis()
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    asker.waits.clear()
+    redis.freeze()
+    for _ in range(20):
+        assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    assert max(asker.waits) < TIMEOUT + MARGIN
+    assert len([wait for wait in asker.waits if wait > TIMEOUT / 2]) <= 3
+    assert max(asker.waits[3:]) < TIMEOUT / 2
+    report("hung: look-ups behind an open breaker, at most", max(asker.waits[3:]))
+    redis.resume()
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("hung: recovery", recovery)
+    assert recovery < RECOVERY
+    assert len(lines(gatepost, "store-down")) == 1
+    assert len(lines(gatepost, "store-up")) == 1
+    assert "no answer within store_timeout, since" in gatepost.wait_log("store-error", "since")
+
+
+def test_a_server_that_dies_and_is_back(make_redis, start, mail, domain):
+    redis = make_redis(persist=True)
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    for how in (redis.kill, redis.stop):
+        gatepost.forget()
+        asker.waits.clear()
+        how()
+        asker.wait_for(f"off@{domain}", UNAVAILABLE)
+        gatepost.wait_log("event=store-down", "Connection refused")
+        assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+        redis.start()
+        recovery = asker.wait_for(f"off@{domain}", OFF)
+        report(f"{how.__name__}: recovery", recovery)
+        assert recovery < RECOVERY
+        assert max(asker.waits) < TIMEOUT + MARGIN
+        assert "after=" in gatepost.wait_log("event=store-up")
+        assert len(lines(gatepost, "store-down")) == 1
+
+
+def test_a_restart_is_not_seen_by_those_who_ask_afterwards(make_redis, start, mail, domain):
+    redis = make_redis(persist=True)
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    for _ in range(3):
+        assert asker.ask(f"off@{domain}").startswith(OFF)
+        redis.restart()
+    assert not lines(gatepost, "store-error")
+
+
+def test_a_server_that_loads_its_data(make_redis, start, mail, domain):
+    redis = make_redis("key-load-delay 2000", "loading-process-events-interval-bytes 1024",
+                       "enable-debug-command yes", persist=True)
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    redis.cli("DEBUG", "POPULATE", "1000", "filler", "100")
+    redis.cli("BGREWRITEAOF")
+    wait_until(lambda: "aof_rewrite_in_progress:0" in redis.cli("INFO", "persistence")
+               and "aof_rewrite_scheduled:0" in redis.cli("INFO", "persistence"))
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    redis.kill()
+    redis.launch()
+    gatepost.wait_log("event=store-down", "LOADING", "read from disk")
+    gatepost.wait_log("event=store-up")
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("loaded: recovery", recovery)
+    assert recovery < RECOVERY
+    assert max(asker.waits) < TIMEOUT + MARGIN
+
+
+def test_too_many_clients(make_redis, start, mail, domain):
+    redis = make_redis("maxclients 5")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    hogs = [socket.create_connection(("127.0.0.1", redis.port)) for _ in range(5)]
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    gatepost.wait_log("event=store-down", "max number of clients", "maxclients")
+    for hog in hogs:
+        hog.close()
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("clients let in: recovery", recovery)
+    assert recovery < RECOVERY
+
+
+def test_a_server_that_cannot_save_still_serves(make_redis, start, mail, domain):
+    redis = make_redis("save 3600 1")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    os.mkdir(os.path.join(redis.folder, "dump.rdb"))    # in the place of the file
+    redis.cli("BGSAVE")
+    wait_until(lambda: ask(redis.port, "SET", "x", "y").startswith("MISCONF"))
+    gatepost = start(redis.url)
+    asker = mail(gatepost)
+    gatepost.wait_log("event=start ")
+    seen = redis.command_count("hgetall")
+    wait_until(lambda: redis.command_count("hgetall") > seen + 1, what="two looks of the watch")
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    for event in ("store-down", "store-watch-lost", "store-error"):
+        assert not lines(gatepost, event)
+
+
+def password_file(site, name, password):
+    path = site.folder.file(name)
+    with open(path, "w") as secret:
+        secret.write(password + "\n")
+    return path
+
+
+def test_a_changed_password_needs_no_restart(site, make_redis, start, mail, domain):
+    redis = make_redis(password="first")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    path = password_file(site, "password-" + domain, "wrong")
+    gatepost = start(redis.url, store_password_file=path)
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    gatepost.wait_log("event=store-down", "WRONGPASS", "store_password_file")
+    password_file(site, "password-" + domain, "first")
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("password corrected: recovery", recovery)
+    assert recovery < RECOVERY
+    redis.cli("CONFIG", "SET", "requirepass", "second")
+    redis.password = "second"
+    password_file(site, "password-" + domain, "second")
+    redis.cli("CLIENT", "KILL", "TYPE", "normal")
+    redis.cli("CLIENT", "KILL", "TYPE", "pubsub")
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("password changed: recovery", recovery)
+    assert recovery < RECOVERY
+    assert not any(word in line for line in gatepost.log_lines() for word in ("first", "second"))
+
+
+def test_a_user_without_the_right_to_look_up(site, make_redis, start, mail, domain):
+    redis = make_redis("user gatepost on >least ~gatepost:* &* -@all +ping +client +subscribe")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(redis.url, store_user="gatepost",
+                     store_password_file=password_file(site, "password-" + domain, "least"))
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    line = gatepost.wait_log("event=store-error", "NOPERM", "gatepost.acl", domain)
+    assert "HGETALL gatepost:account:" in line
+    for _ in range(5):
+        asker.ask(f"off@{domain}")
+    assert not lines(gatepost, "store-down"), "it answers"
+    redis.cli("ACL", "SETUSER", "gatepost", "+hgetall")
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+
+
+def test_a_user_without_the_right_to_be_told(site, make_redis, start, mail, domain):
+    redis = make_redis("user gatepost on >least ~gatepost:* -@all +ping +hgetall")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(redis.url, store_user="gatepost",
+                     store_password_file=password_file(site, "password-" + domain, "least"))
+    asker = mail(gatepost)
+    gatepost.wait_log("event=store-not-watched", "NOPERM")
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    redis.freeze()
+    gatepost.wait_log("event=store-down")
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    assert asker.waits[-1] < TIMEOUT
+    redis.resume()
+    recovery = asker.wait_for(f"off@{domain}", OFF)
+    report("not watched: recovery", recovery)
+    assert recovery < RECOVERY
+
+
+def acl_of_the_package(password):
+    """The least of rights, as conf/redis/gatepost.acl has them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../conf/redis/gatepost.acl")) as acl:
+        user = next(line for line in acl if line.startswith("user gatepost "))
+    return user.strip().replace(">CHANGE-ME", ">" + password)
+
+
+def test_the_user_of_the_package_does(site, make_redis, start, mail, domain):
+    redis = make_redis(acl_of_the_package("least"))
+    gatepost = start(redis.url, store_user="gatepost",
+                     store_password_file=password_file(site, "password-" + domain, "least"))
+    asker = mail(gatepost)
+    gatepost.wait_log("event=policy-empty")
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    for event in ("store-not-watched", "store-watch-lost", "store-error"):
+        assert not lines(gatepost, event)
+    assert redis.cli("ACL", "LOG") == ""
+
+
+def test_a_store_without_any_policy_is_told_of(make_redis, start, domain):
+    redis = make_redis()
+    redis.cli("SET", "other:account:x", "1")
+    gatepost = start(redis.url)
+    gatepost.wait_log("event=policy-empty", redis.url)
+    policy.load(redis, "account:a@{d} source any", d=domain)
+    gatepost.forget()
+    redis.restart()         # it keeps nothing
+    gatepost.wait_log("event=policy-empty")
+    policy.load(redis, "account:a@{d} source any", d=domain)
+    gatepost.forget()
+    redis.cli("FLUSHALL")
+    gatepost.wait_log("event=policy-empty")
+    policy.load(redis, "account:a@{d} source any", d=domain)
+    gatepost.forget()
+    redis.cli("CLIENT", "KILL", "TYPE", "pubsub")
+    gatepost.wait_log("event=store-watched")
+    assert not lines(gatepost, "policy-empty")
+
+
+def test_a_store_by_name(make_redis, start, mail, domain):
+    redis = make_redis()
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    gatepost = start(f"redis://localhost:{redis.port}")
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    assert not lines(gatepost, "store-error")
+
+
+def test_a_name_that_cannot_be_resolved(make_redis, start, mail, domain):
+    gatepost = start("redis://no-such-host.invalid")
+    asker = mail(gatepost)
+    for _ in range(5):
+        assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    assert max(asker.waits) < TIMEOUT + MARGIN

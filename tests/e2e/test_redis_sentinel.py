@@ -1,0 +1,149 @@
+"""A store that Sentinels name: the filter goes with the master, and with nobody else."""
+
+import time
+
+import pytest
+
+from support import policy
+from support.gatepostctl import account_shown
+from support.policy_asker import Asker, Load
+from support.process import wait_until
+from support.redis_sentinel import SentinelGroup
+from support.redis_server import ask
+
+TIMEOUT = 0.3
+MARGIN = 1.0
+BARE = {"store_timeout": "300ms", "trusted": [], "network": {},
+        "listener": {"mx": {"service": "smtp"}}}
+OFF = "550 5.7.1"
+LISTED = ("ip:192.0.2.10", "")      # whoever is on needs no SPF
+
+
+@pytest.fixture
+def group(site, domain):
+    servers = SentinelGroup(site.folder.sub("sentinel-" + domain))
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(params=[0, 1000], ids=["plain", "cached"])
+def gatepost(request, start_gatepost, group):
+    instance = start_gatepost({**BARE, "store": group.url, "cache_entries": request.param})
+    instance.remember()
+    return instance
+
+
+@pytest.fixture
+def asker(gatepost, milter_session):
+    return Asker(milter_session(gatepost))
+
+
+def switch(server, sender, state):
+    server.cli("HSET", f"gatepost:account:{sender}", "protocol:smtp", state, *LISTED)
+
+
+def wait_for_master(group, other_than, timeout=15):
+    wait_until(lambda: group.master() is not other_than and
+               ask(group.master().port, "ROLE").startswith("master"), timeout, "another master")
+    return group.master()
+
+
+@pytest.mark.concurrent
+def test_failover(group, gatepost, asker, domain):
+    old = group.master()
+    policy.load(old, "account:off@{d} protocol:smtp off\naccount:on@{d} ip:192.0.2.10", d=domain)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    load = Load(gatepost, {f"off@{domain}": OFF, f"on@{domain}": ""}).start()
+    killed = time.monotonic()
+    old.kill()
+    new = wait_for_master(group, old)
+    elected = time.monotonic()
+    gatepost.wait_log("event=store-master", f":{new.port}")
+    gatepost.wait_log("event=store-watched")
+    switch(new, f"later@{domain}", "off")
+    asker.wait_for(f"later@{domain}", OFF)
+    obeyed = time.monotonic()
+    load.stop()
+    print(f"\nfailover: new master after {elected - killed:.2f} s, obeyed "
+          f"{obeyed - elected:.2f} s later; {load.summary()}")
+    if load.last_deferral:
+        print(f"last deferral {load.last_deferral - elected:+.2f} s after the election")
+    assert not load.wrong
+    assert max(load.waits) < TIMEOUT + MARGIN
+    assert obeyed - elected < 1 + MARGIN
+
+    # the old master comes back, and is a replica soon; it must not be asked
+    gatepost.forget()
+    old.start()
+    wait_until(lambda: ask(old.port, "ROLE").startswith("slave"), 30, "old master is a replica")
+    assert group.master() is new
+    switch(new, f"later@{domain}", "on")
+    asker.wait_for(f"later@{domain}", "")
+    assert not [line for line in gatepost.log_lines() if "event=store-master" in line]
+    clients = old.cli("CLIENT", "LIST")
+    assert "hgetall" not in clients and "subscribe=__redis__" not in clients
+
+
+def test_planned_failover(group, gatepost, asker, domain):
+    """SENTINEL FAILOVER: the old master lives on as a replica."""
+    old = group.master()
+    policy.load(old, "account:off@{d} protocol:smtp off\naccount:on@{d} ip:192.0.2.10", d=domain)
+    load = Load(gatepost, {f"off@{domain}": OFF, f"on@{domain}": ""}).start()
+    for _ in range(2):
+        old = group.master()
+        began = time.monotonic()
+        group.sentinels[1].ask("SENTINEL", "FAILOVER", group.NAME)
+        new = wait_for_master(group, old)
+        switched = time.monotonic()
+        switch(new, f"later@{domain}", "off")
+        asker.wait_for(f"later@{domain}", OFF)
+        print(f"\nplanned: {switched - began:.2f} s, obeyed {time.monotonic() - switched:.2f} s "
+              "later")
+        wait_until(lambda: ask(old.port, "ROLE").startswith("slave"), 30, "demoted")
+        switch(new, f"later@{domain}", "on")
+        asker.wait_for(f"later@{domain}", "")
+        wait_until(lambda: all(s.knows(2, 3) and s.settled() for s in group.sentinels), 20,
+                   "the group in order")
+    load.stop()
+    print(load.summary())
+    assert not load.wrong
+    assert max(load.waits) < TIMEOUT + MARGIN
+
+
+def test_sentinels_come_and_go(group, gatepost, asker, domain):
+    """The master serves on without any of them; a change of it needs one that is alive."""
+    policy.load(group.master(), "account:off@{d} protocol:smtp off", d=domain)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    group.sentinels[0].kill()
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    old = group.master()
+    old.kill()
+    new = wait_for_master(group, old)
+    switch(new, f"other@{domain}", "off")
+    asker.wait_for(f"other@{domain}", OFF)
+    for sentinel in group.sentinels:
+        sentinel.kill()
+    gatepost.wait_log("event=store-sentinel-error")
+    switch(new, f"other@{domain}", "on")
+    asker.wait_for(f"other@{domain}", "")
+    assert len([line for line in gatepost.log_lines() if "store-sentinel-error" in line]) == 1
+
+
+def test_gatepostctl(group, site, domain):
+    policy.load(group.master(), "account:off@{d} protocol:smtp off", d=domain)
+    assert account_shown(site, group.url, f"off@{domain}") == \
+        f"account:off@{domain} protocol:smtp off\n"
+    group.sentinels[0].kill()
+    assert account_shown(site, group.url, f"off@{domain}")
+
+
+def test_no_sentinel_knows_the_name(group, start_gatepost, milter_session, domain):
+    gatepost = start_gatepost({**BARE, "store": group.url.replace(group.NAME, "nobody")})
+    gatepost.remember()
+    asker = Asker(milter_session(gatepost))
+    for _ in range(5):
+        assert asker.ask(f"x@{domain}").startswith("451 4.3.0")
+    assert max(asker.waits) < TIMEOUT + MARGIN
+    gatepost.wait_log("knows no master of the name nobody")
