@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "gatepost/config_schema.h"
 
@@ -42,6 +43,16 @@ static int copy_list(cfg_t *cfg, const char *name, struct config_list *out) {
     return 0;
 }
 
+/* The syslog(3) level of a checked word. */
+static int log_level_of(const char *word) {
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+    int i = 0;
+    while (strcmp(words[i], word) != 0)
+        i++;
+    return levels[i];
+}
+
 static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->socket = cfg_getstr(cfg, "socket");
     config->socket_group = cfg_getstr(cfg, "socket_group");
@@ -62,6 +73,8 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->received_spf = cfg_getbool(cfg, "received_spf");
     config->default_domain = cfg_getstr(cfg, "default_domain");
     config->address_delimiter = cfg_getstr(cfg, "address_delimiter");
+    config->http_listen = cfg_getstr(cfg, "http_listen");
+    config->log_level = log_level_of(cfg_getstr(cfg, "log_level"));
     config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }

@@ -4,6 +4,7 @@
  */
 #include "gatepost/config_check.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,14 @@ int check_log(const char *value, char *why, size_t why_size) {
 
 int check_log_format(const char *value, char *why, size_t why_size) {
     return check_either(value, "logfmt", "json", why, why_size);
+}
+
+int check_log_level(const char *value, char *why, size_t why_size) {
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i], value) == 0)
+            return 0;
+    return refuse(why, why_size, "it must be error, warning, info or debug");
 }
 
 static int check_port(const char *text, size_t len) {
@@ -190,6 +199,15 @@ int check_nameserver(const char *value, char *why, size_t why_size) {
     if (nameserver_format(value, out, sizeof out) == 0)
         return 0;
     return refuse(why, why_size, "it must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
+}
+
+int check_http_listen(const char *value, char *why, size_t why_size) {
+    char out[80];
+    const char *colon = strrchr(value, ':');
+    bool port_given = colon != NULL && colon > value && (value[0] != '[' || colon[-1] == ']');
+    if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
+        return 0;
+    return refuse(why, why_size, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
 }
 
 int check_name(const char *value, char *why, size_t why_size) {

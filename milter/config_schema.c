@@ -56,6 +56,7 @@ static cfg_opt_t options[] = {
     CFG_STR("mode", "enforce", CFGF_NONE),
     CFG_STR("log", "syslog", CFGF_NONE),
     CFG_STR("log_format", "logfmt", CFGF_NONE),
+    CFG_STR("log_level", "info", CFGF_NONE),
     CFG_STR("http_listen", "", CFGF_NONE),
     CFG_STR_LIST("trusted", "{relays}", CFGF_NONE),
     CFG_SEC("protocol", protocol_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
@@ -64,14 +65,6 @@ static cfg_opt_t options[] = {
     CFG_SEC("spf", spf_options, CFGF_NONE),
     CFG_SEC("reply", reply_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_END()};
-
-/* For settings whose feature does not exist: any value but the one that turns it off. */
-static int check_later(const char *value, char *why, size_t why_size) {
-    if (value[0] == '\0')
-        return 0;
-    snprintf(why, why_size, "not yet supported: remove the line");
-    return -1;
-}
 
 /* Which check a text, each text of a list, or a section's title must pass. */
 static const struct {
@@ -99,7 +92,8 @@ static const struct {
     {"mode", check_mode},
     {"log", check_log},
     {"log_format", check_log_format},
-    {"http_listen", check_later},
+    {"log_level", check_log_level},
+    {"http_listen", check_http_listen},
     {"trusted", check_name},
     {"protocol", check_protocol_name},
     {"protocol|services", check_service},

@@ -140,7 +140,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "gatepostctl: %s\n", why);
         return EX_CONFIG;
     }
-    log_open(LOG_TO_STDERR, LOG_LOGFMT);
+    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
     if (spf)
         return show_spf(config, argv[optind + 1], argv[optind + 2], argv[optind + 3]);
     int status = show_account(config, argv[optind + 2]);

@@ -26,8 +26,8 @@ struct http {
 };
 
 /* Sends `text`, which it then owns. */
-static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned code,
-                                 const char *type, char *text, size_t len) {
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned code, const char *type,
+                                 char *text, size_t len) {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
@@ -150,11 +150,10 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, char
     http->runtime = runtime;
     errno = 0;
     unsigned v6 = address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
-    http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | v6, 0, NULL, NULL, answer,
-                                    http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                                    MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | v6, 0, NULL, NULL, answer, http, MHD_OPTION_SOCK_ADDR,
+        (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
     if (http->daemon == NULL) {
         snprintf(why, why_size, "%s", errno != 0 ? strerror(errno) : "it cannot be listened on");
         free(http);

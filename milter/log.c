@@ -5,10 +5,16 @@
 #include "gatepost/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "gatepost/clock.h"
 #include "gatepost/metrics.h"
 #include "gatepost/textbuf.h"
 
@@ -16,15 +22,34 @@
 #define LINE_MAX_OCTETS 8000
 
 static struct {
-    atomic_int target, format; /* a reload may change them */
+    atomic_int target, format, level; /* a reload may change them */
     bool started;
-} state = {.target = LOG_TO_STDERR};
+} state = {.target = LOG_TO_STDERR, .level = LOG_INFO};
 
-void log_open(enum log_target target, enum log_format format) {
+/* Of what is said again and again, so many lines a second. */
+#define REPEATED_MAX 5
+#define REPEATED_SLOTS 128
+
+static struct {
+    pthread_mutex_t lock;
+    struct repeated {
+        uint64_t hash;
+        int64_t since; /* milliseconds; the second under way */
+        unsigned written, left_out;
+    } repeated[REPEATED_SLOTS];
+    struct trouble {
+        time_t when;
+        char line[500];
+    } recent[LOG_RECENT]; /* a ring */
+    size_t n;
+} troubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void log_open(enum log_target target, enum log_format format, int level) {
     if (target == LOG_TO_SYSLOG)
         openlog("gatepost", LOG_PID | LOG_NDELAY, LOG_MAIL);
     state.target = target;
     state.format = format;
+    state.level = level;
 }
 
 void log_started(void) {
@@ -69,13 +94,76 @@ static void write_line(int priority, struct textbuf *line) {
     }
 }
 
+/* The same event with the same values, whichever session it is of. */
+static uint64_t fingerprint(const char *event, const struct log_pair *pairs, size_t n) {
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (const char *c = event; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].value == NULL || strcmp(pairs[i].key, "session") == 0)
+            continue;
+        for (const char *c = pairs[i].value; *c != '\0'; c++)
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* May it be written? If so, *left_out is how many of the same were not. */
+static bool admit(uint64_t hash, unsigned *left_out) {
+    struct repeated *r = &troubles.repeated[hash % REPEATED_SLOTS];
+    int64_t now = clock_now_ms();
+    pthread_mutex_lock(&troubles.lock);
+    if (r->hash != hash)
+        *r = (struct repeated){.hash = hash, .since = now};
+    if (now - r->since >= 1000) {
+        r->since = now;
+        r->written = 0;
+    }
+    bool admitted = r->written < REPEATED_MAX;
+    *left_out = admitted ? r->left_out : 0;
+    if (admitted) {
+        r->written++;
+        r->left_out = 0;
+    } else {
+        r->left_out++;
+    }
+    pthread_mutex_unlock(&troubles.lock);
+    return admitted;
+}
+
+static void remember(const char *line) {
+    pthread_mutex_lock(&troubles.lock);
+    struct trouble *t = &troubles.recent[troubles.n++ % LOG_RECENT];
+    t->when = time(NULL);
+    snprintf(t->line, sizeof t->line, "%s", line);
+    pthread_mutex_unlock(&troubles.lock);
+}
+
+void log_recent(log_take *take, void *context) {
+    pthread_mutex_lock(&troubles.lock);
+    size_t n = troubles.n < LOG_RECENT ? troubles.n : LOG_RECENT;
+    for (size_t i = troubles.n - n; i < troubles.n; i++)
+        take(context, troubles.recent[i % LOG_RECENT].when, troubles.recent[i % LOG_RECENT].line);
+    pthread_mutex_unlock(&troubles.lock);
+}
+
 void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n) {
-    char memory[LINE_MAX_OCTETS];
+    char memory[LINE_MAX_OCTETS], repeated[16];
     struct textbuf line;
+    unsigned left_out = 0;
+    if (priority > state.level ||
+        (priority <= LOG_WARNING && !admit(fingerprint(event, pairs, n), &left_out)))
+        return;
     textbuf_init(&line, memory, sizeof memory - 2); /* for what ends the line */
     put_pair(&line, "event", event);
     for (size_t i = 0; i < n; i++)
         put_pair(&line, pairs[i].key, pairs[i].value);
+    if (left_out > 0) {
+        snprintf(repeated, sizeof repeated, "%u", left_out);
+        put_pair(&line, "repeated", repeated);
+    }
+    if (priority <= LOG_ERR)
+        remember(line.data);
     line.size = sizeof memory;
     write_line(priority, &line);
 }

@@ -11,6 +11,7 @@
 #include "gatepost/callbacks.h"
 #include "gatepost/listen.h"
 #include "gatepost/log.h"
+#include "gatepost/metrics.h"
 #include "gatepost/serve.h"
 
 struct arguments {
@@ -110,7 +111,8 @@ int main(int argc, char **argv) {
         config_free(config);
         return EXIT_SUCCESS;
     }
-    log_open(config->log, config->log_format);
+    log_open(config->log, config->log_format, config->log_level);
+    metrics_start();
     status = run(config);
     log_close();
     return status;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/clock.h"
+
 typedef atomic_uint_fast64_t counter;
 
 struct metrics_listener {
@@ -35,6 +37,7 @@ static struct {
     counter malformed, cache[CACHE_OUTCOMES];
     atomic_long sessions, messages, cache_entries;
     atomic_int store_up;
+    int64_t started;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void count(counter *c, uint64_t n) {
@@ -102,7 +105,6 @@ long metrics_messages(void) {
 
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds) {
     count(&all.store_requests[outcome], 1);
-    atomic_store_explicit(&all.store_up, outcome == OUTCOME_OK, memory_order_relaxed);
     observe(&all.store, microseconds);
 }
 
@@ -126,6 +128,33 @@ void metrics_cache(enum metrics_cache outcome, size_t n) {
 
 void metrics_cache_entries(int change) {
     atomic_fetch_add_explicit(&all.cache_entries, change, memory_order_relaxed);
+}
+
+void metrics_start(void) {
+    all.started = clock_now_ms();
+}
+
+void metrics_store_up(bool up) {
+    atomic_store(&all.store_up, up);
+}
+
+void metrics_read(struct metrics_now *now) {
+    *now = (struct metrics_now){.started = all.started,
+                                .sessions = metrics_sessions(),
+                                .messages = metrics_messages(),
+                                .cache_entries = atomic_load(&all.cache_entries),
+                                .store_ok = atomic_load(&all.store_requests[OUTCOME_OK]),
+                                .store_failed = atomic_load(&all.store_requests[OUTCOME_ERROR]),
+                                .malformed = atomic_load(&all.malformed)};
+    for (struct metrics_listener *l = atomic_load(&all.listeners); l != NULL; l = l->next)
+        for (int s = 0; s < STAGES; s++)
+            for (int v = 0; v < VERDICT_KINDS; v++)
+                for (int r = 0; r < REASONS; r++)
+                    now->verdicts[v] += atomic_load(&l->verdicts[s][v][r]);
+    for (int i = 0; i < CACHE_OUTCOMES; i++)
+        now->cache[i] = atomic_load(&all.cache[i]);
+    for (int i = 0; i < SPF_RESULTS; i++)
+        now->spf[i] = atomic_load(&all.spf_results[i]);
 }
 
 static void head(FILE *to, const char *name, const char *type, const char *help) {
@@ -194,7 +223,7 @@ static void print_cache(FILE *to) {
         {"gatepost_cache_stale", "Subjects answered from the cache because the store did not."},
     };
     for (int i = 0; i < CACHE_OUTCOMES; i++) {
-        head(to, outcomes[i].name, "counter", outcomes[i].help);
+        head(to, outcomes[i].name, "untyped", outcomes[i].help);
         fprintf(to, "%s %" PRIu64 "\n", outcomes[i].name, atomic_load(&all.cache[i]));
     }
     head(to, "gatepost_cache_entries", "gauge", "Subjects in the policy cache.");
@@ -211,7 +240,7 @@ void metrics_print(FILE *to) {
     print_histogram(to, "gatepost_verdict_seconds", "stage=\"mail\"", &all.verdict[STAGE_MAIL]);
     head(to, "gatepost_sessions", "gauge", "Sessions under way.");
     fprintf(to, "gatepost_sessions %ld\n", atomic_load(&all.sessions));
-    head(to, "gatepost_store_up", "gauge", "Whether the last look-up was answered.");
+    head(to, "gatepost_store_up", "gauge", "Whether the store answers.");
     fprintf(to, "gatepost_store_up %d\n", atomic_load(&all.store_up));
     head(to, "gatepost_store_requests_total", "counter", "Look-ups in the store.");
     print_outcomes(to, "gatepost_store_requests_total", all.store_requests, OUTCOMES);

@@ -423,3 +423,16 @@ void policy_cache_told(struct policy_cache *cache, enum store_event event, const
         break;
     }
 }
+
+void policy_cache_state(struct policy_cache *cache, struct policy_cache_state *out) {
+    uint64_t state = atomic_load(&cache->state);
+    int64_t end = atomic_load(&cache->ends[EPOCH(state) % ENDS]);
+    *out = (struct policy_cache_state){.watching = (int)WATCHING(state)};
+    if (WATCHING(state) == UNWATCHED)
+        out->lost_for = clock_now_ms() - end; /* never watched: end is 0, and that is long ago */
+    for (size_t i = 0; i < cache->n_shards; i++) {
+        pthread_mutex_lock(&cache->shards[i].lock);
+        out->entries += cache->shards[i].n;
+        pthread_mutex_unlock(&cache->shards[i].lock);
+    }
+}

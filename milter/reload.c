@@ -20,6 +20,7 @@ static void name_all_ignored(const struct config *old, const struct config *new)
     name_ignored("socket_mode", old->socket_mode != new->socket_mode);
     name_ignored("socket_group", strcmp(old->socket_group, new->socket_group) != 0);
     name_ignored("user", strcmp(old->user, new->user) != 0);
+    name_ignored("http_listen", strcmp(old->http_listen, new->http_listen) != 0);
 }
 
 int reload_configuration(struct runtime **current) {
@@ -33,7 +34,7 @@ int reload_configuration(struct runtime **current) {
         return -1;
     }
     name_all_ignored(last->config, fresh->config);
-    log_open(fresh->config->log, fresh->config->log_format);
+    log_open(fresh->config->log, fresh->config->log_format, fresh->config->log_level);
     snprintf(generation, sizeof generation, "%u", fresh->generation);
     log_event(LOG_INFO, "reload", "generation", generation, (char *)NULL);
     callbacks_use(runtime_acquire(fresh));

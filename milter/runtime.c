@@ -75,6 +75,7 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
     }
     runtime->config = config;
     atomic_init(&runtime->references, 1);
+    runtime->since = time(NULL);
     runtime->generation = last == NULL ? 1 : last->generation + 1;
     if (last != NULL && same_spf(config, last->config))
         runtime->spf = spf_acquire(last->spf);

@@ -17,6 +17,7 @@
 
 #include "gatepost/callbacks.h"
 #include "gatepost/clock.h"
+#include "gatepost/http.h"
 #include "gatepost/listen.h"
 #include "gatepost/log.h"
 #include "gatepost/metrics.h"
@@ -148,10 +149,17 @@ static void stop_milter(const struct runtime *runtime) {
 int serve(struct runtime *runtime) {
     pthread_t milter;
     int rc = MI_FAILURE, interval = watchdog_interval();
+    struct http *http = NULL;
+    char why[200];
     callbacks_use(runtime_acquire(runtime));
+    if (runtime->config->http_listen[0] != '\0' &&
+        http_open(runtime->config->http_listen, callbacks_runtime, &http, why, sizeof why) != 0)
+        log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
+                  "problem", why, (char *)NULL); /* mail matters more */
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
         pthread_create(&milter, NULL, run_milter, &rc) != 0) {
         log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        http_close(http);
         callbacks_use(NULL);
         runtime_release(runtime);
         return -1;
@@ -170,6 +178,7 @@ int serve(struct runtime *runtime) {
         }
     }
     pthread_join(milter, NULL);
+    http_close(http);
     callbacks_use(NULL);
     runtime_release(runtime);
     return rc == MI_SUCCESS ? 0 : -1;

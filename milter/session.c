@@ -7,26 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include "gatepost/authres.h"
 #include "gatepost/clock.h"
 #include "gatepost/idna.h"
 #include "gatepost/lookup.h"
+#include "gatepost/message.h"
 #include "gatepost/metrics.h"
 #include "gatepost/verdict_log.h"
-
-/* What is known of a message, from MAIL to its end. */
-struct message {
-    char *sender; /* the reverse-path without angle brackets and route */
-    struct verdict verdict;
-    unsigned seen; /* Authentication-Results fields so far */
-    unsigned *forged;
-    size_t n_forged;
-    char *authentication_results, *received_spf;
-};
 
 /* Ten thousand of them may be idle: what can be found again is not kept. */
 struct session {
@@ -91,25 +80,8 @@ unsigned *session_tag(struct session *session) {
 }
 
 void session_end_message(struct session *session) {
-    struct message *message = session->message;
-    if (message == NULL)
-        return;
+    message_free(session->message);
     session->message = NULL;
-    free(message->sender);
-    free(message->forged);
-    free(message->authentication_results);
-    free(message->received_spf);
-    free(message);
-    metrics_message(-1);
-}
-
-/* NULL when there is no memory. */
-static struct message *begin_message(struct session *session) {
-    session_end_message(session);
-    session->message = calloc(1, sizeof *session->message);
-    if (session->message != NULL)
-        metrics_message(1);
-    return session->message;
 }
 
 static void replace(char **text, const char *with) {
@@ -148,6 +120,14 @@ static struct network_answer recall(const struct session *session, unsigned char
     if (membership != MEMBER_MALFORMED)
         return (struct network_answer){.membership = (enum membership)membership};
     return networks_contain(session->runtime->networks, names, &session->client, member, size);
+}
+
+/* To the log, or to who wants to see it instead. */
+static void tell(const struct session_observer *observer, const struct verdict_record *record) {
+    if (observer != NULL)
+        observer->verdict(observer->context, record);
+    else
+        verdict_log(record);
 }
 
 static void refuse(struct session *session, const struct verdict *verdict,
@@ -193,30 +173,15 @@ void session_connect(struct session *session, const struct session_peer *peer,
     refuse(session, &decision.verdict, &values, answer);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
-    verdict_log(&(struct verdict_record){.stage = "connect",
-                                         .values = &values,
-                                         .verdict = &decision.verdict,
-                                         .answer = answer,
-                                         .microseconds = took});
+    tell(peer->observer, &(struct verdict_record){.stage = "connect",
+                                                  .values = &values,
+                                                  .verdict = &decision.verdict,
+                                                  .answer = answer,
+                                                  .microseconds = took});
 }
 
 void session_helo(struct session *session, const char *name) {
     replace(&session->helo, name);
-}
-
-/* The reverse-path as SPF and headers want it: no brackets, no source route. */
-static char *bare_path(const char *sender) {
-    size_t len = strlen(sender);
-    if (len >= 2 && sender[0] == '<' && sender[len - 1] == '>') {
-        sender++;
-        len -= 2;
-    }
-    const char *colon = sender[0] == '@' ? memchr(sender, ':', len) : NULL;
-    if (colon != NULL) {
-        len -= (size_t)(colon + 1 - sender);
-        sender = colon + 1;
-    }
-    return strndup(sender, len);
 }
 
 /* Everything of one message while it is judged. */
@@ -228,13 +193,17 @@ struct judging {
     struct address account;
     struct lookup lookup;
     struct spf_answer spf;
+    const struct session_observer *observer;
     int64_t begin;
 };
 
 static enum decision_next ask_store(struct judging *j) {
     const struct runtime *runtime = j->session->runtime;
     char why[256];
-    if (lookup_account(runtime->store->cache, &j->account, &j->lookup, why, sizeof why) == 0)
+    int rc = lookup_account(runtime->store->cache, &j->account, &j->lookup, why, sizeof why);
+    if (j->observer != NULL)
+        j->observer->policy(j->observer->context, rc == 0 ? &j->lookup : NULL, why);
+    if (rc == 0)
         return decision_policy(&j->decision, &j->lookup.set);
     char id[ID_SIZE];
     put_id(j->session, id);
@@ -246,7 +215,10 @@ static enum decision_next ask_spf(struct judging *j, bool helo) {
     struct session *session = j->session;
     const struct spf_query query = {.client = session->client,
                                     .helo = session->helo,
-                                    .sender = helo ? NULL : j->message->sender};
+                                    .sender = helo ? NULL : j->message->sender,
+                                    .trace = j->observer == NULL ? NULL : j->observer->spf,
+                                    .trace_context =
+                                        j->observer == NULL ? NULL : j->observer->context};
     int64_t begin = clock_now_us();
     spf_check(session->runtime->spf, &query, &j->spf);
     metrics_spf(j->spf.result, clock_now_us() - begin);
@@ -301,15 +273,15 @@ static void judged(struct judging *j, const struct session_mail *mail,
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
     int64_t took = clock_now_us() - j->begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
-    verdict_log(&(struct verdict_record){.stage = "mail",
-                                         .queue = mail->queue,
-                                         .has_account = j->facts.has_account,
-                                         .values = &values,
-                                         .verdict = verdict,
-                                         .stale = j->lookup.stale,
-                                         .spf_problem = j->spf.problem,
-                                         .answer = answer,
-                                         .microseconds = took});
+    tell(j->observer, &(struct verdict_record){.stage = "mail",
+                                               .queue = mail->queue,
+                                               .has_account = j->facts.has_account,
+                                               .values = &values,
+                                               .verdict = verdict,
+                                               .stale = j->lookup.stale,
+                                               .spf_problem = j->spf.problem,
+                                               .answer = answer,
+                                               .microseconds = took});
 }
 
 /* The facts that the decision begins with; `members` are the texts of two. */
@@ -330,11 +302,12 @@ static struct decision_facts facts_of(const struct session *session,
 void session_mail(struct session *session, const struct session_mail *given,
                   struct session_answer *answer) {
     struct session_mail mail = *given;
-    struct judging j = {
-        .session = session, .message = begin_message(session), .begin = clock_now_us()};
+    struct judging j = {.session = session, .observer = mail.observer, .begin = clock_now_us()};
+    session_end_message(session);
+    j.message = session->message = message_new(mail.sender);
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     char *login = NULL, members[2][60];
-    bool ready = j.message != NULL && (j.message->sender = bare_path(mail.sender)) != NULL;
+    bool ready = j.message != NULL;
     if (mail.login != NULL && mail.login[0] == '\0')
         mail.login = NULL;
     if (mail.login != NULL && session->xtext_logins) {
@@ -359,29 +332,10 @@ void session_mail(struct session *session, const struct session_mail *given,
 }
 
 int session_header(struct session *session, const char *name, const char *value) {
-    struct message *message = session->message;
-    if (message == NULL || authserv_id(session) == NULL ||
-        !session->runtime->config->authentication_results ||
-        strcasecmp(name, "Authentication-Results") != 0)
+    if (session->message == NULL || authserv_id(session) == NULL ||
+        !session->runtime->config->authentication_results)
         return 0;
-    message->seen++;
-    if (!authres_claims(value, authserv_id(session)))
-        return 0;
-    unsigned *grown = realloc(message->forged, (message->n_forged + 1) * sizeof *grown);
-    if (grown == NULL)
-        return -1;
-    message->forged = grown;
-    message->forged[message->n_forged++] = message->seen;
-    return 0;
-}
-
-static char *make_field(void put(struct textbuf *, const struct spf_evidence *),
-                        const struct spf_evidence *evidence) {
-    char memory[2000];
-    struct textbuf buf;
-    textbuf_init(&buf, memory, sizeof memory);
-    put(&buf, evidence);
-    return buf.cut ? NULL : strdup(memory); /* half a field is worse than none */
+    return message_see_field(session->message, authserv_id(session), name, value);
 }
 
 void session_changes(struct session *session, struct session_changes *out) {
@@ -403,9 +357,7 @@ void session_changes(struct session *session, struct session_changes *out) {
                                           .client = client,
                                           .receiver = authserv_id(session)};
     if (config->authentication_results)
-        message->authentication_results = make_field(authres_put, &evidence);
+        out->authentication_results = message_authentication_results(message, &evidence);
     if (config->received_spf)
-        message->received_spf = make_field(received_spf_put, &evidence);
-    out->authentication_results = message->authentication_results;
-    out->received_spf = message->received_spf;
+        out->received_spf = message_received_spf(message, &evidence);
 }

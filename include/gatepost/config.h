@@ -49,6 +49,8 @@ struct config {
     const char *default_domain, *address_delimiter;
     enum log_target log;
     enum log_format log_format;
+    int log_level;           /* of syslog(3) */
+    const char *http_listen; /* "": nowhere */
     struct config_list trusted;
     struct config_list nameservers;
     int64_t spf_timeout; /* milliseconds */

@@ -1,6 +1,9 @@
 /*
  * The log: one line an event, as logfmt or JSON, to syslog(3) or standard error.
  *
+ * A warning or error that says the same again and again is written five times a second at most;
+ * the next one that is written tells by repeated= how many were left out.
+ *
  * One log for the process. log_open() is called before threads start, and again by a reload;
  * everything may be called from any thread.
  */
@@ -8,10 +11,12 @@
 #define GATEPOST_LOG_H
 
 #include <syslog.h>
+#include <time.h>
 
 #include "gatepost/config.h"
 
-void log_open(enum log_target target, enum log_format format);
+/* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
+void log_open(enum log_target target, enum log_format format, int level);
 void log_close(void);
 
 /*
@@ -32,6 +37,13 @@ struct log_pair {
     const char *key, *value;
 };
 void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n);
+
+/*
+ * Tells the last lines of priority LOG_ERR and above, oldest first, at most LOG_RECENT.
+ */
+#define LOG_RECENT 20
+typedef void log_take(void *context, time_t when, const char *line);
+void log_recent(log_take *take, void *context);
 
 /*
  * Counts and reports a fact that cannot be read: event=policy-malformed with its whole key, its

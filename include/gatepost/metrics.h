@@ -7,6 +7,7 @@
 #ifndef GATEPOST_METRICS_H
 #define GATEPOST_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,9 @@ enum metrics_dns { DNS_ANSWERED, DNS_ERROR, DNS_CACHED, DNS_LATE, DNS_OUTCOMES }
 enum metrics_cache { CACHE_HIT, CACHE_MISS, CACHE_STALE, CACHE_OUTCOMES };
 
 struct metrics_listener;
+
+/* The filter begins now; before any thread. */
+void metrics_start(void);
 
 /*
  * The counters of a listener, made at the first call with its name (NULL: no listener section) and
@@ -50,6 +54,18 @@ void metrics_malformed(void);
 /* Subjects of a look-up; subjects that the cache keeps from now on (1) or no more (-1). */
 void metrics_cache(enum metrics_cache outcome, size_t n);
 void metrics_cache_entries(int change);
+
+/* Whether the store answers now, for metrics_print(). */
+void metrics_store_up(bool up);
+
+/* The counters that an operator looks at first. */
+struct metrics_now {
+    int64_t started; /* milliseconds of clock_now_ms() */
+    long sessions, messages, cache_entries;
+    uint64_t verdicts[VERDICT_KINDS], cache[CACHE_OUTCOMES], spf[SPF_RESULTS];
+    uint64_t store_ok, store_failed, malformed;
+};
+void metrics_read(struct metrics_now *now);
 
 /* Writes everything in the Prometheus text exposition format, version 0.0.4. */
 void metrics_print(FILE *to);

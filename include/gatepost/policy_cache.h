@@ -39,4 +39,12 @@ void policy_cache_told(struct policy_cache *cache, enum store_event event, const
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
                      struct shared_policy **out, bool *stale, char *why, size_t why_size);
 
+/* How the cache stands: for an operator. Any thread. */
+struct policy_cache_state {
+    enum { CACHE_LOST, CACHE_WATCHED, CACHE_BLIND } watching; /* what the watch said last */
+    size_t entries;
+    int64_t lost_for; /* milliseconds since the watch was lost; 0 while it is not */
+};
+void policy_cache_state(struct policy_cache *cache, struct policy_cache_state *out);
+
 #endif

@@ -8,6 +8,7 @@
 #define GATEPOST_RUNTIME_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "gatepost/config.h"
 #include "gatepost/networks.h"
@@ -19,6 +20,7 @@ struct runtime {
     struct networks *networks;
     struct spf *spf;
     unsigned generation; /* 1 for the first configuration, one more for each reload */
+    time_t since;        /* when it was opened */
     atomic_uint references;
 };
 

@@ -11,6 +11,20 @@
 #include "gatepost/runtime.h"
 
 struct session;
+struct lookup;
+struct verdict_record;
+
+/*
+ * Who looks on while a verdict is found, for `explain`; what is told lasts until the call returns.
+ */
+struct session_observer {
+    void *context;
+    /* The account's policy; NULL: it could not be had, and why. */
+    void (*policy)(void *context, const struct lookup *lookup, const char *why);
+    void (*spf)(void *context, const char *line); /* as spf_query.trace */
+    /* The verdict; it is then not logged. */
+    void (*verdict)(void *context, const struct verdict_record *record);
+};
 
 /* A session on the runtime, of which it takes a reference; NULL when there is no memory. */
 struct session *session_new(struct runtime *runtime);
@@ -26,8 +40,9 @@ const struct config *session_config(const struct session *session);
 struct session_peer {
     struct ip_address client; /* IP_NONE: the MTA knows none; it is then listed nowhere */
     const char *daemon_name, *daemon_port, *daemon_addr;
-    const char *mta_name;    /* {j} */
-    const char *mta_version; /* {v} */
+    const char *mta_name;                    /* {j} */
+    const char *mta_version;                 /* {v} */
+    const struct session_observer *observer; /* NULL for none */
 };
 
 /* What becomes of a connection or a message. */
@@ -45,10 +60,11 @@ void session_helo(struct session *session, const char *name);
 
 /* What the MTA tells at MAIL FROM; texts other than sender may be NULL. */
 struct session_mail {
-    const char *sender; /* with or without angle brackets */
-    const char *login;  /* {auth_authen} */
-    const char *tls;    /* {tls_version} */
-    const char *queue;  /* {i} */
+    const char *sender;                      /* with or without angle brackets */
+    const char *login;                       /* {auth_authen} */
+    const char *tls;                         /* {tls_version} */
+    const char *queue;                       /* {i} */
+    const struct session_observer *observer; /* NULL for none */
 };
 
 /* Judges a message and begins it, ending the one before if the MTA did not say so. */
