@@ -56,6 +56,10 @@ class RedisServer:
         self._process.wait_ready(self.answers, what="PONG")
         return self
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def running(self):
         return self._process is not None and self._process.alive()
 
