@@ -244,8 +244,10 @@ def test_hung_while_it_is_searched_for_any_policy(use, domain):
             ground.client.command("EXISTS", "x")
         faults.HUNG.begin(ground)
         ground.filter.forget()
-        ground.filter.wait_log("event=store-watch-lost", timeout=3 + MARGIN)
-        faults.HUNG.end(ground)
+        try:
+            ground.filter.wait_log("event=store-watch-lost", timeout=3 + MARGIN)
+        finally:
+            faults.HUNG.end(ground)
         ground.filter.wait_log("event=store-watched", timeout=RECOVERY + MARGIN)
     trial.asker.stop()
 
