@@ -141,14 +141,10 @@ static int find_text(const char *const *list, size_t n, const char *value) {
 }
 
 int check_service(const char *value, char *why, size_t why_size) {
-    static const char *const services[] = {"smtp",   "submission", "submissions", "imap",
-                                           "pop3",   "sieve",      "caldav",      "carddav",
-                                           "webdav", "activesync", "jmap",        "webmail"};
-    if (find_text(services, sizeof services / sizeof *services, value) == 0)
+    if (find_text(service_words.names, service_words.count, value) == 0)
         return 0;
-    return refuse(why, why_size,
-                  "unknown service: known are smtp, submission, submissions, imap, pop3, sieve, "
-                  "caldav, carddav, webdav, activesync, jmap and webmail");
+    snprintf(why, why_size, "unknown service: known are %s", service_words.listed);
+    return -1;
 }
 
 int check_listener_service(const char *value, char *why, size_t why_size) {
@@ -204,7 +200,8 @@ int check_nameserver(const char *value, char *why, size_t why_size) {
 int check_http_listen(const char *value, char *why, size_t why_size) {
     char out[80];
     const char *colon = strrchr(value, ':');
-    bool port_given = colon != NULL && colon > value && (value[0] != '[' || colon[-1] == ']');
+    bool port_given = colon != NULL && colon > value &&
+                      (value[0] == '[' ? colon[-1] == ']' : colon == strchr(value, ':'));
     if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
         return 0;
     return refuse(why, why_size, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");

@@ -127,20 +127,17 @@ static bool contains(const struct protocol *protocol, const char *service) {
     return false;
 }
 
-/*
- * Is the service allowed? SETTING_SET with *value 1 or 0, or SETTING_MALFORMED when no protocol
- * that contains it is on and one cannot be read.
- */
-static enum setting_state service_state(const struct decision *d, const char *service, int *value,
-                                        struct policy_origin *origin) {
+enum setting_state decision_service_state(const struct decision_rules *rules,
+                                          const struct policy_set *policy, const char *service,
+                                          int *value, struct policy_origin *origin) {
     bool named = false, unreadable = false;
     struct policy_origin first = from_conf;
-    for (size_t i = 0; i < d->rules->n_protocols; i++) {
-        const struct protocol *protocol = &d->rules->protocols[i];
+    for (size_t i = 0; i < rules->n_protocols; i++) {
+        const struct protocol *protocol = &rules->protocols[i];
         if (!contains(protocol, service))
             continue;
         int on = 1;
-        enum setting_state state = policy_protocol(d->policy, protocol->name, &on, origin);
+        enum setting_state state = policy_protocol(policy, protocol->name, &on, origin);
         *value = 1;
         if (state == SETTING_UNSET || (state == SETTING_SET && on))
             return SETTING_SET;
@@ -151,7 +148,7 @@ static enum setting_state service_state(const struct decision *d, const char *se
     }
     if (!named) {
         *value = 1;
-        enum setting_state state = policy_protocol(d->policy, service, value, origin);
+        enum setting_state state = policy_protocol(policy, service, value, origin);
         return state == SETTING_MALFORMED ? state : SETTING_SET;
     }
     *value = 0;
@@ -164,7 +161,7 @@ static bool service_refused(struct decision *d) {
     int on = 1;
     struct policy_origin origin = from_conf;
     const char *service = decision_service(d->listener, d->facts->logged_in);
-    enum setting_state state = service_state(d, service, &on, &origin);
+    enum setting_state state = decision_service_state(d->rules, d->policy, service, &on, &origin);
     if (state == SETTING_MALFORMED)
         malformed(d, origin);
     else if (!on)

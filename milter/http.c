@@ -7,12 +7,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <microhttpd.h>
 
+#include "gatepost/config_check.h"
 #include "gatepost/metrics.h"
 #include "gatepost/status.h"
 
@@ -23,6 +25,7 @@
 struct http {
     struct MHD_Daemon *daemon;
     http_runtime *runtime;
+    atomic_bool stopping;
 };
 
 /* Sends `text`, which it then owns. */
@@ -73,9 +76,16 @@ static void print_metrics(FILE *to, const struct runtime *runtime) {
     metrics_print(to);
 }
 
-static enum MHD_Result answer_path(struct MHD_Connection *connection, const char *path,
-                                   const struct runtime *runtime) {
+static enum MHD_Result answer_ready(struct MHD_Connection *connection,
+                                    const struct runtime *runtime) {
     char why[200];
+    bool ready = runtime != NULL && status_is_ready(runtime, why, sizeof why);
+    return send_line(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                     runtime == NULL ? "stopping" : why);
+}
+
+static enum MHD_Result answer_path(struct MHD_Connection *connection, const char *path,
+                                   const struct runtime *runtime, bool stopping) {
     if (strcmp(path, "/metrics") == 0)
         return send_printed(connection, "text/plain; version=0.0.4; charset=utf-8", print_metrics,
                             runtime);
@@ -83,12 +93,8 @@ static enum MHD_Result answer_path(struct MHD_Connection *connection, const char
         return send_line(connection, MHD_HTTP_OK, "ok");
     if (strcmp(path, "/status") == 0 && runtime != NULL)
         return send_printed(connection, "application/json", status_print, runtime);
-    if (strcmp(path, "/readyz") == 0) {
-        if (runtime != NULL && status_is_ready(runtime, why, sizeof why))
-            return send_line(connection, MHD_HTTP_OK, why);
-        return send_line(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                         runtime == NULL ? "stopping" : why);
-    }
+    if (strcmp(path, "/readyz") == 0)
+        return answer_ready(connection, stopping ? NULL : runtime);
     return send_line(connection, MHD_HTTP_NOT_FOUND,
                      "known are /metrics, /healthz, /readyz and /status");
 }
@@ -111,27 +117,26 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return send_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are known");
     struct runtime *runtime = http->runtime();
-    enum MHD_Result result = answer_path(connection, path, runtime);
+    enum MHD_Result result = answer_path(connection, path, runtime, http->stopping);
     runtime_release(runtime);
     return result;
 }
 
-/* ADDRESS:PORT or [ADDRESS]:PORT, as the configuration has checked it. */
+/* As the configuration has checked it. */
 static int parse_listen(const char *listen, struct sockaddr_storage *out) {
     char text[100];
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    snprintf(text, sizeof text, "%s", listen[0] == '[' ? listen + 1 : listen);
-    char *colon = strrchr(text, ':');
-    if (colon == NULL)
+    if (nameserver_format(listen, text, sizeof text) != 0) /* now ADDRESS:PORT or [ADDRESS]:PORT */
         return -1;
+    char *colon = strrchr(text, ':');
     *colon = '\0';
     memset(out, 0, sizeof *out);
-    if (listen[0] == '[') {
-        text[strcspn(text, "]")] = '\0';
+    if (text[0] == '[') {
+        colon[-1] = '\0';
         v6->sin6_family = AF_INET6;
         v6->sin6_port = htons((uint16_t)atoi(colon + 1));
-        return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1 ? 0 : -1;
+        return inet_pton(AF_INET6, text + 1, &v6->sin6_addr) == 1 ? 0 : -1;
     }
     v4->sin_family = AF_INET;
     v4->sin_port = htons((uint16_t)atoi(colon + 1));
@@ -150,10 +155,12 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, char
     http->runtime = runtime;
     errno = 0;
     unsigned v6 = address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0;
-    http->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | v6, 0, NULL, NULL, answer, http, MHD_OPTION_SOCK_ADDR,
-        (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+    /* AUTO is epoll or poll: select(2) would end where sessions have taken the lower descriptors */
+    http->daemon =
+        MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | v6, 0, NULL, NULL, answer,
+                         http, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
     if (http->daemon == NULL) {
         snprintf(why, why_size, "%s", errno != 0 ? strerror(errno) : "it cannot be listened on");
         free(http);
@@ -161,6 +168,11 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, char
     }
     *out = http;
     return 0;
+}
+
+void http_stopping(struct http *http) {
+    if (http != NULL)
+        http->stopping = true;
 }
 
 void http_close(struct http *http) {

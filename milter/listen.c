@@ -9,19 +9,13 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <libmilter/mfapi.h>
 
+#include "gatepost/dial.h"
 #include "gatepost/log.h"
-
-const char *listen_path(const struct config *config) {
-    const char *colon = strchr(config->socket, ':');
-    return strncmp(config->socket, "inet", 4) == 0 ? NULL : colon + 1;
-}
 
 static int fail(const char *what, const char *name, const char *problem) {
     log_event(LOG_ERR, "start-failed", "setting", what, "value", name, "problem", problem,
@@ -34,39 +28,21 @@ static void ignore_default(const char *what, const char *name) {
               "it does not exist on this host", (char *)NULL);
 }
 
-int listen_connect(const struct config *config) {
-    const char *path = listen_path(config);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (path == NULL || strlen(path) >= sizeof address.sun_path) {
-        errno = EINVAL;
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    strcpy(address.sun_path, path);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int error = errno;
-        close(fd);
-        fd = -1;
-        errno = error;
-    }
-    return fd;
-}
-
 void listen_wake(const struct config *config) {
-    int fd = listen_connect(config);
+    int fd = dial_filter(config);
     if (fd >= 0)
         close(fd);
 }
 
 void listen_close(const struct config *config) {
-    const char *path = listen_path(config);
+    const char *path = dial_path(config);
     if (path != NULL)
         chmod(path, 0600);
 }
 
 /* Does somebody answer on the socket already? */
 static bool is_in_use(const struct config *config) {
-    int fd = listen_connect(config);
+    int fd = dial_filter(config);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -74,7 +50,7 @@ static bool is_in_use(const struct config *config) {
 
 /* Opens the socket with the mode and group that the configuration gives. */
 static int open_socket(const struct config *config) {
-    const char *path = listen_path(config);
+    const char *path = dial_path(config);
     gid_t group = (gid_t)-1;
     if (path != NULL && config->socket_group[0] != '\0') {
         struct group *found = getgrnam(config->socket_group);
@@ -124,7 +100,7 @@ static int drop_privileges(const struct config *config) {
             return fail("user", config->user, "only root can become another user");
         return 0;
     }
-    const char *path = listen_path(config);
+    const char *path = dial_path(config);
     if (path != NULL && chown(path, user->pw_uid, (gid_t)-1) != 0)
         return fail("user", config->user, strerror(errno));
     if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||

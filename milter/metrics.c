@@ -164,9 +164,9 @@ static void head(FILE *to, const char *name, const char *type, const char *help)
 /* A label's value with the escapes of the format. */
 static void put_label(FILE *to, const char *value) {
     for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
+        if (*value == '\\' || *value == '"' || *value == '\n')
             fputc('\\', to);
-        fputc(*value, to);
+        fputc(*value == '\n' ? 'n' : *value, to);
     }
 }
 
@@ -184,7 +184,8 @@ static void print_histogram(FILE *to, const char *name, const char *label,
                     total);
     }
     const char *open = *label ? "{" : "", *close = *label ? "}" : "";
-    fprintf(to, "%s_sum%s%s%s %g\n", name, open, label, close,
+    /* every microsecond: with fewer digits a rate would come in jumps after some days */
+    fprintf(to, "%s_sum%s%s%s %.15g\n", name, open, label, close,
             (double)atomic_load(&histogram->sum) / 1e6);
     fprintf(to, "%s_count%s%s%s %" PRIu64 "\n", name, open, label, close, total);
 }

@@ -118,6 +118,15 @@ int netblock_parse(const char *text, size_t len, struct netblock *out, char *why
     return 0;
 }
 
+const char *netblock_format(const struct netblock *block, char out[NETBLOCK_TEXT_SIZE]) {
+    unsigned bits = block->base.family == IP_V4 ? 32 : 128;
+    ip_format(&block->base, out);
+    size_t len = strlen(out);
+    if (block->prefix < bits)
+        snprintf(out + len, NETBLOCK_TEXT_SIZE - len, "/%u", block->prefix);
+    return out;
+}
+
 bool netblock_contains(const struct netblock *block, const struct ip_address *ip) {
     if (ip->family == IP_NONE || ip->family != block->base.family)
         return false;

@@ -1,6 +1,6 @@
 /*
- * The policy file. Owns its syntax and the look-up of a subject in what was read; when to read it
- * is store_file.c's business.
+ * The policy file. Owns that a file is good as a whole and the look-up of a subject in what was
+ * read; the syntax of a line is policy_line.c's, when to read the file store_file.c's business.
  */
 #include "gatepost/policy_file.h"
 
@@ -12,6 +12,8 @@
 /* uthash ends the process for want of memory unless told otherwise */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+
+#include "gatepost/policy_line.h"
 
 struct subject {
     char *name; /* the key */
@@ -129,57 +131,15 @@ static int check_duplicates(const struct policy_file *table, const char *path, c
     return 0;
 }
 
-/* The next word of a line, terminated; *rest is what follows it and the spaces behind. */
-static char *cut_word(char *line, char **rest) {
-    line += strspn(line, " \t");
-    size_t len = strcspn(line, " \t");
-    *rest = line + len;
-    if (**rest != '\0')
-        *(*rest)++ = '\0';
-    *rest += strspn(*rest, " \t");
-    return line;
-}
-
-/* A subject that no look-up would ever ask for is an operator's mistake. */
-static const char *subject_fault(const char *subject) {
-    const char *name = strchr(subject, ':');
-    const char *domain = strrchr(subject, '@');
-    if (strncmp(subject, "network:", 8) == 0)
-        return name[1] == '\0' ? "the network's name is missing" : NULL;
-    if (strncmp(subject, "account:", 8) != 0)
-        return "the subject must be account:ADDRESS, account:@DOMAIN, account:* or network:NAME";
-    if (name[1] == '\0')
-        return "the account's address is missing";
-    for (; *name != '\0'; name++)
-        if (*name >= 'A' && *name <= 'Z')
-            return "accounts are written in lower case";
-    for (; domain != NULL && *domain != '\0'; domain++)
-        if ((unsigned char)*domain >= 0x80)
-            return "domains are written as A-labels (xn--...)";
-    return NULL;
-}
-
-/* One line without its newline; 0, or -1 with the reason. */
-static int parse_line(struct policy_file *table, char *line, unsigned long number, char *why,
-                      size_t why_size) {
-    char *rest, *value;
-    char *subject_name = cut_word(line, &rest);
-    if (subject_name[0] == '\0' || subject_name[0] == '#')
-        return 0;
-    const char *fault = subject_fault(subject_name);
-    char *field = cut_word(rest, &value);
-    if (fault == NULL && field[0] == '\0')
-        fault = "the field is missing: a line is SUBJECT FIELD VALUE";
-    if (fault != NULL) {
-        snprintf(why, why_size, "%.100s: %s", subject_name, fault);
-        return -1;
-    }
-    struct subject *subject = table_subject(table, subject_name);
-    if (subject == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    if (add_field(subject, field, value, number) != 0) {
+/* One line with its newline; 0, or -1 with the reason. */
+static int take_line(struct policy_file *table, char *line, size_t len, unsigned long number,
+                     char *why, size_t why_size) {
+    struct policy_line fact;
+    int rc = policy_line_parse(line, len, &fact, why, why_size);
+    if (rc <= 0)
+        return rc;
+    struct subject *subject = table_subject(table, fact.subject);
+    if (subject == NULL || add_field(subject, fact.field, fact.value, number) != 0) {
         snprintf(why, why_size, "no memory");
         return -1;
     }
@@ -199,14 +159,7 @@ struct policy_file *policy_file_read(const char *path, FILE *stream, char *why, 
         if (len < 0)
             break;
         number++;
-        /* white space at the end of a line is nothing that anybody means */
-        while (len > 0 && line[len - 1] != '\0' && strchr(" \t\r\n", line[len - 1]) != NULL)
-            line[--len] = '\0';
-        good = strlen(line) == (size_t)len;
-        if (!good)
-            snprintf(reason, sizeof reason, "a NUL octet");
-        else
-            good = parse_line(table, line, number, reason, sizeof reason) == 0;
+        good = take_line(table, line, (size_t)len, number, reason, sizeof reason) == 0;
         if (!good)
             snprintf(why, why_size, "%s:%lu: %s", path, number, reason);
     }

@@ -173,6 +173,7 @@ int serve(struct runtime *runtime) {
             reload(&runtime);
         } else if (number >= 0) {
             serving = false;
+            http_stopping(http);
             if (number != 0 && drain(runtime))
                 stop_milter(runtime);
         }

@@ -12,6 +12,12 @@
 #include "gatepost/log.h"
 #include "gatepost/metrics.h"
 
+/* Octets that are no UTF-8 JSON cannot say. */
+static json_t *plain_text(const char *value) {
+    json_t *text = json_string(value);
+    return text != NULL ? text : json_string("(not printable)");
+}
+
 static json_t *time_text(time_t when) {
     char text[32];
     struct tm tm;
@@ -21,10 +27,9 @@ static json_t *time_text(time_t when) {
 }
 
 static void add_error(void *context, time_t when, const char *line) {
-    json_t *entry = json_object(), *text = json_string(line);
+    json_t *entry = json_object();
     json_object_set_new(entry, "time", time_text(when));
-    /* a line may have octets that are no UTF-8, which JSON cannot say */
-    json_object_set_new(entry, "line", text != NULL ? text : json_string("(not printable)"));
+    json_object_set_new(entry, "line", plain_text(line));
     json_array_append_new(context, entry);
 }
 
@@ -33,7 +38,7 @@ static json_t *describe_store(const struct runtime *runtime, const struct metric
     struct policy_cache_state cache;
     policy_cache_state(runtime->store->cache, &cache);
     json_t *store = json_object();
-    json_object_set_new(store, "url", json_string(runtime->config->store));
+    json_object_set_new(store, "url", plain_text(runtime->config->store));
     json_object_set_new(store, "up", json_boolean(store_is_up(runtime->store->store)));
     json_object_set_new(store, "requests", json_integer((json_int_t)now->store_ok));
     json_object_set_new(store, "failed", json_integer((json_int_t)now->store_failed));
@@ -76,7 +81,7 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_object_set_new(status, "pid", json_integer(getpid()));
     json_object_set_new(status, "uptime_seconds",
                         json_integer((clock_now_ms() - now.started) / 1000));
-    json_object_set_new(configuration, "file", json_string(runtime->config->path));
+    json_object_set_new(configuration, "file", plain_text(runtime->config->path));
     json_object_set_new(configuration, "generation", json_integer(runtime->generation));
     json_object_set_new(configuration, "since", time_text(runtime->since));
     json_object_set_new(status, "configuration", configuration);

@@ -111,6 +111,15 @@ static void give_table(struct store_file *file, struct shared_table *table) {
     pthread_mutex_unlock(&file->lock);
 }
 
+static bool file_is_up(struct store *store) {
+    struct store_file *file = (struct store_file *)store;
+    char why[256];
+    struct shared_table *table = take_table(file, why, sizeof why);
+    if (table != NULL)
+        give_table(file, table);
+    return table != NULL;
+}
+
 /* A hash owns one block: its fields and behind them their texts. */
 static int copy_fields(const struct store_field *fields, size_t n, struct store_hash *hash) {
     size_t size = n * sizeof(struct store_field);
@@ -227,7 +236,7 @@ static void file_free(struct store *store) {
 }
 
 static const struct store_ops file_ops = {file_get,     file_walk, file_watch,
-                                          file_unwatch, file_free, NULL};
+                                          file_unwatch, file_free, file_is_up};
 
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
                     struct store **out, char *why, size_t why_size) {

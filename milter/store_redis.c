@@ -8,9 +8,8 @@
 
 #include "gatepost/clock.h"
 #include "gatepost/log.h"
+#include "gatepost/redis_endpoint.h"
 #include "gatepost/redis_lookup.h"
-#include "gatepost/redis_sentinel.h"
-#include "gatepost/redis_tls.h"
 #include "gatepost/redis_walk.h"
 #include "gatepost/redis_watch.h"
 #include "gatepost/store.h"
@@ -19,19 +18,15 @@ struct store_redis {
     struct store store;
     char *name, *prefix;
     int64_t timeout;
-    struct redis_login *login;
-    struct redis_pool *pool;
-    struct redis_sentinel *sentinel; /* NULL: the server is always the same */
-    struct redis_watch *watch;       /* NULL until it is watched */
+    struct redis_endpoint server;
+    struct redis_watch *watch; /* NULL until it is watched */
     store_told *told;
     void *context;
 };
 
 static void redis_free(struct store *store) {
     struct store_redis *redis = (struct store_redis *)store;
-    redis_sentinel_free(redis->sentinel);
-    redis_pool_free(redis->pool);
-    redis_login_free(redis->login);
+    redis_endpoint_clear(&redis->server);
     free(redis->name);
     free(redis->prefix);
     free(redis);
@@ -41,10 +36,9 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
                      struct store_hash *hashes, char *why, size_t why_size) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
-    if (redis->sentinel != NULL &&
-        redis_sentinel_need(redis->sentinel, deadline, why, why_size) != 0)
+    if (redis_endpoint_need(&redis->server, deadline, why, why_size) != 0)
         return -1;
-    return redis_lookup_all(redis->pool, redis->prefix, subjects, n, hashes, deadline, why,
+    return redis_lookup_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why,
                             why_size);
 }
 
@@ -56,10 +50,9 @@ static int redis_walk_subject(struct store *store, const char *subject, store_ta
                                                  .timeout = redis->timeout,
                                                  .take = take,
                                                  .context = context};
-    if (redis->sentinel != NULL &&
-        redis_sentinel_need(redis->sentinel, clock_now_ms() + redis->timeout, why, why_size) != 0)
+    if (redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size) != 0)
         return -1;
-    return redis_walk(redis->pool, &settings, NULL, why, why_size);
+    return redis_walk(redis->server.pool, &settings, NULL, why, why_size);
 }
 
 static void on_told(void *context, enum store_event event, const char *subject) {
@@ -84,7 +77,7 @@ static void on_moved(void *context) {
 static int redis_start_watch(struct store *store, store_told *told, void *context, char *why,
                              size_t why_size) {
     struct store_redis *redis = (struct store_redis *)store;
-    const struct redis_watch_settings settings = {.pool = redis->pool,
+    const struct redis_watch_settings settings = {.pool = redis->server.pool,
                                                   .store = redis->name,
                                                   .prefix = redis->prefix,
                                                   .timeout = redis->timeout,
@@ -93,11 +86,12 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
                                                   .context = redis};
     redis->told = told;
     redis->context = context;
-    if (redis->sentinel != NULL) /* the watch needs a server; that there is none now is no error */
-        redis_sentinel_need(redis->sentinel, clock_now_ms() + redis->timeout, why, why_size);
+    /* the watch needs a server; that there is none now is no error */
+    redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size);
     redis->watch = redis_watch_start(&settings);
     if (redis->watch != NULL &&
-        (redis->sentinel == NULL || redis_sentinel_follow(redis->sentinel, on_moved, redis) == 0))
+        (redis->server.sentinel == NULL ||
+         redis_sentinel_follow(redis->server.sentinel, on_moved, redis) == 0))
         return 0;
     snprintf(why, why_size, "the thread that watches Redis cannot be started");
     return -1;
@@ -105,14 +99,14 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
 
 static void redis_unwatch(struct store *store) {
     struct store_redis *redis = (struct store_redis *)store;
-    if (redis->sentinel != NULL)
-        redis_sentinel_unfollow(redis->sentinel);
+    if (redis->server.sentinel != NULL)
+        redis_sentinel_unfollow(redis->server.sentinel);
     redis_watch_stop(redis->watch);
     redis->watch = NULL;
 }
 
 static bool redis_is_up(struct store *store) {
-    return redis_pool_is_up(((struct store_redis *)store)->pool);
+    return redis_pool_is_up(((struct store_redis *)store)->server.pool);
 }
 
 static const struct store_ops redis_ops = {redis_get,     redis_walk_subject, redis_start_watch,
@@ -120,26 +114,13 @@ static const struct store_ops redis_ops = {redis_get,     redis_walk_subject, re
 
 static int open_parts(struct store_redis *redis, const struct store_settings *settings,
                       const struct store_url *url, char *why, size_t why_size) {
-    struct redis_server server = {.port = url->port, .db = url->db, .tls = url->tls};
     redis->name = strdup(settings->url);
     redis->prefix = strdup(settings->key_prefix);
-    if (redis_login_open(settings->user, settings->password_file, &redis->login, why, why_size) !=
-        0)
-        return -1;
-    if (url->tls && redis_tls_prepare(why, why_size) != 0)
-        return -1;
-    server.login = redis->login;
-    memcpy(server.host, url->host, sizeof server.host);
-    memcpy(server.path, url->path, sizeof server.path);
-    server.master = url->kind == STORE_SENTINEL;
-    bool ready = redis->name != NULL && redis->prefix != NULL &&
-                 (redis->pool = redis_pool_new(&server, redis->name)) != NULL;
-    if (ready && url->kind == STORE_SENTINEL)
-        ready = (redis->sentinel = redis_sentinel_new(url, redis->name, redis->login, redis->pool,
-                                                      settings->timeout)) != NULL;
-    if (!ready)
+    if (redis->name == NULL || redis->prefix == NULL) {
         snprintf(why, why_size, "no memory");
-    return ready ? 0 : -1;
+        return -1;
+    }
+    return redis_endpoint_open(settings, url, &redis->server, why, why_size);
 }
 
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,

@@ -75,13 +75,13 @@ static bool is_deceptive(const char *text, size_t sequence) {
     return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
 }
 
-enum escape_style { STYLE_LOGFMT, STYLE_JSON };
+enum escape_style { STYLE_LOGFMT, STYLE_JSON, STYLE_VISIBLE };
 
 /* One character inside quotes; returns the octets taken from text. */
 static size_t put_quoted(struct textbuf *buf, const char *text, size_t len, enum escape_style how) {
     unsigned char c = (unsigned char)text[0];
     size_t sequence = utf8_sequence(text, len);
-    if (c == '"' || c == '\\')
+    if (c == '\\' || (c == '"' && how != STYLE_VISIBLE))
         textbuf_printf(buf, "\\%c", c);
     else if (c == '\n' || c == '\r' || c == '\t')
         textbuf_printf(buf, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
@@ -105,6 +105,11 @@ static void put_all_quoted(struct textbuf *buf, const char *value, enum escape_s
     if (shown < len)
         textbuf_puts(buf, "...");
     textbuf_put(buf, "\"", 1);
+}
+
+void textbuf_put_visible(struct textbuf *buf, const char *text, size_t len) {
+    for (size_t i = 0; i < len;)
+        i += put_quoted(buf, text + i, len - i, STYLE_VISIBLE);
 }
 
 static bool is_bare(const char *value) {

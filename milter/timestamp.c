@@ -4,6 +4,7 @@
 #include "gatepost/timestamp.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 static bool digits(const char *text, size_t n, int *value) {
     *value = 0;
@@ -47,4 +48,26 @@ int timestamp_parse(const char *text, size_t len, int64_t *seconds) {
         days += days_in_month(year, m);
     *seconds = days * 86400 + hour * 3600 + minute * 60 + second;
     return 0;
+}
+
+const char *timestamp_format(int64_t seconds, char out[TIMESTAMP_SIZE]) {
+    const int64_t first = days_before_year(1) * 86400, last = days_before_year(10000) * 86400 - 1;
+    seconds = seconds < first ? first : seconds > last ? last : seconds;
+    int64_t days = seconds / 86400, rest = seconds % 86400;
+    if (rest < 0) {
+        days--;
+        rest += 86400;
+    }
+    int month = 1;
+    int year = (int)(days < 0 ? 1969 + days / 365 : 1970 + days / 366); /* or a later one */
+    year = year < 1 ? 1 : year;
+    while (days >= days_before_year(year + 1))
+        year++;
+    days -= days_before_year(year);
+    while (days >= days_in_month(year, month))
+        days -= days_in_month(year, month++);
+    snprintf(out, TIMESTAMP_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000u,
+             (unsigned)month % 100u, (unsigned)(days + 1) % 100u, (unsigned)(rest / 3600) % 100u,
+             (unsigned)(rest / 60 % 60) % 100u, (unsigned)(rest % 60) % 100u);
+    return out;
 }

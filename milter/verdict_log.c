@@ -25,7 +25,9 @@ void verdict_log(const struct verdict_record *record) {
         textbuf_puts(&from, ":");
         textbuf_puts(&from, verdict->from.field);
     }
-    snprintf(reply_text, sizeof reply_text, "%s %s %s", reply->code, reply->enhanced, reply->text);
+    if (applied >= VERDICT_DEFER)
+        snprintf(reply_text, sizeof reply_text, "%s %s %s", reply->code, reply->enhanced,
+                 reply->text);
     snprintf(us, sizeof us, "%" PRId64, record->microseconds);
     const struct log_pair pairs[] = {
         {"stage", record->stage},

@@ -31,6 +31,9 @@ static const char *const spf_result_names[] = {"none", "neutral",   "pass",     
 static const char *const source_names[] = {"any", "authorized"};
 static const char *const need_names[] = {"optional", "required"};
 static const char *const mode_names[] = {"enforce", "monitor"};
+static const char *const service_names[] = {"smtp",   "submission", "submissions", "imap",
+                                            "pop3",   "sieve",      "caldav",      "carddav",
+                                            "webdav", "activesync", "jmap",        "webmail"};
 
 #define WORDS(table, listed)                                                                       \
     { table, sizeof table / sizeof *table, listed }
@@ -44,6 +47,9 @@ const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words source_words = WORDS(source_names, "any or authorized");
 const struct words need_words = WORDS(need_names, "required or optional");
+const struct words service_words =
+    WORDS(service_names, "smtp, submission, submissions, imap, pop3, sieve, caldav, carddav, "
+                         "webdav, activesync, jmap and webmail");
 const struct words mode_words = WORDS(mode_names, "enforce or monitor");
 
 const char *verdict_name(enum verdict_kind kind) {

@@ -13,11 +13,12 @@ failed=0
 # m4 to libldap: for a Sendmail that is unpacked beside Postfix, whose packages conflict
 packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils procps
  libmilter-dev libspf2-dev libhiredis-dev libconfuse-dev libc-ares-dev libidn2-dev
- libunistring-dev libsystemd-dev libmicrohttpd-dev libjansson-dev uthash-dev libcmocka-dev libclang-rt-14-dev
+ libunistring-dev libsystemd-dev libmicrohttpd-dev libjansson-dev uthash-dev libcmocka-dev
+ libclang-rt-14-dev
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules libldap-2.5-0
  postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython
- python3-yaml python3-spf"
+ python3-yaml python3-spf prometheus"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -124,7 +125,7 @@ step "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portabil
     --inline-suppr --error-exitcode=1 -Iinclude --suppress=missingIncludeSystem \
     milter tests/unit tests/bench
 # shellcheck disable=SC2046
-step "shellcheck" shellcheck $(find packaging tests -name '*.sh') .ci/run
+step "shellcheck" shellcheck $(find packaging tests -name '*.sh' -o -name '*.bash') .ci/run
 step "man pages" man_pages
 
 say "builds"

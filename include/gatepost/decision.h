@@ -95,6 +95,16 @@ struct decision {
 /* The service of a message: a login through a listener of service smtp counts as submission. */
 const char *decision_service(const struct decision_listener *listener, bool logged_in);
 
+/*
+ * Is the service allowed? SETTING_SET with *value 1 or 0, or SETTING_MALFORMED when no protocol
+ * that contains it is on and one cannot be read. `origin` tells what switched it off, or which of
+ * the protocols could not be read; of a service that is allowed what is on, NULLs when nothing is
+ * set.
+ */
+enum setting_state decision_service_state(const struct decision_rules *rules,
+                                          const struct policy_set *policy, const char *service,
+                                          int *value, struct policy_origin *origin);
+
 /* At connect. Always makes the decision: accept means "go on, and ask at MAIL FROM". */
 void decision_connect(struct decision *d, const struct decision_rules *rules,
                       const struct decision_listener *listener, const struct decision_facts *facts);

@@ -18,6 +18,9 @@ typedef struct runtime *http_runtime(void);
 int http_open(const char *listen, http_runtime *runtime, struct http **out, char *why,
               size_t why_size);
 
+/* The end has begun: /readyz says so from now on. NULL is fine. */
+void http_stopping(struct http *http);
+
 /* Answers no more when it returns. */
 void http_close(struct http *http);
 

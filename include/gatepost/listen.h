@@ -18,10 +18,4 @@ void listen_close(const struct config *config);
 /* Makes libmilter look up from its wait for a connection. */
 void listen_wake(const struct config *config);
 
-/* The path of a unix socket, or NULL when the configured one is none. */
-const char *listen_path(const struct config *config);
-
-/* Connects to the configured unix socket; a file descriptor, or -1 with errno. */
-int listen_connect(const struct config *config);
-
 #endif

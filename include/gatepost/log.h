@@ -2,7 +2,9 @@
  * The log: one line an event, as logfmt or JSON, to syslog(3) or standard error.
  *
  * A warning or error that says the same again and again is written five times a second at most;
- * the next one that is written tells by repeated= how many were left out.
+ * the next one that is written tells by repeated= how many were left out. When there is none for
+ * two seconds, event=left-out of=EVENT repeated= tells it before the next line of any kind, or at
+ * the end: no line goes uncounted.
  *
  * One log for the process. log_open() is called before threads start, and again by a reload;
  * everything may be called from any thread.
@@ -17,6 +19,8 @@
 
 /* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
 void log_open(enum log_target target, enum log_format format, int level);
+
+/* Tells what was left out, and writes no more. */
 void log_close(void);
 
 /*
@@ -27,8 +31,8 @@ void log_started(void);
 
 /*
  * Writes one line: event=NAME and the given pairs of key and value, ended by (char *)NULL for a
- * key. A key is a plain word of ours; a value is escaped, NULL means absent. `priority` is a
- * syslog(3) level.
+ * key. A key is a plain word of ours; a value is escaped, NULL means absent, one that is too long
+ * for the line becomes "...". `event` is a static text, `priority` a syslog(3) level.
  */
 void log_event(int priority, const char *event, ...) __attribute__((sentinel));
 

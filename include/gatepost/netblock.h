@@ -46,6 +46,12 @@ const char *ip_format(const struct ip_address *ip, char out[IP_TEXT_SIZE]);
  */
 int netblock_parse(const char *text, size_t len, struct netblock *out, char *why, size_t why_size);
 
+/* Room for the text of a block, the NUL included. */
+#define NETBLOCK_TEXT_SIZE (IP_TEXT_SIZE + 4)
+
+/* Writes the block in its usual form, a single address without "/32" or "/128". Returns `out`. */
+const char *netblock_format(const struct netblock *block, char out[NETBLOCK_TEXT_SIZE]);
+
 /* Is the address inside the block? An address of the other family, or IP_NONE, is not. */
 bool netblock_contains(const struct netblock *block, const struct ip_address *ip);
 

@@ -40,6 +40,12 @@ void textbuf_put_logfmt(struct textbuf *buf, const char *value);
 void textbuf_put_json(struct textbuf *buf, const char *value);
 
 /*
+ * Appends `len` octets as a terminal may show them: valid UTF-8 as it is; control characters,
+ * direction overrides, invalid octets and the backslash as \n \r \t \\ or \xHH.
+ */
+void textbuf_put_visible(struct textbuf *buf, const char *text, size_t len);
+
+/*
  * Appends text that is safe inside one line of an SMTP reply given to smfi_setreply(3): printable
  * US-ASCII only, everything else becomes '?', and '%' is doubled (a single one is eaten by Postfix
  * and voids the text in Sendmail). At most `max` octets of `text` are taken; more ends in "...".

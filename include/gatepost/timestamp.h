@@ -13,4 +13,13 @@
  */
 int timestamp_parse(const char *text, size_t len, int64_t *seconds);
 
+/* The text of a point in time, with its NUL. */
+#define TIMESTAMP_SIZE 21
+
+/*
+ * Writes seconds since the epoch as timestamp_parse() reads them. Times outside the years 0001 to
+ * 9999 become the first or last second of these. Returns `out`.
+ */
+const char *timestamp_format(int64_t seconds, char out[TIMESTAMP_SIZE]);
+
 #endif

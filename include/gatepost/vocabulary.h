@@ -60,7 +60,7 @@ struct words {
 };
 
 extern const struct words verdict_words, reason_words, spf_result_words;
-extern const struct words source_words, need_words, mode_words;
+extern const struct words source_words, need_words, mode_words, service_words;
 
 /* The value of `text` (`len` octets) in the set, any case, or -1 when it is none of its words. */
 int words_find(const struct words *words, const char *text, size_t len);

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support import policy
-from support.gatepostctl import account_shown
+from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_cluster import RedisCluster
@@ -255,7 +255,11 @@ def test_gatepostctl(make_cluster, site, domain):
     for node in cluster.masters:
         sender, = accounts_on(cluster, node, domain)
         cluster.cli("HSET", key_of(sender), "protocol:smtp", "off")
-        assert account_shown(site, cluster.url, sender) == f"account:{sender} protocol:smtp off\n"
+        shown = account_shown(site, cluster.url, sender)
+        assert shown["protocols"]["smtp"]["subject"] == f"account:{sender}"
+    ctl = Gatepostctl(site.folder.file("gatepostctl.conf"), {"store": cluster.url})
+    run = ctl.run("protocol", "on", sender, "smtp")
+    assert run.status == 2 and "Redis Cluster" in run.err
 
 
 def test_no_cluster_at_all(redis, start_gatepost, asker_of, domain):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support import policy
-from support.gatepostctl import account_shown
+from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_sentinel import SentinelGroup
@@ -133,10 +133,14 @@ def test_sentinels_come_and_go(group, gatepost, asker, domain):
 
 def test_gatepostctl(group, site, domain):
     policy.load(group.master(), "account:off@{d} protocol:smtp off", d=domain)
-    assert account_shown(site, group.url, f"off@{domain}") == \
-        f"account:off@{domain} protocol:smtp off\n"
+    shown = account_shown(site, group.url, f"off@{domain}")
+    assert shown["protocols"]["smtp"]["value"] == "off"
     group.sentinels[0].kill()
-    assert account_shown(site, group.url, f"off@{domain}")
+    assert account_shown(site, group.url, f"off@{domain}") == shown
+    ctl = Gatepostctl(site.folder.file("gatepostctl.conf"), {"store": group.url})
+    ctl.do("protocol", "on", f"off@{domain}", "smtp")
+    assert ctl.do("export").out == f"account:off@{domain} protocol:smtp on\n"
+    assert [entry["new"] for entry in ctl.json("history")] == ["on"]
 
 
 def test_no_sentinel_knows_the_name(group, start_gatepost, milter_session, domain):

@@ -30,7 +30,7 @@ static void test_counts_of_threads_add_up(void **state) {
     static const char *const lines[] = {
         "gatepost_verdicts_total{stage=\"mail\",listener=\"mx\",verdict=\"reject\",reason=\"spf\"} "
         "20000\n",
-        "gatepost_verdicts_total{stage=\"mail\",listener=\"a\\\"b\\\\\",verdict=\"reject\","
+        "gatepost_verdicts_total{stage=\"mail\",listener=\"a\\\"b\\\\\\n\",verdict=\"reject\","
         "reason=\"spf\"} 20000\n",
         "gatepost_verdict_seconds_bucket{stage=\"mail\",le=\"0.00025\"} 0\n",
         "gatepost_verdict_seconds_bucket{stage=\"mail\",le=\"0.0005\"} 40000\n",
@@ -43,6 +43,7 @@ static void test_counts_of_threads_add_up(void **state) {
         "gatepost_store_requests_total{outcome=\"error\"} 20001\n",
         "gatepost_store_seconds_count 40002\n",
         "gatepost_spf_results_total{result=\"fail\"} 40000\n",
+        "gatepost_spf_seconds_sum 2000000.28\n",
         "gatepost_spf_results_total{result=\"pass\"} 0\n",
         "gatepost_spf_seconds_bucket{le=\"0.0001\"} 40000\n",
         "gatepost_dns_queries_total{outcome=\"ok\"} 20000\n",
@@ -52,7 +53,7 @@ static void test_counts_of_threads_add_up(void **state) {
         "# TYPE gatepost_verdicts_total counter\n",
         "gatepost_build_info{version=",
     };
-    static char names[][8] = {"mx", "a\"b\\"};
+    static char names[][8] = {"mx", "a\"b\\\n"};
     pthread_t threads[THREADS];
     (void)state;
     for (size_t i = 0; i < THREADS; i++)
@@ -60,7 +61,10 @@ static void test_counts_of_threads_add_up(void **state) {
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     metrics_store(OUTCOME_ERROR, 1);
-    metrics_store(OUTCOME_OK, 1); /* the last one tells whether the store is up */
+    metrics_store(OUTCOME_OK, 1);
+    metrics_store_up(true);
+    for (int i = 0; i < 40; i++)
+        metrics_spf(RESULT_NONE, 50000000000); /* sums keep every microsecond */
     FILE *to = fmemopen(text, sizeof text, "w");
     metrics_print(to);
     fclose(to);

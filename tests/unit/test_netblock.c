@@ -188,10 +188,28 @@ static void test_set_equals_walk(void **state) {
     }
 }
 
+static void test_format(void **state) {
+    static const char *const rows[][2] = {
+        {"192.0.2.1/32", "192.0.2.1"},      {"192.0.2.77/24", "192.0.2.0/24"},
+        {"0.0.0.0/0", "0.0.0.0/0"},         {"2001:DB8:0::1", "2001:db8::1"},
+        {"2001:db8::/32", "2001:db8::/32"}, {"::ffff:192.0.2.0/120", "192.0.2.0/24"},
+        {"::ffff:0:0/96", "0.0.0.0/0"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct netblock block = block_of(rows[i][0]);
+        char text[NETBLOCK_TEXT_SIZE];
+        assert_string_equal(netblock_format(&block, text), rows[i][1]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),           cmocka_unit_test(test_parse_refuses),
-        cmocka_unit_test(test_contains),        cmocka_unit_test(test_contains_equals_reference),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_contains_equals_reference),
         cmocka_unit_test(test_set_equals_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

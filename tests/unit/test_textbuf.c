@@ -109,13 +109,22 @@ static void test_reply_any_octets(void **state) {
     }
 }
 
+static void test_visible(void **state) {
+    static const char text[] = "a b=\"c\" \\ \n\t\x1b[31m\x7f \xc3\xa9 \xff \xe2\x80\xae\0z";
+    char memory[200];
+    struct textbuf buf;
+    (void)state;
+    textbuf_init(&buf, memory, sizeof memory);
+    textbuf_put_visible(&buf, text, sizeof text - 1);
+    assert_string_equal(memory, "a b=\"c\" \\\\ \\n\\t\\x1b[31m\\x7f \xc3\xa9 \\xff "
+                                "\\xe2\\x80\\xae\\x00z");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logfmt),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_long_value_is_cut),
-        cmocka_unit_test(test_small_buffer),
-        cmocka_unit_test(test_reply_any_octets),
+        cmocka_unit_test(test_logfmt),       cmocka_unit_test(test_visible),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_long_value_is_cut),
+        cmocka_unit_test(test_small_buffer), cmocka_unit_test(test_reply_any_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

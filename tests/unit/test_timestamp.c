@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 
 #include "gatepost/timestamp.h"
@@ -22,6 +23,8 @@ static void test_known(void **state) {
         int64_t seconds = 0;
         assert_int_equal(timestamp_parse(rows[i].text, strlen(rows[i].text), &seconds), 0);
         assert_int_equal(seconds, rows[i].seconds);
+        char back[TIMESTAMP_SIZE];
+        assert_int_equal(strcasecmp(timestamp_format(seconds, back), rows[i].text), 0);
     }
 }
 
@@ -64,7 +67,18 @@ static void test_against_library(void **state) {
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
         assert_int_equal(timestamp_parse(text, strlen(text), &got), 0);
         assert_int_equal(got, want);
+        char back[TIMESTAMP_SIZE];
+        assert_string_equal(timestamp_format(got, back), text);
     }
+}
+
+static void test_format_of_any_number(void **state) {
+    char text[TIMESTAMP_SIZE];
+    (void)state;
+    assert_string_equal(timestamp_format(INT64_MAX, text), "9999-12-31T23:59:59Z");
+    assert_string_equal(timestamp_format(INT64_MIN, text), "0001-01-01T00:00:00Z");
+    assert_string_equal(timestamp_format(-62135596800, text), "0001-01-01T00:00:00Z");
+    assert_string_equal(timestamp_format(-86401, text), "1969-12-30T23:59:59Z");
 }
 
 int main(void) {
@@ -72,6 +86,7 @@ int main(void) {
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_against_library),
+        cmocka_unit_test(test_format_of_any_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ def render(settings):
     for key, value in settings.items():
         if key in _TITLED:
             for title, body in value.items():
-                text += f'{key} "{title}" {{\n{_body(body, "  ")}}}\n'
+                text += f'{key} {_value(title)} {{\n{_body(body, "  ")}}}\n'
         elif isinstance(value, dict):
             text += f"{key} {{\n{_body(value, '  ')}}}\n"
         else:

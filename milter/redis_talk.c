@@ -1,0 +1,123 @@
+/*
+ * Redis for tools. Owns the one connection and the words of a command; knows nothing of what is
+ * asked.
+ */
+#include "gatepost/redis_talk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/clock.h"
+
+int redis_talk_init(struct redis_talk *talk, const struct store_settings *settings,
+                    const struct store_url *url, char *why, size_t why_size) {
+    *talk = (struct redis_talk){.timeout = settings->timeout};
+    talk->prefix = strdup(settings->key_prefix);
+    if (talk->prefix != NULL)
+        return redis_endpoint_open(settings, url, &talk->server, why, why_size);
+    snprintf(why, why_size, "no memory");
+    return -1;
+}
+
+void redis_talk_clear(struct redis_talk *talk) {
+    redis_talk_disconnect(talk);
+    redis_endpoint_clear(&talk->server);
+    free(talk->prefix);
+}
+
+char *redis_talk_key(const struct redis_talk *talk, const char *subject) {
+    char *key = NULL;
+    return asprintf(&key, "%s%s", talk->prefix, subject) < 0 ? NULL : key;
+}
+
+void redis_command_add_octets(struct redis_command *command, const char *word, size_t len) {
+    if (command->n == command->room && !command->failed) {
+        size_t room = command->room == 0 ? 16 : command->room * 2;
+        const char **words = realloc(command->words, room * sizeof *words);
+        if (words != NULL)
+            command->words = words;
+        size_t *lens = realloc(command->lens, room * sizeof *lens);
+        if (lens != NULL)
+            command->lens = lens;
+        command->failed = words == NULL || lens == NULL;
+        command->room = command->failed ? command->room : room;
+    }
+    if (command->failed)
+        return;
+    command->words[command->n] = word;
+    command->lens[command->n++] = len;
+}
+
+void redis_command_add(struct redis_command *command, const char *word) {
+    redis_command_add_octets(command, word, strlen(word));
+}
+
+void redis_command_begin(struct redis_command *command, const char *name) {
+    command->n = 0;
+    redis_command_add(command, name);
+}
+
+void redis_command_clear(struct redis_command *command) {
+    free(command->words);
+    free(command->lens);
+    *command = (struct redis_command){0};
+}
+
+int redis_talk_queue(struct redis_talk *talk, const struct redis_command *command) {
+    if (command->failed)
+        return -1;
+    return redisAppendCommandArgv(talk->conn, (int)command->n, command->words, command->lens) ==
+                   REDIS_OK
+               ? 0
+               : -1;
+}
+
+void redis_talk_disconnect(struct redis_talk *talk) {
+    if (talk->conn != NULL)
+        redisFree(talk->conn);
+    talk->conn = NULL;
+}
+
+int redis_talk_connect(struct redis_talk *talk, char *why, size_t why_size) {
+    int64_t deadline = clock_now_ms() + talk->timeout;
+    if (talk->conn != NULL)
+        return 0;
+    if (redis_endpoint_need(&talk->server, deadline, why, why_size) != 0)
+        return -1;
+    talk->conn = redis_pool_connect(talk->server.pool, true, deadline, why, why_size);
+    return talk->conn == NULL ? -1 : 0;
+}
+
+int redis_talk_flush(struct redis_talk *talk, char *why, size_t why_size) {
+    int rc = redis_conn_flush(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+    if (rc != 0)
+        redis_talk_disconnect(talk);
+    return rc;
+}
+
+redisReply *redis_talk_reply(struct redis_talk *talk, char *why, size_t why_size) {
+    redisReply *reply = redis_conn_read(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+    if (reply == NULL)
+        redis_talk_disconnect(talk);
+    return reply;
+}
+
+redisReply *redis_talk_ask(struct redis_talk *talk, const struct redis_command *command, char *why,
+                           size_t why_size) {
+    if (redis_talk_connect(talk, why, why_size) != 0)
+        return NULL;
+    if (redis_talk_queue(talk, command) != 0) {
+        snprintf(why, why_size, "no memory");
+        return NULL;
+    }
+    if (redis_talk_flush(talk, why, why_size) != 0)
+        return NULL;
+    redisReply *reply = redis_talk_reply(talk, why, why_size);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        snprintf(why, why_size, "%s: %s", command->words[0], reply->str);
+        freeReplyObject(reply);
+        return NULL;
+    }
+    return reply;
+}

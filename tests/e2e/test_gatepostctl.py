@@ -1,0 +1,943 @@
+"""gatepostctl against a real Redis and against a policy file: everything it writes, refuses, tells.
+
+The messages for malformed input stand in golden/gatepostctl.txt; UPDATE_GOLDEN=1 writes them anew.
+"""
+
+import itertools
+import json
+import os
+import shlex
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.folder import Folder
+from support.gatepostctl import CTL, Gatepostctl
+from support.ports import free_port
+from support.redis_server import RedisServer
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.join(HERE, "../..")
+GOLDEN = os.path.join(HERE, "golden/gatepostctl.txt")
+SETTINGS = {
+    "default_domain": "example.com",
+    "trusted": ["relays"],
+    "listener": {
+        "mx": {"daemon_port": 25, "service": "smtp"},
+        "submission": {"daemon_port": 587, "service": "submission"},
+        "submissions": {"daemon_port": 465, "service": "submissions"},
+        "gated": {"daemon_port": 2525, "service": "smtp", "connect_from": ["gate"]},
+    },
+    "spf": {"softfail": "defer"},
+}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    made = Folder("gpctl-")
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    redis = RedisServer(folder.sub("redis"))
+    yield redis.start()
+    redis.stop()
+
+
+@pytest.fixture
+def redis(server):
+    server.cli("FLUSHALL")
+    server.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    return server
+
+
+@pytest.fixture
+def on_redis(folder, redis):
+    return Gatepostctl(folder.file("redis.conf"), {**SETTINGS, "store": redis.url})
+
+
+@pytest.fixture
+def policy_path(folder):
+    path = os.path.join(folder.sub(f"policy{next(_numbers)}"), "policy")
+    with open(path, "w"):
+        pass
+    return path
+
+
+@pytest.fixture
+def on_file(policy_path):
+    return Gatepostctl(policy_path + ".conf", {**SETTINGS, "store": "file:" + policy_path})
+
+
+@pytest.fixture(params=["redis", "file"])
+def ctl(request):
+    return request.getfixturevalue("on_" + request.param)
+
+
+def facts(ctl, *pattern):
+    return ctl.do("export", *pattern).out.splitlines()
+
+
+# ---- what is refused, and in which words ----
+
+MALFORMED_COMMANDS = """
+protocol off alice pop
+protocol off alice submision
+protocol on alice imap4
+protocol off alice POP33
+protocol off alice ""
+protocol off "" pop3
+protocol off alice@ pop3
+protocol off "al ice" pop3
+protocol off a@b@example.com pop3
+protocol off alice@example..com pop3
+protocol off alice@exa/mple.com pop3
+ip add alice 192.0.2.1/24
+ip add alice 192.0.2.0/33
+ip add alice 192.0.2.*
+ip add alice 192.0.2
+ip add alice 192.0.2.0/255.255.255.0
+ip add alice 192.0.2.0/024
+ip add alice 192.0.2.256
+ip add alice 192.0.2.1:25
+ip add alice [2001:db8::1]
+ip add alice 2001:db8::1/64
+ip add alice 2001:db8::/129
+ip add alice 2001:db8:::1
+ip add alice example.com
+ip add alice ""
+ip add alice 192.0.2.1 "until=tomorrow"
+ip add alice 192.0.2.1 "until=2027-01-31 x"
+ip add alice 192.0.2.1 --until 2027-01-31
+ip add alice 192.0.2.1 --until 2027-02-30T00:00:00Z
+ip add alice 192.0.2.1 --until "2027-01-31 12:00"
+ip add alice 192.0.2.1 --until 2027-01-31T12:00:00+02:00
+ip add alice 192.0.2.1 --until soon
+ip add alice 192.0.2.1 --until 2020-01-31T00:00:00Z
+ip add alice 192.0.2.1 "until=2027-01-31T00:00:00Z x" --until 2027-01-31T00:00:00Z
+ip remove alice 192.0.2.77
+spf set alice softfial reject
+spf set alice softfail rejct
+spf set alice softfail quarantine
+spf set alice "" mark
+spf unset alice hardfail
+source authorized alice
+protocol off alice submission submissions
+protocol off alice *
+account delete nobody@example.com
+network add relays 10.0.0.1/8
+network add relays 10/8
+network add relays 10.0.0.0/8 "until=2027-01-31T00:00:00Z"
+network add "" 10.0.0.0/8
+network add "two words" 10.0.0.0/8
+network remove relays 10.9.0.0/16
+history --since yesterday
+lint --since 2027-01-31
+"""
+
+MALFORMED_LINES = """
+account:alice@example.com
+alice@example.com protocol:pop3 off
+acount:alice@example.com protocol:pop3 off
+account: protocol:pop3 off
+account:Alice@example.com protocol:pop3 off
+account:alice@b\u00fccher.example protocol:pop3 off
+account:alice+news@example.com protocol:pop3 off
+account:bob protocol:pop3 off
+account:alice@example.com protocol:pop off
+account:alice@example.com protocol: off
+account:alice@example.com protocol:pop3 of
+account:alice@example.com protocol:pop3
+account:alice@example.com protocl:pop3 off
+account:alice@example.com source athorized
+account:alice@example.com sourc any
+account:alice@example.com tls require
+account:alice@example.com tls on
+account:alice@example.com mode monitoring
+account:alice@example.com ip:10.0.0.0/33 note
+account:alice@example.com ip:10.0.0.* note
+account:alice@example.com ip: note
+account:alice@example.com 10.0.0.1 note
+account:alice@example.com ip:10.0.0.1 until=2027-13-01T00:00:00Z
+account:alice@example.com ip:10.0.0.1 until=2027-02-29 note
+account:alice@example.com spf:softfail refuse
+account:alice@example.com spf:sofftail reject
+account:alice@example.com spf reject
+account:alice@example.com nonsense
+account:alice@example.com ip:10.0.0.1 \x1b[2Ja bell\x07
+network: 10.0.0.0/8
+network:relays relay.example.com
+network:relays 10.0.0.0-10.0.0.255 a range
+"""
+
+
+def rows(text):
+    return [row for row in text.strip("\n").split("\n") if row]
+
+
+def golden_text(ctl):
+    parts = []
+    for row in rows(MALFORMED_COMMANDS):
+        run = ctl.run(*shlex.split(row))
+        parts.append(f"$ gatepostctl {row}\n{run.out}{run.err}=> {run.status}\n")
+    for row in rows(MALFORMED_LINES):
+        run = ctl.run("import", text=row + "\n")
+        shown = row.encode("unicode_escape").decode().replace("\\xfc", "\u00fc")
+        parts.append(f"$ printf '{shown}' | gatepostctl import\n{run.out}{run.err}"
+                     f"=> {run.status}\n")
+    return "\n".join(parts)
+
+
+def test_malformed_input(ctl):
+    """At least 50 malformed inputs: none is written, each is answered as the golden file says."""
+    assert len(rows(MALFORMED_COMMANDS)) + len(rows(MALFORMED_LINES)) >= 50
+    text = golden_text(ctl)
+    if os.environ.get("UPDATE_GOLDEN"):
+        with open(GOLDEN, "w", encoding="utf-8") as golden:
+            golden.write(text)
+    with open(GOLDEN, encoding="utf-8") as golden:
+        assert text == golden.read()
+    assert "=> 0" not in text and "=> 2" not in text
+    assert all(ord(c) >= 32 or c == "\n" for c in text), "control characters reach the terminal"
+    assert facts(ctl) == []
+    assert ctl.json("history") == []
+
+
+def test_refusals_in_json(ctl):
+    run = ctl.run("protocol", "off", "alice", "pop", "--json")
+    assert run.status == 1
+    assert "did you mean pop3?" in run.json()["error"]
+    run = ctl.run("import", "--json", text="account:a@b.example tls reqired\naccount:A@b tls x\n")
+    assert run.status == 1
+    problems = run.json()["problems"]
+    assert [(p["line"], p["refused"]) for p in problems] == [(1, True), (2, True)]
+    assert problems[0]["subject"] == "account:a@b.example"
+
+
+@pytest.mark.parametrize("args", [
+    [], ["nonsense"], ["account"], ["account", "shew", "x"], ["account", "show"],
+    ["account", "show", "a", "b"], ["protocol", "off", "a"], ["mode", "a"], ["lint", "--force"],
+    ["ip", "list", "a", "--until", "x"], ["history", "--last", "x"], ["spf", "1.2.3.4", "helo"],
+    ["--nonsense"], ["export", "--nonsense"],
+])
+def test_usage(on_redis, args):
+    run = on_redis.run(*args)
+    assert run.status == 2
+    assert "usage:" in run.err
+
+
+def test_what_cannot_be_done(folder):
+    began = time.monotonic()
+    dead = Gatepostctl(folder.file("dead.conf"),
+                       {"store": f"redis://127.0.0.1:{free_port()}/0"})
+    for args in (["account", "show", "a@b"], ["account", "list"], ["tls", "required", "a@b"],
+                 ["lint"], ["export"], ["history"], ["import"]):
+        run = dead.run(*args, text="account:a@b.example tls required\n")
+        assert run.status == 2, run
+        assert "connect" in run.err
+    assert dead.run("lint", "--json").json()["exit"] == 2
+    missing = Gatepostctl(folder.file("missing.conf"), {"store": "file:/nonexistent/policy"})
+    assert missing.run("account", "list").status == 2
+    assert missing.run("lint").status == 2
+    broken = Gatepostctl(folder.file("broken.conf"), {"stor": "file:/nonexistent/policy"})
+    run = broken.run("account", "list")
+    assert run.status == 2 and "broken.conf:1" in run.err
+    assert on_nothing(folder).returncode == 2
+    assert time.monotonic() - began < 20
+
+
+def on_nothing(folder):
+    return subprocess.run([CTL, "-c", folder.file("no-such.conf"), "lint"], capture_output=True)
+
+
+# ---- what is written ----
+
+WRITES = [
+    (["protocol", "off", "Alice+tag@Example.COM", "pop3", "IMAP"],
+     {"account:alice@example.com protocol:imap off", "account:alice@example.com protocol:pop3 off"}),
+    (["protocol", "on", "alice", "pop3"], {"account:alice@example.com protocol:pop3 on"}),
+    (["protocol", "off", "@b\u00fccher.example", "*", "--force"],
+     {"account:@xn--bcher-kva.example protocol:* off"}),
+    (["source", "any", "*"], {"account:* source any"}),
+    (["source", "authorized", "alice", "--force"], {"account:alice@example.com source authorized"}),
+    (["tls", "required", "alice"], {"account:alice@example.com tls required"}),
+    (["tls", "optional", "alice"], {"account:alice@example.com tls optional"}),
+    (["mode", "monitor", "@example.com"], {"account:@example.com mode monitor"}),
+    (["mode", "enforce", "alice"], {"account:alice@example.com mode enforce"}),
+    (["spf", "set", "alice", "SoftFail", "Reject"], {"account:alice@example.com spf:softfail reject"}),
+    (["ip", "add", "alice", "192.0.2.0/24", " the  office "],
+     {"account:alice@example.com ip:192.0.2.0/24 the  office"}),
+    (["ip", "add", "alice", "2001:DB8:0::1/128"], {"account:alice@example.com ip:2001:db8::1"}),
+    (["ip", "add", "alice", "::ffff:192.0.2.1"], {"account:alice@example.com ip:192.0.2.1"}),
+    (["ip", "add", "alice", "192.0.2.9", "a hotel", "--until", "2199-01-31T00:00:00Z"],
+     {"account:alice@example.com ip:192.0.2.9 until=2199-01-31T00:00:00Z a hotel"}),
+    (["ip", "add", "alice", "192.0.2.9", "--until", "2199-01-31T00:00:00Z"],
+     {"account:alice@example.com ip:192.0.2.9 until=2199-01-31T00:00:00Z"}),
+    (["network", "add", "relays", "10.0.0.0/8", "inside"], {"network:relays 10.0.0.0/8 inside"}),
+    (["protocol", "off", "j\u00d6rg@example.com", "pop3"],
+     {"account:j\u00f6rg@example.com protocol:pop3 off"}),
+]
+
+
+@pytest.mark.parametrize("args, wanted", WRITES, ids=lambda v: " ".join(v) if isinstance(v, list)
+                         else "")
+def test_writes(ctl, args, wanted):
+    dry = ctl.json(*args, "--dry-run")
+    assert dry["dry_run"] is True
+    assert facts(ctl) == [] and ctl.json("history") == [], "a dry run writes nothing"
+    told = ctl.json(*args)
+    assert told["changes"] == dry["changes"] and told["dry_run"] is False
+    assert set(facts(ctl)) == wanted
+    assert len(ctl.json("history")) == len(wanted)
+    again = ctl.json(*args)
+    assert again["changes"] == []
+    assert len(ctl.json("history")) == len(wanted), "what does not change is no history"
+    assert ctl.do("lint").out == ""
+
+
+UNDOES = [
+    ("protocol:pop3 off", ["protocol", "unset", "alice", "pop3"]),
+    ("Protocol:POP3 off", ["protocol", "unset", "alice", "pop3"]),
+    ("protocol:nonsense off", ["protocol", "unset", "alice", "nonsense"]),
+    ("source any", ["source", "unset", "alice"]),
+    ("tls malformed", ["tls", "unset", "alice"]),
+    ("mode monitor", ["mode", "unset", "alice"]),
+    ("spf:fail mark", ["spf", "unset", "alice", "fail"]),
+    ("ip:192.0.2.1/32 x", ["ip", "remove", "alice", "192.0.2.1"]),
+    ("ip:2001:db8:0:0::1 x", ["ip", "remove", "alice", "2001:DB8::1"]),
+    ("ip:nonsense x", ["ip", "remove", "alice", "nonsense"]),
+]
+
+
+@pytest.mark.parametrize("fact, undo", UNDOES, ids=lambda v: v if isinstance(v, str) else "")
+def test_unset(redis, on_redis, fact, undo):
+    field, value = fact.split(None, 1)
+    redis.cli("HSET", "gatepost:account:alice@example.com", field, value, "protocol:imap", "off")
+    on_redis.do(*undo)
+    assert redis.cli("HKEYS", "gatepost:account:alice@example.com") == "protocol:imap"
+    assert [e["field"] for e in on_redis.json("history")] == [field]
+
+
+def test_another_spelling_gives_way(redis, on_redis):
+    redis.cli("HSET", "gatepost:account:alice@example.com", "Protocol:POP3", "on",
+              "ip:192.0.2.1/32", "old", "ip:192.0.2.2", "other")
+    on_redis.do("protocol", "off", "alice", "pop3")
+    on_redis.do("ip", "add", "alice", "192.0.2.1", "new")
+    assert facts(on_redis) == [
+        "account:alice@example.com ip:192.0.2.1 new",
+        "account:alice@example.com ip:192.0.2.2 other",
+        "account:alice@example.com protocol:pop3 off"]
+
+
+def test_delete(ctl):
+    ctl.do("import", text="account:a@b.example tls required\naccount:c@d.example tls required\n")
+    ctl.do("account", "delete", "a@b.example")
+    assert facts(ctl) == ["account:c@d.example tls required"]
+    entry = ctl.json("history", "a@b.example")[-1]
+    assert (entry["field"], entry["old"], entry["new"]) == ("tls", "required", None)
+
+
+def test_wrong_type(redis, on_redis):
+    redis.cli("SET", "gatepost:account:alice@example.com", "text")
+    run = on_redis.run("tls", "required", "alice")
+    assert run.status == 1 and "is no hash" in run.err
+    run = on_redis.run("import", text="account:alice@example.com tls required\n")
+    assert run.status == 1 and "is no hash" not in run.out
+    assert "wrong type" in on_redis.do("account", "show", "alice").out
+    assert "wrong-type" in on_redis.run("lint").out
+    on_redis.do("account", "delete", "alice")
+    on_redis.do("tls", "required", "alice")
+    assert on_redis.do("lint").out == ""
+
+
+def test_delete_of_a_name_that_nothing_asks_for(redis, on_redis):
+    redis.cli("HSET", "gatepost:account:Alice@Example.com", "tls", "required")
+    on_redis.do("account", "delete", "Alice@Example.com")
+    assert redis.cli("EXISTS", "gatepost:account:Alice@Example.com") == "0"
+
+
+def test_writers_do_not_undo_each_other(ctl):
+    """Eight at a time add an address each to one account: all are there, all in the history."""
+    runs = []
+    threads = [threading.Thread(target=lambda n=n: runs.append(
+        ctl.run("ip", "add", "alice", f"192.0.2.{n}", f"number {n}"))) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [run.status for run in runs].count(0) >= 1
+    done = sum(run.status == 0 for run in runs)
+    assert len(facts(ctl)) == done == len(ctl.json("history"))
+    assert done == 8, runs
+
+
+# ---- the guard ----
+
+GUARDED = [
+    ("", ["source", "authorized", "alice"], "without a listed address"),
+    ("account:alice@example.com ip:192.0.2.1 until=2020-01-01T00:00:00Z gone",
+     ["source", "authorized", "alice"], "without a listed address"),
+    ("", ["source", "authorized", "@example.com"], "without a listed address"),
+    ("account:alice@example.com source authorized\naccount:alice@example.com ip:192.0.2.1 x",
+     ["ip", "remove", "alice", "192.0.2.1"], "without a listed address"),
+    ("account:@example.com source authorized\naccount:alice@example.com source any\n"
+     "account:alice@example.com tls required", ["source", "unset", "alice"],
+     "without a listed address"),
+    ("account:alice@example.com protocol:submission off",
+     ["protocol", "off", "alice", "submissions"], "the last protocol that a login"),
+    ("", ["protocol", "off", "*", "*"], "the last protocol that can send"),
+    ("", ["ip", "add", "alice", "192.0.2.1", "--until", "2020-01-01T00:00:00Z"], "in the past"),
+    ("network:gate 192.0.2.0/24", ["network", "remove", "gate", "192.0.2.0/24"],
+     "lets in only clients"),
+]
+
+
+@pytest.mark.parametrize("before, args, words", GUARDED, ids=lambda v: " ".join(v)
+                         if isinstance(v, list) else "")
+def test_guard(ctl, before, args, words):
+    ctl.do("import", text=before + "\n")
+    was = facts(ctl)
+    run = ctl.run(*args)
+    assert run.status == 1
+    assert words in run.err and "--force" in run.err
+    assert facts(ctl) == was
+    run = ctl.do(*args, "--force")
+    assert words in run.err and "forced" in run.err
+    assert facts(ctl) != was
+
+
+@pytest.mark.parametrize("before, args", [
+    ("account:@example.com ip:192.0.2.1 x", ["source", "authorized", "alice"]),
+    ("account:* ip:192.0.2.1 until=2199-01-01T00:00:00Z", ["source", "authorized", "alice"]),
+    ("", ["protocol", "off", "alice", "submission"]),
+    ("", ["protocol", "off", "alice", "smtp"]),
+    ("account:alice@example.com source authorized", ["tls", "required", "alice"]),
+    ("network:gate 192.0.2.0/24\nnetwork:gate 192.0.2.1",
+     ["network", "remove", "gate", "192.0.2.1"]),
+    ("network:relays 192.0.2.0/24", ["network", "remove", "relays", "192.0.2.0/24"]),
+])
+def test_guard_lets_pass(ctl, before, args):
+    ctl.do("import", text=before + "\n")
+    assert ctl.do(*args).err == ""
+
+
+# ---- what is shown ----
+
+def test_show_tells_where_settings_come_from(ctl):
+    ctl.do("import", text="""\
+account:* protocol:pop3 off
+account:* tls required
+account:@example.com spf:fail mark
+account:@example.com ip:198.51.100.0/24 the office
+account:alice@example.com source authorized
+account:alice@example.com protocol:imap off
+account:alice@example.com ip:192.0.2.1 until=2020-01-01T00:00:00Z long ago
+""")
+    shown = ctl.json("account", "show", "Alice+tag")
+    assert shown["account"] == "alice@example.com" and shown["known"] is True
+    origin = {name: (part["value"], part["from"], part["subject"], part["field"])
+              for name, part in shown["settings"].items()}
+    assert origin["source"] == ("authorized", "account", "account:alice@example.com", "source")
+    assert origin["tls"] == ("required", "default", "account:*", "tls")
+    assert origin["mode"] == ("enforce", "configuration", None, None)
+    assert origin["spf:fail"] == ("mark", "domain", "account:@example.com", "spf:fail")
+    assert origin["spf:softfail"] == ("defer", "configuration", None, None)
+    assert shown["protocols"]["pop3"]["from"] == "default"
+    assert shown["services"]["imap"] == {
+        "value": "refused", "from": "account", "subject": "account:alice@example.com",
+        "field": "protocol:imap"}
+    assert shown["services"]["submission"]["value"] == "allowed"
+    entries = {e["address"]: e for e in shown["addresses"]}
+    assert entries["192.0.2.1"]["expired"] and entries["192.0.2.1"]["until"]
+    assert entries["198.51.100.0/24"]["subject"] == "account:@example.com"
+    text = ctl.do("account", "show", "alice").out
+    assert "the office" in text and "[expired]" in text and "account:* protocol:pop3" in text
+    assert ctl.json("ip", "list", "alice") == shown["addresses"]
+    assert ctl.json("account", "show", "*")["settings"]["tls"]["from"] == "default"
+    assert ctl.json("account", "show", "@example.com")["settings"]["spf:fail"]["from"] == "domain"
+    assert ctl.json("account", "show", "nobody@nowhere.example")["known"] is False
+
+
+def test_show_with_protocol_sections(folder, redis):
+    both = {"services": ["imap", "submission", "submissions"]}
+    ctl = Gatepostctl(folder.file("sections.conf"), {
+        **SETTINGS, "store": redis.url, "mode": "monitor",
+        "protocol": {"imap4-smtp": both,
+                     "pop3-smtp": {"services": ["pop3", "submission", "submissions"]}}})
+    ctl.do("protocol", "off", "alice", "imap4-smtp")
+    shown = ctl.json("account", "show", "alice")
+    assert shown["services"]["imap"]["value"] == "refused"
+    assert shown["services"]["submission"]["value"] == "allowed"
+    assert "submission" not in shown["protocols"]
+    assert shown["settings"]["mode"]["value"] == "monitor"
+    run = ctl.run("protocol", "off", "alice", "submission")
+    assert run.status == 1 and "switched by imap4-smtp, pop3-smtp" in run.err
+    assert ctl.run("protocol", "off", "alice", "pop3-smtp").status == 1, "the last that can send"
+
+
+def test_hostile_octets_are_escaped(redis, on_redis):
+    key = b"gatepost:account:ev\x1b]0;il\x07\xff@example.com"
+    redis.cli("HSET", key, b"ip:10.0.0.1\x1b[2J", b"note\r\n\x9b\xff", "protocol:\u202egpj", "off")
+    redis.cli("HSET", "gatepost:account:alice@example.com", "ip:10.0.0.1", b"bell\x07 \x1b[31m\xff",
+              b"od\xffd", b"\x1b[2J")
+    redis.cli("HSET", b"gatepost:network:n\x1b", b"10.0.0.0/8\x1b", b"\x1b")
+    redis.cli("SET", b"gatepost:o\x1bther\xff", "x")
+    for args in (["account", "list"], ["account", "show", "alice"], ["ip", "list", "alice"],
+                 ["lint"], ["export"], ["network", "list"], ["history"],
+                 ["account", "show", "ev\x1b]0;il\x07"], ["mode", "monitor", "x\x1b[2J"]):
+        run = on_redis.run(*args)
+        assert run.status in (0, 1), run
+        raw = (run.out if args != ["export"] else "") + run.err
+        assert all(c == "\n" or (ord(c) >= 32 and not 0x7f <= ord(c) < 0xa0
+                                 and not 0xd800 <= ord(c) < 0xe000 and c != "\u202e")
+                   for c in raw), run
+        json.loads(on_redis.run(*args, "--json").out)
+    run = on_redis.run("export")
+    assert run.status == 1 and "not exported" not in run.out
+
+
+@pytest.mark.parametrize("args", [
+    ["account", "show", "alice"], ["account", "list"], ["ip", "list", "alice"], ["network", "list"],
+    ["network", "list", "relays"], ["lint"], ["export"], ["history"], ["import", "--dry-run"],
+    ["tls", "required", "alice", "--dry-run"], ["spf", "192.0.2.1", "localhost", "<>"],
+    ["account", "delete", "nobody@example.com"], ["lint", "--since", "1h"],
+])
+def test_json_everywhere(ctl, args):
+    ctl.do("import", text="account:alice@example.com ip:10.0.0.1 \u00e9\nnetwork:relays ::1\n")
+    run = ctl.run(*args[:1], "--json", *args[1:], text="account:b@c.example tls required\n")
+    assert run.status in (0, 1)
+    run.json()
+
+
+# ---- import and export ----
+
+def test_import_is_transactional_per_subject(ctl):
+    text = """\
+# a comment
+account:good@example.com tls required
+account:bad@example.com tls required
+account:bad@example.com source maybe
+account:good@example.com protocol:pop3 off
+account:twice@example.com tls required
+account:twice@example.com tls optional
+account:short@example.com tls required
+account:short@example.com
+account:odd@example.com ip:10.0.0.1/8 host bits
+
+network:relays 10.0.0.0/8
+network:relays nonsense
+"""
+    run = ctl.run("import", text=text)
+    assert run.status == 1
+    assert facts(ctl) == [
+        "account:good@example.com protocol:pop3 off", "account:good@example.com tls required",
+        "account:odd@example.com ip:10.0.0.1/8 host bits"]
+    told = [line.split(":")[1] for line in run.err.splitlines()]
+    assert sorted(told, key=int) == ["4", "7", "9", "10", "13"]
+    assert "4 refused" in run.out
+    dry = ctl.run("import", "--dry-run", "--replace", text="account:good@example.com tls optional\n")
+    assert "tls: required -> optional" in dry.out and "protocol:pop3: off -> unset" in dry.out
+    assert len(facts(ctl)) == 3
+
+
+def test_import_adds_or_replaces(ctl):
+    ctl.do("import", text="account:a@b.example tls required\naccount:c@d.example tls required\n")
+    ctl.do("import", text="account:a@b.example mode monitor\n")
+    assert len(facts(ctl, "account:a@b.example")) == 2
+    told = ctl.json("import", "--replace", text="account:a@b.example mode monitor\n")
+    assert (told["fields_set"], told["fields_removed"]) == (0, 1)
+    assert facts(ctl) == ["account:a@b.example mode monitor", "account:c@d.example tls required"]
+
+
+def test_import_warns_of_what_the_guard_would_refuse(ctl):
+    run = ctl.do("import", text="account:a@b.example source authorized\naccount:@e.example ip:::1\n"
+                                "account:c@e.example source authorized\n")
+    assert "warning: account:a@b.example" in run.err and "c@e.example" not in run.err
+    assert len(facts(ctl)) == 3
+
+
+def test_export_round_trip(ctl, folder):
+    """The example policy, and values that only just fit a line: exported, lost, imported, equal."""
+    with open(os.path.join(TOP, "conf/policy.example"), encoding="utf-8") as example:
+        ctl.do("import", text=example.read())
+    ctl.do("import", text="account:j\u00f6rg@example.com ip:::1 #  no comment \\ \" \u00e9\n"
+                          "account:%@example.com ip:::2\naccount:* ip:::/0 until=2199-01-01T00:00:00Z\n")
+    before = ctl.do("export").out
+    names = ctl.json("account", "list")
+    path = folder.file("exported")
+    with open(path, "w", encoding="utf-8") as exported:
+        exported.write(before)
+    for name in names:
+        ctl.do("account", "delete", name)
+    assert ctl.json("account", "list") == []
+    ctl.do("import", path)
+    assert ctl.do("export").out == before
+    assert ctl.json("import", path)["written"] == 0
+    as_json = ctl.json("export")
+    assert sum(len(fields) for fields in as_json.values()) == len(before.splitlines())
+
+
+def test_export_tells_what_no_line_can_hold(redis, on_redis):
+    redis.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "two\nlines", "tls", "required")
+    redis.cli("HSET", "gatepost:account:two words@b.example", "tls", "required")
+    redis.cli("SET", "gatepost:account:string@b.example", "x")
+    run = on_redis.run("export")
+    assert run.status == 1
+    assert run.out == "account:a@b.example tls required\n"
+    assert run.err.count("not exported") == 3
+
+
+# ---- lint ----
+
+FINDINGS = [
+    ("account:a@b.example", "tls", "maybe", "malformed"),
+    ("account:a@b.example", "tls", "", "malformed"),
+    ("account:a@b.example", "protocol:pop3", "perhaps", "malformed"),
+    ("account:a@b.example", "ip:10.0.0.0/40", "", "malformed"),
+    ("account:a@b.example", "ip:10.0.0.1", "until=2027-01-31", "malformed"),
+    ("account:a@b.example", "spf:fail", "drop", "malformed"),
+    ("account:a@b.example", "protocl:pop3", "off", "unknown-field"),
+    ("account:a@b.example", "spf:hardfail", "reject", "unknown-field"),
+    ("account:a@b.example", "protocol:pop4", "off", "unknown-protocol"),
+    ("account:a@b.example", "Tls", "required", "spelling"),
+    ("account:a@b.example", "ip:10.0.0.1/8", "", "host-bits"),
+    ("network:relays", "10.0.0.1/8", "", "host-bits"),
+    ("network:relays", "ten", "", "malformed"),
+    ("network:unheard-of", "10.0.0.0/8", "", "unused-network"),
+    ("account:a@b.example", "ip:10.0.0.1", "until=2020-01-31T00:00:00Z", "expired"),
+    ("account:alice", "tls", "required", "no-domain"),
+    ("account:Alice@b.example", "tls", "required", "never-asked"),
+    ("account:a+x@b.example", "tls", "required", "never-asked"),
+    ("account:a@b\u00fc.example", "tls", "required", "never-asked"),
+    ("acount:a@b.example", "tls", "required", "unknown-key"),
+]
+
+
+@pytest.mark.parametrize("subject, field, value, kind", FINDINGS)
+def test_lint(redis, on_redis, subject, field, value, kind):
+    redis.cli("HSET", "gatepost:account:fine@b.example", "tls", "required", "ip:::1", "note")
+    assert on_redis.do("lint").out == ""
+    redis.cli("HSET", "gatepost:" + subject, field, value)
+    run = on_redis.run("lint")
+    assert run.status == 1
+    found = on_redis.run("lint", "--json").json()["findings"]
+    assert [(f["kind"], f["subject"]) for f in found] == [(kind, subject)], found
+    assert kind in run.out and len(run.out.splitlines()) == 1
+
+
+def test_lint_of_addresses_without_effect(ctl):
+    ctl.do("import", text="""\
+account:* ip:203.0.113.0/24 everybody
+account:@b.example ip:10.0.0.0/8 all of it
+account:@b.example ip:10.1.0.0/16 inside
+account:@b.example ip:192.0.2.1 one
+account:@b.example ip:192.0.2.1/32 the same
+account:@b.example ip:198.51.100.0/24 until=2199-01-01T00:00:00Z ends
+account:a@b.example ip:10.2.3.4 inside the domain's
+account:a@b.example ip:203.0.113.9 inside everybody's
+account:a@b.example ip:198.51.100.7 outlives the domain's
+account:a@c.example ip:10.2.3.4 another domain's
+network:relays ::/0 all
+network:relays ::1 inside
+""")
+    found = ctl.run("lint", "--json").json()["findings"]
+    assert {(f["kind"], f["subject"], f["field"]) for f in found} == {
+        ("unreachable", "account:@b.example", "ip:10.1.0.0/16"),
+        ("duplicate", "account:@b.example", "ip:192.0.2.1/32"),
+        ("unreachable", "account:a@b.example", "ip:10.2.3.4"),
+        ("unreachable", "account:a@b.example", "ip:203.0.113.9"),
+        ("unreachable", "network:relays", "::1"),
+    }
+
+
+def test_lint_of_the_store(redis, on_redis):
+    found = on_redis.run("lint", "--json").json()["findings"]
+    assert [f["kind"] for f in found] == ["empty-store"]
+    on_redis.do("tls", "required", "alice")
+    redis.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    found = on_redis.run("lint", "--json").json()["findings"]
+    assert [f["kind"] for f in found] == ["eviction"]
+    redis.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    redis.cli("HSET", "gatepost:account:alice@example.com", "TLS", "optional")
+    found = on_redis.run("lint", "--json").json()["findings"]
+    assert ("malformed", "tls") in [(f["kind"], f["field"]) for f in found]
+
+
+def test_lint_of_a_broken_policy_file(policy_path, on_file):
+    with open(policy_path, "w") as policy:
+        policy.write("account:a@b.example tls required\nnonsense\naccount:A@b tls required\n")
+    run = on_file.run("lint")
+    assert run.status == 1
+    assert [line.split(": ")[0] for line in run.out.splitlines()] == [
+        f"{policy_path}:2", f"{policy_path}:3"]
+    assert on_file.run("account", "list").status == 2
+    with open(policy_path, "w") as policy:
+        policy.write("account:a@b.example tls required\naccount:a@b.example tls required\n")
+    assert f"{policy_path}:2" in on_file.run("lint").out
+
+
+def test_lint_since_notices_direct_edits(redis, on_redis):
+    key = "gatepost:account:alice@example.com"
+    on_redis.do("tls", "required", "alice")
+    on_redis.do("ip", "add", "alice", "192.0.2.1", "a note")
+    on_redis.do("network", "add", "relays", "10.0.0.0/8")
+    assert on_redis.do("lint", "--since", "1h").out == ""
+
+    def edited():
+        found = on_redis.run("lint", "--since", "1h", "--json").json()["findings"]
+        return {(f["subject"], f["field"]) for f in found if f["kind"] == "edited"}
+
+    redis.cli("HSET", key, "tls", "optional")
+    assert edited() == {("account:alice@example.com", "tls")}
+    on_redis.do("tls", "required", "alice")         # the history remembers that it was found so
+    assert edited() == {("account:alice@example.com", "tls")}
+    redis.cli("DEL", "gatepost:history")
+    on_redis.do("tls", "optional", "alice")
+    assert edited() == set()
+    redis.cli("HSET", key, "protocol:pop3", "off")  # a field that gatepostctl never touched
+    assert edited() == {("account:alice@example.com", None)}
+    redis.cli("DEL", key)
+    assert ("account:alice@example.com", "tls") in edited()
+    redis.cli("DEL", "gatepost:history")
+    on_redis.do("network", "add", "relays", "192.0.2.0/24")
+    redis.cli("HSET", "gatepost:network:relays", "0.0.0.0/0", "")
+    assert edited() == {("network:relays", None)}
+
+
+# ---- history ----
+
+def test_history(ctl):
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    ctl.do("tls", "required", "alice", "--actor", "ann")
+    ctl.do("ip", "add", "alice", "192.0.2.1", "--actor", "bob")
+    ctl.do("ip", "add", "alice", "192.0.2.1", "a note", "--actor", "bob")
+    ctl.do("network", "add", "relays", "::1", "--actor", "ann")
+    ctl.do("tls", "unset", "alice")
+    entries = ctl.json("history")
+    assert [(e["subject"], e["field"], e["old"], e["new"]) for e in entries] == [
+        ("account:alice@example.com", "tls", None, "required"),
+        ("account:alice@example.com", "ip:192.0.2.1", None, ""),
+        ("account:alice@example.com", "ip:192.0.2.1", "", "a note"),
+        ("network:relays", "::1", None, ""),
+        ("account:alice@example.com", "tls", "required", None)]
+    assert all(e["time"] >= began for e in entries)
+    assert entries[-1]["actor"].startswith("root@")
+    for args, n in ((["alice"], 4), (["network:relays"], 1), (["*@example.com"], 4), (["*"], 0),
+                    (["--actor", "ann"], 2), (["--field", "ip:*"], 2), (["--last", "2"], 2),
+                    (["--since", "1h"], 5), (["--since", began], 5),
+                    (["--since", "2199-01-01T00:00:00Z"], 0),
+                    (["alice", "--actor", "bob", "--last", "1"], 1)):
+        assert len(ctl.json("history", *args)) == n, args
+    lines = ctl.do("history").out.splitlines()
+    assert "subject=account:alice@example.com field=ip:192.0.2.1 old=\"\" new=\"a note\"" in lines[2]
+    assert lines[0].endswith("field=tls old= new=required")
+
+
+def test_history_is_capped(redis, on_redis):
+    text = "".join(f"account:user{n}@example.com tls required\n" for n in range(12000))
+    on_redis.do("import", text=text)
+    assert 10000 <= int(redis.cli("XLEN", "gatepost:history")) < 11000
+
+
+# ---- the policy file ----
+
+def test_policy_file_keeps_what_nobody_touched(policy_path, on_file, folder):
+    text = ("# the doors of Alice\n\naccount:alice@example.com   tls    required\n"
+            "account:alice@example.com protocol:imap off\n# Bob\naccount:bob@example.com tls off")
+    with open(policy_path, "w") as policy:
+        policy.write(text.replace("tls off", "tls required"))
+    os.chmod(policy_path, 0o640)
+    os.chown(policy_path, 1, 2)
+    link = folder.file(f"link{next(_numbers)}")
+    os.symlink(policy_path, link)
+    ctl = Gatepostctl(link + ".conf", {**SETTINGS, "store": "file:" + link})
+    ctl.do("protocol", "off", "alice", "pop3")
+    ctl.do("protocol", "on", "alice", "imap")
+    with open(policy_path) as policy:
+        assert policy.read() == (
+            "# the doors of Alice\n\naccount:alice@example.com   tls    required\n"
+            "account:alice@example.com protocol:imap on\n"
+            "account:alice@example.com protocol:pop3 off\n"
+            "# Bob\naccount:bob@example.com tls required\n")
+    now = os.stat(policy_path)
+    assert (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (0o640, 1, 2)
+    assert os.path.islink(link)
+    now = os.stat(policy_path + ".history")
+    assert (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (0o640, 1, 2)
+    assert sorted(os.listdir(os.path.dirname(policy_path))) == [
+        "policy", "policy.conf", "policy.history"]
+
+
+# ---- least rights ----
+
+@pytest.fixture(scope="module")
+def guarded(folder):
+    """A Redis with the users of conf/redis/*.acl, their own words but for the password."""
+    lines = []
+    for name in ("gatepost", "gatepostctl"):
+        with open(os.path.join(TOP, f"conf/redis/{name}.acl")) as acl:
+            lines += [line.lstrip("#").strip().replace(">CHANGE-ME-TOO", ">sesame")
+                      .replace(">CHANGE-ME", ">sesame")
+                      for line in acl if line.startswith("user ")
+                      or line.startswith("#user gatepost-auditor")]
+    server = RedisServer(folder.sub("guarded"), lines, password="master")
+    yield server.start()
+    server.stop()
+
+
+def as_user(folder, server, user):
+    secret = folder.file("sesame")
+    with open(secret, "w") as file:
+        file.write("sesame\n")
+    return Gatepostctl(folder.file(user + ".conf"), {
+        **SETTINGS, "store": server.url, "store_user": user, "store_password_file": secret})
+
+
+def test_least_rights(folder, guarded):
+    admin = as_user(folder, guarded, "gatepostctl")
+    for args, _ in WRITES:
+        admin.do(*args)
+    for args in (["account", "show", "alice"], ["account", "list"], ["network", "list", "relays"],
+                 ["lint", "--since", "1h"], ["export"], ["history"],
+                 ["account", "delete", "alice"]):
+        run = admin.run(*args)
+        assert run.status == (1 if args[0] == "lint" else 0) and "cannot be asked" not in run.err, run
+    auditor = as_user(folder, guarded, "gatepost-auditor")
+    for args in (["account", "show", "alice"], ["lint"], ["export"], ["history"]):
+        run = auditor.do(*args)
+        assert "cannot be asked" not in run.err
+    for user in ("gatepost", "gatepost-auditor"):
+        run = as_user(folder, guarded, user).run("tls", "required", "alice")
+        assert run.status == 2 and "NOPERM" in run.err
+    for command in (["DEL", "gatepost:history"], ["FLUSHALL"], ["XTRIM", "gatepost:history", "MAXLEN", "0"],
+                    ["CONFIG", "SET", "maxmemory", "1"], ["HSET", "other", "a", "b"],
+                    ["KEYS", "*"], ["EVAL", "return 1", "0"]):
+        denied = subprocess.run(
+            ["redis-cli", "-p", str(guarded.port), "--user", "gatepostctl", "--pass", "sesame",
+             "--no-auth-warning", *command], capture_output=True, text=True, check=False)
+        assert "NOPERM" in denied.stdout, (command, denied.stdout)
+
+
+# ---- the shell ----
+
+COMPLETION = os.path.join(TOP, "packaging/gatepostctl.bash")
+
+
+def complete(ctl, line):
+    """What bash offers for that line, the path of gatepostctl and its configuration put in."""
+    script = f"""
+        PATH={shlex.quote(os.path.dirname(CTL))}:$PATH
+        source {shlex.quote(COMPLETION)}
+        COMP_LINE={shlex.quote(line)}
+        COMP_POINT=${{#COMP_LINE}}
+        _gatepostctl
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True,
+                         env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    assert run.stderr == ""
+    return run.stdout.split()
+
+
+def test_completion(on_redis):
+    subprocess.run(["bash", "-n", COMPLETION], check=True)
+    on_redis.do("import", text="account:alice@example.com ip:192.0.2.1\naccount:alfred@x.example "
+                               "tls required\nnetwork:relays 10.0.0.0/8\n")
+    conf = f"gatepostctl -c {on_redis.conf} "
+    for line, wanted in (
+            ("gatepostctl acc", ["account"]),
+            ("gatepostctl account ", ["show", "list", "delete"]),
+            ("gatepostctl protocol o", ["on", "off"]),
+            (conf + "account show al", ["alfred@x.example", "alice@example.com"]),
+            (conf + "account show alice@e", ["example.com"]),
+            (conf + "protocol off alice@example.com sub", ["submission", "submissions"]),
+            (conf + "protocol off alice@example.com pop3 im", ["imap"]),
+            (conf + "ip remove alice@example.com 1", ["192.0.2.1"]),
+            (conf + "network remove r", ["relays"]),
+            (conf + "network remove relays ", ["10.0.0.0/8"]),
+            ("gatepostctl spf set x soft", ["softfail"]),
+            ("gatepostctl spf set x softfail re", ["reject"]),
+            ("gatepostctl ip add x 192.0.2.1 --u", ["--until"]),
+            ("gatepostctl lint --", ["--json", "--since"])):
+        assert complete(on_redis, line) == wanted, line
+
+
+def commands():
+    """The names of all commands, as the summary lists them."""
+    summary = subprocess.run([CTL, "-h"], capture_output=True, text=True, check=True).stdout
+    names = []
+    for line in summary.splitlines():
+        if line.startswith("  ") and not line.startswith("  -"):
+            names.append([word for word in line.split() if word.isalpha() and word.islower()])
+    return names
+
+
+def test_every_command_is_documented():
+    with open(os.path.join(TOP, "milter/gatepostctl.8")) as page:
+        manual = page.read()
+    with open(COMPLETION) as script:
+        completion = script.read()
+    assert len(commands()) > 25
+    for words in commands():
+        assert f"Cm {' '.join(words)}" in manual, words
+        assert all(word in completion for word in words), words
+
+
+# ---- many ----
+
+def test_a_hundred_thousand_accounts(on_redis, folder, record_property):
+    """Imported, linted, exported and imported again; the times are printed, not judged."""
+    path = folder.file("many")
+    with open(path, "w") as many:
+        for n in range(100_000):
+            name = f"account:user{n}@d{n % 500}.example"
+            many.write(f"{name} ip:10.{n >> 16}.{n >> 8 & 255}.{n & 255} host {n}\n"
+                       f"{name} protocol:pop3 off\n{name} tls required\n")
+    times = {}
+
+    def timed(what, *args):
+        began = time.monotonic()
+        run = on_redis.do(*args, timeout=600)
+        times[what] = round(time.monotonic() - began, 2)
+        return run
+
+    run = timed("import", "import", path)
+    assert run.out.startswith("100000 subjects written (300000 fields set, 0 removed), 0 unchanged")
+    progress = [line for line in run.err.splitlines() if " of 100000" in line]
+    assert progress == run.err.splitlines()[-len(progress):] and len(progress) <= times["import"] + 1
+    assert timed("lint", "lint").out == ""
+    exported = timed("export", "export").out
+    with open(path) as many:
+        assert sorted(exported.splitlines()) == sorted(many.read().splitlines())
+    assert timed("import again", "import", path).out.startswith("0 subjects written")
+    print("100,000 accounts, seconds:", times)
+    record_property("seconds", times)
+
+
+def test_progress_on_a_terminal(on_redis, folder):
+    path = folder.file("many")
+    if not os.path.exists(path):
+        pytest.skip("needs the input of the test before")
+    outer, inner = os.openpty()
+    with subprocess.Popen([CTL, "-c", on_redis.conf, "import", path], stderr=inner,
+                          stdout=subprocess.DEVNULL,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}) as child:
+        os.close(inner)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(outer, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        assert child.wait() == 0
+    os.close(outer)
+    assert b"\rimport [" in shown and b"100000 of 100000" in shown
