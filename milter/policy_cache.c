@@ -35,6 +35,7 @@ struct entry {
     uint64_t ticket;             /* of the look-up under way; 0 for none */
     uint64_t failed;             /* ticket of the last one that failed */
     bool overtaken;              /* the subject changed since that look-up began */
+    bool outdated;               /* or since `known` was asked for: it is of no use any more */
     bool used;                   /* since the hand came by */
     unsigned pins;               /* look-ups that hold this entry */
     UT_hash_handle hh;
@@ -49,6 +50,9 @@ struct shard {
     size_t n;
     uint64_t tickets;
     char why[200]; /* of the last failure */
+    /* Changes told that wait for the lock. Its holder may not get the processor for a while; then
+       many who wait with them must not hear what was so before. */
+    atomic_uint changes;
 };
 
 struct policy_cache {
@@ -115,9 +119,12 @@ void policy_cache_free(struct policy_cache *cache) {
     free(cache);
 }
 
-static bool is_fresh(const struct policy_cache *cache, const struct shared_policy *known,
-                     uint64_t state, int64_t now) {
-    return known != NULL && WATCHING(state) != UNWATCHED && EPOCH(known->state) == EPOCH(state) &&
+/* Under the lock. */
+static bool is_fresh(const struct policy_cache *cache, const struct shard *shard,
+                     const struct entry *entry, uint64_t state, int64_t now) {
+    const struct shared_policy *known = entry->known;
+    return known != NULL && !entry->outdated && atomic_load(&shard->changes) == 0 &&
+           WATCHING(state) != UNWATCHED && EPOCH(known->state) == EPOCH(state) &&
            now - known->asked_at < cache->settings.ttl;
 }
 
@@ -188,7 +195,7 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = find(ask);
     ask->state = atomic_load(&cache->state); /* under the lock: a later change finds the entry */
-    if (entry != NULL && is_fresh(cache, entry->known, ask->state, now)) {
+    if (entry != NULL && is_fresh(cache, shard, entry, ask->state, now)) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
@@ -216,13 +223,14 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
 static void unpin(struct ask *ask) {
     struct entry *entry = ask->entry;
     ask->entry = NULL;
-    if (--entry->pins == 0 && entry->known == NULL)
+    if (--entry->pins == 0 && (entry->known == NULL || entry->outdated))
         drop(ask->shard, entry);
 }
 
 /* Tells those who wait what the store said; NULL: it did not answer. */
 static void publish(struct ask *ask, const char *why) {
     struct entry *entry = ask->entry;
+    struct shared_policy *last = NULL;
     ask->step = ask->known == NULL ? FAILED : LOAD;
     if (ask->known != NULL)
         ask->known->state = ask->state;
@@ -235,13 +243,15 @@ static void publish(struct ask *ask, const char *why) {
             entry->failed = ask->ticket;
             snprintf(ask->shard->why, sizeof ask->shard->why, "%s", why);
         } else if (!entry->overtaken) {
-            shared_policy_release(entry->known);
+            last = entry->known;
             entry->known = shared_policy_acquire(ask->known);
+            entry->outdated = false;
         }
         pthread_cond_broadcast(&ask->shard->answered);
     }
     unpin(ask);
     pthread_mutex_unlock(&ask->shard->lock);
+    shared_policy_release(last);
 }
 
 /* Asks the store for all that nobody else is asking for, in one round trip. */
@@ -279,7 +289,7 @@ static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, 
     while (entry->ticket == ask->ticket && !entry->overtaken && rc == 0)
         rc = pthread_cond_timedwait(&shard->answered, &shard->lock, &until);
     ask->step = AGAIN;
-    if (is_fresh(cache, entry->known, atomic_load(&cache->state), clock_now_ms())) {
+    if (is_fresh(cache, shard, entry, atomic_load(&cache->state), clock_now_ms())) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
@@ -299,7 +309,7 @@ static void serve_stale(struct policy_cache *cache, struct ask *ask) {
     int64_t now = clock_now_ms();
     pthread_mutex_lock(&ask->shard->lock);
     struct entry *entry = find(ask);
-    if (entry != NULL && entry->known != NULL &&
+    if (entry != NULL && entry->known != NULL && !entry->outdated &&
         now - valid_at(cache, entry->known, atomic_load(&cache->state), now) <=
             cache->settings.stale_max) {
         ask->known = shared_policy_acquire(entry->known);
@@ -353,37 +363,43 @@ int policy_cache_get(struct policy_cache *cache, const char *const *subjects, si
     return rc;
 }
 
-/* What is known of a subject is so no more, nor what a look-up under way may bring. */
-static void overtake(struct shard *shard, struct entry *entry) {
-    shared_policy_release(entry->known);
-    entry->known = NULL;
-    entry->overtaken = true;
-    if (entry->pins == 0)
-        drop(shard, entry);
+/*
+ * What is known of a subject is so no more, nor what a look-up under way may bring. Frees nothing:
+ * the watch must not wait for a lock of malloc()'s. The next look-up does, or the hand.
+ */
+static void overtake(struct entry *entry) {
+    entry->overtaken = entry->outdated = true;
+    entry->used = false;
+}
+
+static void lock_to_change(struct shard *shard) {
+    atomic_fetch_add(&shard->changes, 1);
+    pthread_mutex_lock(&shard->lock);
+}
+
+static void unlock_changed(struct shard *shard) {
+    atomic_fetch_sub(&shard->changes, 1);
+    pthread_cond_broadcast(&shard->answered);
+    pthread_mutex_unlock(&shard->lock);
 }
 
 static void forget(struct policy_cache *cache, const char *subject) {
     struct ask ask = {0};
     find_shard(cache, &ask, subject);
-    pthread_mutex_lock(&ask.shard->lock);
+    lock_to_change(ask.shard);
     struct entry *entry = find(&ask);
-    if (entry != NULL) {
-        overtake(ask.shard, entry);
-        pthread_cond_broadcast(&ask.shard->answered);
-    }
-    pthread_mutex_unlock(&ask.shard->lock);
+    if (entry != NULL)
+        overtake(entry);
+    unlock_changed(ask.shard);
 }
 
 static void forget_all(struct policy_cache *cache) {
     for (size_t i = 0; i < cache->n_shards; i++) {
         struct shard *shard = &cache->shards[i];
-        pthread_mutex_lock(&shard->lock);
-        for (struct entry *entry = shard->entries, *next; entry != NULL; entry = next) {
-            next = entry->hh.next;
-            overtake(shard, entry);
-        }
-        pthread_cond_broadcast(&shard->answered);
-        pthread_mutex_unlock(&shard->lock);
+        lock_to_change(shard);
+        for (struct entry *entry = shard->entries; entry != NULL; entry = entry->hh.next)
+            overtake(entry);
+        unlock_changed(shard);
     }
 }
 

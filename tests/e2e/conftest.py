@@ -235,6 +235,7 @@ def sendmail_server(site, decision_table, filter_switch):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    item.failed = report.failed or getattr(item, "failed", False)
     instance = getattr(item, "gatepost", None)
     if report.failed and instance is not None and os.path.exists(instance.log):
         report.sections.append(("filter's log", "\n".join(instance.log_lines()[-40:])))

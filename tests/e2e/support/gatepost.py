@@ -56,16 +56,17 @@ class Gatepost:
     """The filter in the foreground, with files `NAME.conf` and `NAME.log` in `folder`.
 
     `settings` go over the few that every test needs. Log lines and verdicts are those since
-    forget(), which starts a new page.
+    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if given.
     """
 
-    def __init__(self, folder, settings, name="gatepost", socket=None):
+    def __init__(self, folder, settings, name="gatepost", socket=None, network=None):
         self.socket = socket or os.path.join(folder, name + ".sock")
         self.conf = os.path.join(folder, name + ".conf")
         self.log = os.path.join(folder, name + ".log")
         self._page = 0          # where in the log the current page starts
         self._checked = 0       # up to where the log has been searched for reports
         self._process = None
+        self._network = network
         self.configure(settings)
 
     def configure(self, settings):
@@ -79,8 +80,9 @@ class Gatepost:
         return self._process.pid
 
     def start(self):
-        self._process = Process([BINARY, "-c", self.conf], self.log,
-                                env={**_ENVIRONMENT, **os.environ})
+        call = self._network.call if self._network else lambda function, *args: function(*args)
+        self._process = call(Process, [BINARY, "-c", self.conf], self.log, None,
+                             {**_ENVIRONMENT, **os.environ})
         try:
             self._process.wait_ready(lambda: accepts_unix(self.socket), what="milter socket")
         except BaseException:
@@ -131,6 +133,14 @@ class Gatepost:
     def forget(self):
         """Start a new page: verdicts() and log_lines() leave out what was written before."""
         self._page = os.path.getsize(self.log)
+
+    def empty_log(self):
+        """Throw away what was written so far, searched for reports; its size."""
+        self.check_reports()
+        size = os.path.getsize(self.log)
+        os.truncate(self.log, 0)
+        self._page = self._checked = 0
+        return size
 
     def remember(self):
         """Go back to the first page: everything since the start counts."""

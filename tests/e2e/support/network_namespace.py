@@ -1,4 +1,5 @@
-"""Owns a network of its own: a namespace with nothing but loopback, where any address can be had.
+"""Owns a network of its own: a namespace with nothing but loopback, where any address can be had,
+and a cable to another one if need be.
 
 What is to live in it is made by call(): a socket stays in the namespace in which it was opened, a
 child in that of the thread that started it. The rest of the run does not notice.
@@ -8,6 +9,7 @@ import ctypes
 import ipaddress
 import os
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 _CLONE_NEWNET = 0x40000000
@@ -47,6 +49,28 @@ class NetworkNamespace:
         words = ["addr", "add", address, "dev", "lo"]
         self.call(_ip, *words, *(["nodad"] if ":" in address else []))
         self._addresses.add(address)
+
+    def plug_into(self, other, address, other_address):
+        """A cable between two networks, with an address at either end (in one block of /24)."""
+        self.call(_ip, "link", "add", "cable", "type", "veth", "peer", "name", "cable",
+                  "netns", str(other.call(threading.get_native_id)))
+        for network, own in ((self, address), (other, other_address)):
+            network.call(_ip, "addr", "add", own + "/24", "dev", "cable")
+            network.call(_ip, "link", "set", "cable", "up")
+
+    def pull_plug(self):
+        """Nothing arrives any more on the cable at this end, and nothing is told of it."""
+        self.call(_ip, "link", "set", "cable", "down")
+
+    def push_plug(self):
+        self.call(_ip, "link", "set", "cable", "up")
+
+    def blackhole(self, address):
+        """What is sent to `address` from here vanishes; what comes from there arrives."""
+        self.call(_ip, "route", "add", "blackhole", address + "/32")
+
+    def no_blackhole(self, address):
+        self.call(_ip, "route", "del", "blackhole", address + "/32")
 
     def close(self):
         self._thread.shutdown()

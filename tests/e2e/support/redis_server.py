@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -18,18 +19,22 @@ def ask(port, *args):
 class RedisServer:
     """`directives` are further lines for redis.conf, such as "requirepass secret".
 
-    The data set is kept over restart() unless `persist` is false.
+    The data set is kept over stop() and kill() if `persist` is true. It listens on `host`, inside
+    `network` (a NetworkNamespace) if one is given; the unix socket is there for all.
     """
 
-    def __init__(self, folder, directives=(), password=None, persist=False):
+    def __init__(self, folder, directives=(), password=None, persist=False, host="127.0.0.1",
+                 network=None):
         self.folder = folder
+        self.host = host
         self.port = free_port()
+        self._network = network
         self.socket = os.path.join(folder, "redis.sock")
         self.password = password
         self._persist = persist
         self._process = None
         self._conf = os.path.join(folder, "redis.conf")
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}",
+        lines = [f"port {self.port}", f"bind {host}", f"unixsocket {self.socket}",
                  "unixsocketperm 777", "daemonize no", f"dir {folder}", 'save ""',
                  f"appendonly {'yes' if persist else 'no'}", "appendfsync no"]
         if password:
@@ -39,22 +44,27 @@ class RedisServer:
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def unix_url(self):
         return f"redis+unix://{self.socket}?db=0"
 
-    def start(self):
-        self.launch()
+    def start(self, *options):
+        """`options` as for launch()."""
+        self.launch(*options)
         self._process.wait_ready(self.answers, what="PONG")
         return self
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def running(self):
         return self._process is not None and self._process.alive()
 
     def _run_cli(self, args):
-        argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *args]
+        argv = ["redis-cli", "-s", self.socket, *args]
         env = dict(os.environ)
         if self.password:
             env["REDISCLI_AUTH"] = self.password
@@ -84,6 +94,10 @@ class RedisServer:
             self._process.stop()
             self._process = None
 
+    def lose_data(self):
+        """What was kept on disk; only while it does not run."""
+        shutil.rmtree(os.path.join(self.folder, "appendonlydir"))
+
     def restart(self):
         self.stop()
         return self.start()
@@ -94,10 +108,14 @@ class RedisServer:
             self._process.kill_group()
             self._process = None
 
-    def launch(self):
-        """Start it without waiting until it answers."""
-        self._process = Process(["redis-server", self._conf],
-                                os.path.join(self.folder, "redis.log"))
+    def launch(self, *options):
+        """Start it without waiting until it answers.
+
+        `options` as on redis-server's command line: "--maxclients", "10".
+        """
+        call = self._network.call if self._network else lambda function, *args: function(*args)
+        self._process = call(Process, ["redis-server", self._conf, *options],
+                             os.path.join(self.folder, "redis.log"))
 
     def freeze(self):
         """SIGSTOP: connections are accepted by the kernel, nothing is answered."""
