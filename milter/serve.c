@@ -166,6 +166,7 @@ int serve(struct runtime *runtime) {
     }
     take_signals();
     sd_notify(0, "READY=1");
+    bool stopped = false;
     for (bool serving = true; serving;) {
         notify_status(runtime);
         int number = next_signal(interval);
@@ -173,8 +174,9 @@ int serve(struct runtime *runtime) {
             reload(&runtime);
         } else if (number >= 0) {
             serving = false;
+            stopped = number != 0;
             http_stopping(http);
-            if (number != 0 && drain(runtime))
+            if (stopped && drain(runtime))
                 stop_milter(runtime);
         }
     }
@@ -182,5 +184,6 @@ int serve(struct runtime *runtime) {
     http_close(http);
     callbacks_use(NULL);
     runtime_release(runtime);
-    return rc == MI_SUCCESS ? 0 : -1;
+    /* stopped before it has quite begun, libmilter says that it failed */
+    return stopped || rc == MI_SUCCESS ? 0 : -1;
 }

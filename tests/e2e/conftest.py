@@ -12,8 +12,10 @@ from support import postfix, sendmail
 from support.decision_table import DecisionTable
 from support.filter_switch import FilterSwitch
 from support.gatepost import BINARY, Gatepost
+from support.http_client import HttpClient
 from support.milter_client import MilterClient
-from support.ports import free_port
+from support.ports import accepts, free_port
+from support.process import wait_until
 from support.redis_server import RedisServer
 from support.site import Site
 from support.tls import Certificate
@@ -148,6 +150,19 @@ def start_gatepost(request, site, redis_server, leaving_filters):
     for instance in started:
         instance.terminate()
         leaving_filters.append(instance)
+
+
+@pytest.fixture
+def start_served(start_gatepost, redis):
+    """A function (**settings) that starts a filter with HTTP; (the filter, an HttpClient)."""
+    def start(**settings):
+        port = free_port()
+        gatepost = start_gatepost({"store": redis.url, "authentication_results": False,
+                                   "http_listen": f"127.0.0.1:{port}", **settings})
+        if "http_listen" not in settings:
+            wait_until(lambda: accepts(port), 20, "an open door")
+        return gatepost, HttpClient(port)
+    return start
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ KEYS = ["event", "stage", "session", "queue", "listener", "service", "client", "
         "login", "account", "spf", "verdict", "reason", "from", "mode", "would", "reply", "us"]
 # octets of a client, and how JSON shows them
 HOSTILE = {b'"}': '"}', b"\\": "\\", b'\\"': '\\"', b"a\x01b": "a\x01b", b"\x7f": "\x7f",
-           "caf\u00e9".encode(): "caf\u00e9", b"\xff\xfe": "\xff\xfe", b"a=b c": "a=b c", b"\t": "\t",
+           "caf\u00e9".encode(): "caf\u00e9", b"\xff\xfe": "\xff\xfe",
+           b"a=b c": "a=b c", b"\t": "\t",
            "\u202e".encode(): "\u202e".encode().decode("latin-1"),
            b'{"event":"verdict"}': '{"event":"verdict"}'}
 

@@ -1,4 +1,4 @@
-"""Dashboard and alerts: they load, their alerts fire when they must, and what they ask for is there.
+"""Dashboard and alerts: they load, the alerts fire when they must, what they ask for is there.
 
 What Prometheus adds to a metric itself: the labels job and instance, the metrics up and ALERTS.
 """
@@ -12,9 +12,6 @@ import pytest
 import yaml
 
 from support import policy
-from support.http_client import HttpClient
-from support.ports import accepts, free_port
-from support.process import wait_until
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 RULES = os.path.join(TOP, "conf/prometheus/gatepost.rules.yml")
@@ -49,18 +46,15 @@ def alerts():
 
 
 @pytest.fixture
-def told(start_gatepost, milter_session, redis, domain):
+def told(start_served, milter_session, redis, domain):
     """All metrics of a filter that has given a verdict of each kind."""
     policy.load(redis, "account:off@{d} protocol:smtp off\naccount:bad@{d} source x", d=domain)
-    port = free_port()
-    gatepost = start_gatepost({"store": redis.url, "http_listen": f"127.0.0.1:{port}",
-                               "spf": {"none": "mark"}, "authentication_results": False})
-    wait_until(lambda: accepts(port), 20, "an open door")
+    gatepost, web = start_served(spf={"none": "mark"})
     for sender, address in (("off", "192.0.2.1"), ("bad", "192.0.2.1"), ("x", "192.0.2.1"),
                             ("x", "127.0.0.1")):
         with milter_session(gatepost, address=address) as mta:
             mta.mail(f"{sender}@{domain}")
-    return HttpClient(port).metrics()
+    return web.metrics()
 
 
 def queries(dashboard):
