@@ -78,22 +78,22 @@ static void on_told(void *context, enum store_event event, const char *subject) 
 struct watching {
     struct redis_tracking tracking;
     struct redis_census census;
-    bool counting; /* an answer to the census is awaited on the tracked connection */
+    int64_t counting; /* since when an answer to the census is awaited; 0: none is */
     int64_t next_ping;
     int64_t asked; /* when the ping that is under way began; 0 for none */
 };
 
 static int count_on(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
     redis_census_ask(&w->census, w->tracking.tracked, watch->prefix);
-    w->counting = true;
-    return redis_conn_flush(w->tracking.tracked, clock_now_ms() + watch->timeout, why, why_size);
+    w->counting = clock_now_ms();
+    return redis_conn_flush(w->tracking.tracked, w->counting + watch->timeout, why, why_size);
 }
 
 static int take_census(struct redis_watch *watch, struct watching *w, redisReply *reply, char *why,
                        size_t why_size) {
     enum census census = redis_census_take(&w->census, reply);
     freeReplyObject(reply);
-    w->counting = false;
+    w->counting = 0;
     if (census == CENSUS_MORE)
         return count_on(watch, w, why, why_size);
     if (census != CENSUS_UNKNOWN)
@@ -106,7 +106,7 @@ static int take_tracked(struct redis_watch *watch, struct watching *w, char *why
     redisReply *other;
     if (redis_tracking_read_answer(&w->tracking, &other, why, why_size) != 0)
         return -1;
-    if (other != NULL && w->counting)
+    if (other != NULL && w->counting != 0)
         return take_census(watch, w, other, why, why_size);
     freeReplyObject(other);
     return 0;
@@ -127,15 +127,14 @@ static void note_answer(struct redis_watch *watch, struct watching *w) {
 static int do_due(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
     int64_t now = clock_now_ms();
     int64_t patience = watch->timeout > PING_INTERVAL ? watch->timeout : PING_INTERVAL;
-    if (w->asked != 0) {
-        if (now < w->asked + patience)
+    int64_t awaited = w->asked != 0 ? w->asked : w->counting;
+    if (awaited != 0) {
+        if (now < awaited + patience)
             return 0;
-        snprintf(why, why_size, "no answer for %d ms", (int)(now - w->asked));
-        redis_pool_report(watch->pool, false, w->asked, why);
+        snprintf(why, why_size, "no answer for %d ms", (int)(now - awaited));
+        redis_pool_report(watch->pool, false, awaited, why);
         return -1;
     }
-    if (w->counting)
-        return 0;
     if (watch->counted != NULL && watch->census_due != 0 && now >= watch->census_due) {
         watch->census_due = 0;
         redis_census_begin(&w->census);

@@ -232,7 +232,6 @@ def test_flushed(use, domain):
          f"{1000 * late:.1f} ms after it, longest answer {1000 * longest(answers):.0f} ms")
 
 
-@pytest.mark.xfail(strict=True, reason="the watch waits without end for the answer to its search")
 def test_hung_while_it_is_searched_for_any_policy(use, domain):
     """A FLUSHALL makes the filter look for what is left: it must not wait for that for ever."""
     ground = use("plain")
