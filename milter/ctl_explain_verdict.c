@@ -101,10 +101,12 @@ static void tell_mode(struct explanation *e, const struct verdict *verdict) {
     struct shown s = shown_mode(&e->config->rules, e->set == NULL ? &nothing : e->set);
     if (e->listener->rules.mode == MODE_MONITOR)
         s = (struct shown){.name = "mode", .value = "monitor", .from = "listener"};
-    explanation_fact(e,
-                     explanation_step(e, "mode", s.value, "%s",
-                                      verdict->monitor ? "accepted, and only told" : ""),
-                     &s);
+    bool of_account = s.origin.subject != NULL;
+    json_t *step =
+        explanation_step(e, "mode", s.value, "%s%s%s", "of the ", of_account ? "policy" : s.from,
+                         verdict->monitor ? "; the refusal is told, not done" : "");
+    if (of_account)
+        explanation_fact(e, step, &s);
 }
 
 static void tell_verdict(struct explanation *e, const struct verdict_record *record) {

@@ -812,6 +812,9 @@ def test_least_rights(folder, guarded):
     for args in (["account", "show", "alice"], ["lint"], ["export"], ["history"]):
         run = auditor.do(*args)
         assert "cannot be asked" not in run.err
+    for user in ("gatepost", "gatepostctl", "gatepost-auditor"):
+        run = as_user(folder, guarded, user).run("explain", "--ip", "192.0.2.1", "--login", "alice")
+        assert (run.status, run.err) == (0, ""), run
     for user in ("gatepost", "gatepost-auditor"):
         run = as_user(folder, guarded, user).run("tls", "required", "alice")
         assert run.status == 2 and "NOPERM" in run.err

@@ -128,7 +128,7 @@ def close_a_door(day, alice):
 
 
 def restrict(day, bank, clerk):
-    """A sender's domain may send from its own addresses; one is forgotten. The policy in the end."""
+    """A sender's domain may send from its own addresses; one is forgotten. The policy then."""
     assert "without a listed address" in day.do(f"gatepostctl source authorized {bank}", status=1)
     day.do(f"gatepostctl ip add {bank} 198.51.100.0/24 'mail servers'")
     day.do(f"gatepostctl source authorized {bank}")

@@ -1,0 +1,236 @@
+"""README.md is true: its commands are run as they stand there, and print what it shows."""
+
+import os
+import re
+import shlex
+
+import pytest
+
+from support.folder import Folder
+from support.gatepost import check, render
+from support.gatepostctl import Gatepostctl
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+README = os.path.join(TOP, "README.md")
+PROTOCOLS = {"imap4-smtp": {"services": ["imap", "submission", "submissions"]},
+             "pop3-smtp": {"services": ["pop3", "submission", "submissions"]}}
+
+
+def settings(store, dns):
+    return {"store": store, "default_domain": "example.com", "trusted": ["relays"],
+            "network": {"relays": {"members": ["127.0.0.1", "::1"]}},
+            "listener": {
+                "mx": {"daemon_port": 25, "service": "smtp"},
+                "submission": {"daemon_port": 587, "service": "submission", "tls": "required",
+                               "auth": "required"},
+                "submissions": {"daemon_port": 465, "service": "submissions", "tls": "required",
+                                "auth": "required"}},
+            "spf": {"nameservers": [dns.address]}}
+
+
+def readme():
+    with open(README, encoding="utf-8") as file:
+        return file.read()
+
+
+def section(title):
+    """The text below that title, to the next one of the same depth or less."""
+    depth = title.index(" ")
+    _, _, text = readme().partition("\n" + title + "\n")
+    assert text, title
+    return re.split(rf"\n#{{1,{depth}}} ", text)[0]
+
+
+def code(text, word):
+    """Lines of code that begin with that word."""
+    return re.findall(rf"^    ({word} .*)$", text, re.MULTILINE)
+
+
+def transcripts(text):
+    """(command, what is shown below it) of each `$ command`."""
+    block = r"^    \$ (.*)\n((?:(?:    (?!\$ ).*)?\n)*)"
+    return [(command, re.sub(r"^    ", "", shown, flags=re.MULTILINE).rstrip("\n"))
+            for command, shown in re.findall(block, text, re.MULTILINE)]
+
+
+def words_of(command):
+    return shlex.split(command.partition("  #")[0])[1:]
+
+
+@pytest.fixture(params=["redis", "file"])
+def store(request):
+    if request.param == "redis":
+        yield request.getfixturevalue("redis").url
+        return
+    folder = Folder("gpreadme-")
+    with open(folder.file("policy"), "w"):
+        pass
+    yield "file:" + folder.file("policy")
+    folder.remove()
+
+
+@pytest.fixture
+def make_ctl(site, dns, store):
+    """A function (**more settings): gatepostctl on an empty store."""
+    def make(**more):
+        return Gatepostctl(site.folder.file("readme.conf"), {**settings(store, dns), **more})
+    return make
+
+
+POLICIES = {
+    "### A mail host whose users close the doors that they do not use":
+        ({"protocol": PROTOCOLS}, 7),
+    "### A gateway that accepts mail from registered senders only": ({}, 8),
+    "### An MX that wants SPF enforced": ({}, 3),
+}
+
+
+@pytest.mark.parametrize("title", POLICIES)
+def test_the_worked_policies(make_ctl, title):
+    """Each command is done, and there is nothing in the end that lint would complain about."""
+    more, number = POLICIES[title]
+    ctl = make_ctl(**more)
+    commands = code(section(title), "gatepostctl")
+    commands += re.findall(r"`(gatepostctl [a-z]+ off [^`]*)`", section(title))
+    assert len(commands) == number
+    for command in commands:
+        ctl.do(*words_of(command))
+    assert ctl.do("lint").out == ""
+
+
+def test_what_the_policies_do(make_ctl, dns):
+    """The sentences beside the commands."""
+    ctl = make_ctl(protocol=PROTOCOLS)
+    for title in POLICIES:
+        for command in code(section(title), "gatepostctl"):
+            ctl.do(*words_of(command))
+
+    def explained(*words):
+        run = ctl.run("explain", *words, "--json")
+        return run.status, run.json()["reason"]
+    submission = ("--listener", "submission", "--ip", "203.0.113.9")
+    assert explained(*submission, "--login", "alice") == (5, "tls-required")
+    assert explained(*submission, "--login", "alice", "--tls") == (0, "account")
+    assert explained(*submission, "--login", "bob", "--tls") == (5, "protocol-disabled")
+    assert explained(*submission, "--login", "carol", "--tls") == (5, "ip-not-authorized")
+    assert explained("--listener", "submission", "--tls", "--login", "carol",
+                     "--ip", "203.0.113.7") == (0, "account")
+    assert explained("--ip", "192.0.2.9", "--from", "a@bank.example") == (0, "ip-authorized")
+    assert explained("--ip", "203.0.113.25", "--from", "<>") == (0, "trusted")
+    dns.zones["strict.example"] = {"TXT": ["v=spf1 ?all"]}
+    dns.zones["broken.example"] = {"TXT": ["v=spf1 nonsense -all"]}
+    assert explained("--ip", "192.0.2.9", "--from", "a@strict.example") == (5, "spf")
+    assert explained("--ip", "192.0.2.9", "--from", "a@broken.example") == (3, "spf")
+
+
+def test_what_gatepostctl_prints(make_ctl, dns):
+    """The transcripts, word for word; "..." stands for lines that are left out."""
+    ctl = make_ctl()
+    ctl.do("ip", "add", "@bank.example", "192.0.2.0/24")
+    ctl.do("source", "authorized", "@bank.example")
+    dns.zones["bank.example"] = {"TXT": ["v=spf1 ip4:192.0.2.0/24 ~all"]}
+    found = transcripts(section("## gatepostctl"))
+    assert len(found) == 2
+    for command, shown in found:
+        run = ctl.run(*words_of(command))
+        printed = "\n" + run.out + run.err
+        for piece in shown.split("..."):
+            piece = piece.strip("\n")
+            if command.startswith("gatepostctl explain"):
+                assert "\n" + piece + "\n" in printed or not piece, (piece, printed)
+            else:
+                assert piece.split() == printed.split()
+
+
+def test_the_table_of_commands(make_ctl, site):
+    """Each command of the table, on the policy of a gateway."""
+    ctl = make_ctl()
+    for command in code(section("### A gateway that accepts mail from registered senders only"),
+                        "gatepostctl"):
+        ctl.do(*words_of(command))
+    ctl.do("tls", "required", "dave@example.com")
+    ctl.do("tls", "required", "carol@example.com")
+    cells = re.findall(r"^\|[^|]*\| (`.*) \|$", section("## gatepostctl"), re.MULTILINE)
+    commands = [command for cell in cells for command in re.findall(r"`([^`]*)`", cell)]
+    assert len(commands) >= 16
+    for command in commands:
+        if "\\|" in command or "> policy.txt" in command or "policy.txt" in command:
+            continue                                # pipes: test_operators_day.py
+        words = shlex.split(command)
+        words = words[1:] if words[0] == "gatepostctl" else words
+        if words[0] in ("status", "reload"):
+            assert ctl.run(*words).status == 2      # there is no filter here
+        elif words[0] == "explain":
+            assert ctl.run(*words).status in (0, 3, 4, 5)
+        else:
+            ctl.do(*words)
+
+
+def default_replies():
+    """The default texts of milter/reply.c, in the words of the table."""
+    with open(os.path.join(TOP, "milter/reply.c"), encoding="utf-8") as source:
+        found = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)[,;:]', source.read())
+    replies = ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
+    for name, word in (("account", "ACCOUNT"), ("client", "IP"), ("domain", "DOMAIN"),
+                       ("service", "SERVICE")):
+        replies = [reply.replace("{" + name + "}", word) for reply in replies]
+    return [reply for reply in replies if any(word in reply for word in ("ACCOUNT", "client IP"))]
+
+
+def test_the_table_of_replies(make_ctl):
+    """The replies are those that the filter gives, all of them; the commands are done."""
+    rows = re.findall(r"^\| `(.*?)` (?:.*) \| (.*) \|$", section("## Trouble-shooting"),
+                      re.MULTILINE)
+    shown = [re.sub(r"^\.\.\. | \(SPF \.\.\.\)$", "", reply) for reply, _ in rows]
+    replies = [reply for reply in default_replies() if "({reason})" not in reply]
+    assert len(replies) >= 12
+    for reply in replies:
+        assert any(words in reply for words in shown), reply
+    for words in shown:
+        assert words.startswith("451 4.") or any(words in reply for reply in replies), words
+    ctl = make_ctl()
+    ctl.do("tls", "required", "a@b.example")
+    commands = [command for _, do in rows for command in re.findall(r"`(gatepostctl [^`]*)`", do)]
+    assert len(commands) >= 12
+    names = {"ACCOUNT": "a@b.example", "@DOMAIN": "@b.example", "IP": "192.0.2.7",
+             "HELO": "h.example", "SENDER": "a@b.example"}
+    for command in commands:
+        protocol = "submission" if " protocol " in command else "relays"
+        words = [names.get(word, protocol if word == "NAME" else word)
+                 for word in words_of(command)]
+        assert ctl.run(*words).status == (2 if words == ["status"] else 0), command
+
+
+def test_the_commands_of_redis(redis, make_ctl, store):
+    if store.startswith("file:"):
+        pytest.skip("there is no redis-cli for a file")
+    commands = code(section("## The policy"), "H(?:SET|DEL)")
+    assert len(commands) == 5
+    ctl = make_ctl()
+    for command in commands:
+        assert redis.cli(*shlex.split(command)).isdigit()
+    findings = [line for line in ctl.run("lint").out.splitlines() if "expired" not in line]
+    assert findings == []
+
+
+def test_the_configuration_that_it_shows(site):
+    """Each setting and section of gatepost.conf in it can be read."""
+    conf = site.folder.file("shown.conf")
+    text = readme()
+    sections = re.findall(r'^    ((?:listener|protocol|reply|spf) [^\n]*\{(?:[^}\n]|\n         )*'
+                          r'(?:\{[^}]*\}[^}]*)?\})$', text, re.MULTILINE)
+    assert len(sections) >= 7, sections
+    for shown in sections + re.findall(r'^    ((?:store|http_listen) *= .*)$', text, re.MULTILINE):
+        with open(conf, "w") as file:
+            file.write(shown + "\n")
+        finished = check(conf)
+        needs = "rediss:" in shown or "file:" in shown      # hiredis with TLS; the file
+        assert finished.returncode == 0 or needs, (shown, finished.stderr)
+
+
+def test_rendered_settings_are_those_of_the_defaults(site, dns):
+    """What these tests run on is a configuration at all."""
+    conf = site.folder.file("base.conf")
+    with open(conf, "w") as file:
+        file.write(render({**settings("redis://127.0.0.1:1/0", dns), "protocol": PROTOCOLS}))
+    assert check(conf).returncode == 0
