@@ -1,147 +1,42 @@
 /*
  * `explain`: why would a message be refused? It goes through the filter's own session with the live
- * store and DNS, and looks on. Owns what is printed of it; the decision is decision.c's.
+ * store and DNS, and looks on. Owns how the question becomes a session; the decision is
+ * decision.c's, what is told of it stands in ctl_explain_steps.c and ctl_explain_verdict.c.
  */
+#include "gatepost/ctl_explain.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gatepost/ctl_print.h"
 #include "gatepost/log_line.h"
-#include "gatepost/lookup.h"
-#include "gatepost/runtime.h"
-#include "gatepost/session.h"
-#include "gatepost/verdict_log.h"
 
-/* The exit status of a verdict: 0 for accept, and the first digit of the reply for a refusal. */
+/* The exit status of a verdict. */
 static const int statuses[VERDICT_KINDS] = {[VERDICT_ACCEPT] = CTL_DONE,
                                             [VERDICT_MARK] = CTL_MARKED,
                                             [VERDICT_DEFER] = CTL_DEFERRED,
                                             [VERDICT_REJECT] = CTL_REJECTED};
 
-struct explaining {
-    const struct ctl *ctl;
-    const struct runtime *runtime;
-    json_t *told; /* with --json; NULL otherwise */
-    bool decided;
-    enum verdict_kind kind;
-};
-
-static void put_line(const char *name, const char *value) {
-    ctl_put_column(stdout, name, 10);
-    ctl_puts(stdout, value == NULL ? "-" : value);
-    putchar('\n');
-}
-
-static void say(struct explaining *e, const char *name, const char *value) {
-    if (e->told == NULL)
-        put_line(name, value);
-    else
-        json_object_set_new(e->told, name, json_text(value));
-}
-
-/* One subject, and what it has that this service asks for. */
-static void put_subject(struct explaining *e, json_t *list, const char *subject,
-                        const struct policy *policy) {
-    char text[80];
-    if (policy == NULL)
-        snprintf(text, sizeof text, "absent");
-    else if (policy->wrong_type)
-        snprintf(text, sizeof text, "wrong type: the key must be a hash");
-    else
-        snprintf(text, sizeof text, "found: %zu protocols, %zu addresses, %zu faults",
-                 policy->n_protocols, policy->n_ips, policy->n_faults);
-    if (list != NULL) {
-        json_t *entry = json_object();
-        json_object_set_new(entry, "subject", json_text(subject));
-        json_object_set_new(entry, "is", json_text(text));
-        json_array_append_new(list, entry);
-        return;
-    }
-    fputs("  ", stdout);
-    ctl_puts(stdout, e->runtime->config->key_prefix);
-    ctl_put_column(stdout, subject, 40);
-    printf(" %s\n", text);
-    for (size_t i = 0; policy != NULL && i < policy->n_faults; i++) {
-        fputs("    ", stdout);
-        ctl_puts(stdout, policy->faults[i].field);
-        printf(": %s\n", policy->faults[i].why);
-    }
-}
-
-static void on_policy(void *context, const struct lookup *lookup, const char *why) {
-    struct explaining *e = context;
-    if (lookup == NULL) {
-        say(e, "policy", why);
-        return;
-    }
-    json_t *list = e->told == NULL ? NULL : json_array();
-    if (list == NULL)
-        put_line("policy", lookup->stale ? "from memory: the store does not answer" : "");
-    for (size_t i = 0; i < SUBJECTS; i++)
-        if (lookup->set.subjects[i] != NULL)
-            put_subject(e, list, lookup->set.subjects[i], lookup->set.policies[i]);
-    if (list != NULL)
-        json_object_set_new(e->told, "policy", list);
-}
-
-static void on_spf(void *context, const char *line) {
-    struct explaining *e = context;
-    if (e->told == NULL) {
-        put_line("spf", line);
-        return;
-    }
-    json_t *lines = json_object_get(e->told, "spf_steps");
-    if (lines == NULL) {
-        lines = json_array();
-        json_object_set_new(e->told, "spf_steps", lines);
-    }
-    json_array_append_new(lines, json_text(line));
-}
-
-static void on_verdict(void *context, const struct verdict_record *record) {
-    struct explaining *e = context;
-    const struct verdict *verdict = record->verdict;
-    const struct reply *reply = &record->answer->reply;
-    char from[800], text[REPLY_TEXT_SIZE + 24];
-    e->decided = true;
-    e->kind = verdict_applied(verdict);
-    say(e, "stage", record->stage);
-    if (record->has_account)
-        say(e, "account", record->values->account);
-    say(e, "service", record->values->service);
-    if (verdict->identity != IDENTITY_NONE)
-        say(e, "result", spf_result_name(verdict->spf));
-    if (record->spf_problem != NULL && record->spf_problem[0] != '\0')
-        say(e, "problem", record->spf_problem);
-    say(e, "verdict", verdict_name(e->kind));
-    say(e, "reason", reason_name(verdict->reason));
-    if (verdict->from.subject == NULL)
-        snprintf(from, sizeof from, "the configuration");
-    else
-        snprintf(from, sizeof from, "%s%s, field %s", e->runtime->config->key_prefix,
-                 verdict->from.subject, verdict->from.field);
-    say(e, "from", from);
-    if (verdict->monitor)
-        say(e, "would", verdict_name(verdict->kind));
-    if (e->kind == VERDICT_DEFER || e->kind == VERDICT_REJECT) {
-        snprintf(text, sizeof text, "%s %s %s", reply->code, reply->enhanced, reply->text);
-        say(e, "reply", text);
-    }
-}
+/* What stands for a client whose address the MTA does not know, and for the null sender. */
+static const char unknown_client[] = "unknown", null_sender[] = "<>";
 
 /* The macros by which the MTA would name the listener. */
+struct door {
+    char port[16], address[IP_TEXT_SIZE];
+};
+
 static int name_listener(const struct ctl *ctl, const struct config *config, const char *name,
-                         struct session_peer *peer, char port[16], char address[IP_TEXT_SIZE]) {
+                         struct session_peer *peer, struct door *door) {
     for (size_t i = 0; name != NULL && i < config->n_listeners; i++) {
         const struct config_listener *l = &config->listeners[i];
         if (l->rules.name == NULL || strcmp(l->rules.name, name) != 0)
             continue;
-        snprintf(port, 16, "%d", l->daemon_port);
-        ip_format(&l->daemon_addr, address);
+        snprintf(door->port, sizeof door->port, "%d", l->daemon_port);
+        ip_format(&l->daemon_addr, door->address);
         peer->daemon_name = l->daemon_name;
-        peer->daemon_port = port;
-        peer->daemon_addr = address[0] == '\0' ? NULL : address;
+        peer->daemon_port = door->port;
+        peer->daemon_addr = door->address[0] == '\0' ? NULL : door->address;
         if (config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr) == l)
             return CTL_DONE;
         return ctl_refuse(ctl, "listener %.60s: an earlier one matches everything that it does",
@@ -150,63 +45,108 @@ static int name_listener(const struct ctl *ctl, const struct config *config, con
     return name == NULL ? CTL_DONE : ctl_refuse(ctl, "there is no listener %.60s", name);
 }
 
-static int explain(struct explaining *e, const struct ctl_question *q) {
-    struct session_observer observer = {
-        .context = e, .policy = on_policy, .spf = on_spf, .verdict = on_verdict};
-    struct session_peer peer = {.mta_name = "explain.invalid", .observer = &observer};
+static void tell_question(struct explanation *e, const struct ctl_question *q, const char *client) {
+    explanation_put(e->told, "client", client[0] == '\0' ? unknown_client : client);
+    explanation_put(e->told, "helo", q->helo);
+    if (!q->connect_only) {
+        explanation_put(e->told, "sender", q->from[0] == '\0' ? null_sender : q->from);
+        explanation_put(e->told, "login", q->login);
+        json_object_set_new(e->told, "tls", json_boolean(q->tls));
+    }
+    explanation_put(e->told, "listener", e->listener->rules.name);
+}
+
+static void judge(struct explanation *e, struct session *session, const struct session_peer *peer,
+                  const struct ctl_question *q) {
     struct session_answer answer;
-    char port[16], address[IP_TEXT_SIZE] = "";
-    if (q->ip == NULL || ip_parse(q->ip, strlen(q->ip), &peer.client) != 0)
-        return ctl_refuse(e->ctl, "--ip %.60s: not an IPv4 or IPv6 address",
-                          q->ip == NULL ? "" : q->ip);
-    int status = name_listener(e->ctl, e->runtime->config, q->listener, &peer, port, address);
+    session_connect(session, peer, &answer);
+    if (answer.kind != VERDICT_ACCEPT)
+        return;
+    if (q->connect_only) {
+        if (!e->decided)
+            explanation_connected(e);
+        return;
+    }
+    const struct session_mail mail = {.sender = q->from,
+                                      .login = q->login,
+                                      .tls = q->tls ? "TLS" : NULL,
+                                      .observer = peer->observer};
+    session_helo(session, q->helo);
+    session_mail(session, &mail, &answer);
+}
+
+static int explain(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
+                   const struct ctl_question *q) {
+    const struct session_observer observer = explanation_observer(e);
+    struct session_peer peer = {.mta_name = "explain.invalid", .observer = &observer};
+    struct door door;
+    char client[IP_TEXT_SIZE];
+    if (strcmp(q->ip, unknown_client) != 0 && ip_parse(q->ip, strlen(q->ip), &peer.client) != 0)
+        return ctl_refuse(ctl, "--ip %.60s: not an IPv4 or IPv6 address", q->ip);
+    int status = name_listener(ctl, e->config, q->listener, &peer, &door);
     if (status != CTL_DONE)
         return status;
-    struct session *session = session_new((struct runtime *)e->runtime);
+    e->listener = config_listener(e->config, peer.daemon_name, peer.daemon_port, peer.daemon_addr);
+    tell_question(e, q, ip_format(&peer.client, client));
+    struct session *session = session_new(runtime);
     if (session == NULL)
-        return ctl_no_memory(e->ctl);
-    session_connect(session, &peer, &answer);
-    if (answer.kind == VERDICT_ACCEPT || answer.kind == VERDICT_MARK) {
-        session_helo(session, q->helo);
-        const struct session_mail mail = {.sender = q->from,
-                                          .login = q->login,
-                                          .tls = q->tls ? "TLS" : NULL,
-                                          .observer = &observer};
-        session_mail(session, &mail, &answer);
-    }
+        return ctl_no_memory(ctl);
+    judge(e, session, &peer, q);
     session_free(session);
     return statuses[e->kind];
+}
+
+/* The question as the options and the line of the log put it. */
+static int read_question(const struct ctl *ctl, struct ctl_question *q, struct log_line *line) {
+    char why[300], *input = NULL;
+    size_t room = 0;
+    int rc = 0;
+    if (q->log != NULL && strcmp(q->log, "-") == 0) {
+        if (getdelim(&input, &room, '\0', stdin) < 0) {
+            free(input);
+            return ctl_refuse(ctl, "--log -: nothing on standard input");
+        }
+        q->log = input;
+    }
+    if (q->log != NULL)
+        rc = log_line_read(q->log, line, q, why, sizeof why);
+    q->log = NULL;
+    free(input);
+    if (rc != 0)
+        return ctl_refuse(ctl, "--log: %s", why);
+    if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
+        return ctl_fail(ctl, "explain needs --ip, and --from or --login, or --log");
+    if (q->from == NULL)
+        q->from = "";
+    if (q->login != NULL && q->login[0] == '\0')
+        q->login = NULL;
+    return CTL_DONE;
 }
 
 int ctl_explain(struct ctl *ctl, int argc, char **argv) {
     struct ctl_question q = ctl->question;
     struct log_line line = {0};
-    struct runtime *runtime;
+    struct runtime *runtime = NULL;
     char why[400];
     (void)argc;
     (void)argv;
-    if (q.log != NULL && log_line_read(q.log, &line, &q, why, sizeof why) != 0)
-        return ctl_refuse(ctl, "--log: %s", why);
-    if (q.ip == NULL || (q.from == NULL && q.login == NULL)) {
-        log_line_clear(&line);
-        return ctl_fail(ctl, "explain needs --ip, and --from or --login, or --log");
+    int status = read_question(ctl, &q, &line);
+    if (status == CTL_DONE) {
+        struct config *config = ctl->config;
+        ctl->config = NULL; /* the runtime's from here on */
+        if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0)
+            status = ctl_fail(ctl, "%s", why);
     }
-    if (q.from == NULL)
-        q.from = "";
-    struct config *config = ctl->config;
-    ctl->config = NULL; /* the runtime's from here on */
-    if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0) {
-        log_line_clear(&line);
-        return ctl_fail(ctl, "%s", why);
-    }
-    struct explaining e = {
-        .ctl = ctl, .runtime = runtime, .told = ctl->json ? json_object() : NULL};
-    int status = explain(&e, &q);
-    if (e.told != NULL && e.decided)
-        ctl_print_json(ctl, e.told);
-    else
+    if (runtime != NULL) {
+        struct explanation e = {.config = runtime->config, .told = json_object()};
+        status = explain(ctl, &e, runtime, &q);
+        if (e.decided && ctl->json)
+            ctl_print_json(ctl, json_incref(e.told));
+        else if (e.decided)
+            explanation_print(e.told);
         json_decref(e.told);
-    runtime_release(runtime);
+        runtime_release(runtime);
+    }
     log_line_clear(&line);
     return status;
 }

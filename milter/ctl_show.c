@@ -8,93 +8,7 @@
 
 #include "gatepost/ctl_entries.h"
 #include "gatepost/ctl_print.h"
-
-/* One setting or switch as it holds. */
-struct shown {
-    const char *name;  /* "source", "spf:fail", "imap" */
-    const char *value; /* "malformed" when it cannot be read */
-    const char *from;  /* account, domain, default, configuration, built-in */
-    struct policy_origin origin;
-};
-
-static const char *origin_kind(const struct policy_set *set, const struct policy_origin *origin,
-                               const char *otherwise) {
-    static const char *const kinds[] = {"account", "domain", "default"};
-    for (size_t i = 0; origin->subject != NULL && i < SUBJECTS; i++)
-        if (origin->subject == set->subjects[i])
-            return kinds[i];
-    return otherwise;
-}
-
-static struct shown make_shown(const struct policy_set *set, const char *name,
-                               enum setting_state state, const char *value,
-                               const struct policy_origin *origin, const char *otherwise) {
-    return (struct shown){.name = name,
-                          .value = state == SETTING_MALFORMED ? "malformed" : value,
-                          .from = origin_kind(set, origin, otherwise),
-                          .origin = *origin};
-}
-
-static struct shown show_source(const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = SOURCE_ANY;
-    enum setting_state state = policy_source(set, &value, &origin);
-    value = state == SETTING_SET ? value : SOURCE_ANY;
-    return make_shown(set, "source", state, source_words.names[value], &origin, "built-in");
-}
-
-static struct shown show_tls(const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = NEED_OPTIONAL;
-    enum setting_state state = policy_tls(set, &value, &origin);
-    value = state == SETTING_SET ? value : NEED_OPTIONAL;
-    return make_shown(set, "tls", state, need_words.names[value], &origin, "built-in");
-}
-
-/* The configuration's monitor is for all; an account cannot leave it. */
-static struct shown show_mode(const struct ctl *ctl, const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = (int)ctl->config->rules.mode;
-    enum setting_state state = policy_mode(set, &value, &origin);
-    if (ctl->config->rules.mode == MODE_MONITOR) {
-        state = SETTING_UNSET;
-        origin = (struct policy_origin){NULL, NULL};
-    }
-    value = state == SETTING_SET ? value : (int)ctl->config->rules.mode;
-    return make_shown(set, "mode", state, mode_words.names[value], &origin, "configuration");
-}
-
-static struct shown show_spf(const struct ctl *ctl, const struct policy_set *set,
-                             enum spf_result result) {
-    static const char *const names[] = {
-        [RESULT_NONE] = "spf:none",           [RESULT_NEUTRAL] = "spf:neutral",
-        [RESULT_PASS] = "spf:pass",           [RESULT_SOFTFAIL] = "spf:softfail",
-        [RESULT_FAIL] = "spf:fail",           [RESULT_TEMPERROR] = "spf:temperror",
-        [RESULT_PERMERROR] = "spf:permerror",
-    };
-    struct policy_origin origin;
-    int value = 0;
-    enum setting_state state = policy_spf(set, result, &value, &origin);
-    value = state == SETTING_SET ? value : (int)ctl->config->rules.spf[result];
-    return make_shown(set, names[result], state, verdict_words.names[value], &origin,
-                      "configuration");
-}
-
-static struct shown show_protocol(const struct policy_set *set, const char *name) {
-    struct policy_origin origin;
-    int on = 1;
-    enum setting_state state = policy_protocol(set, name, &on, &origin);
-    on = state == SETTING_SET ? on : 1;
-    return make_shown(set, name, state, on ? "on" : "off", &origin, "built-in");
-}
-
-static struct shown show_service(const struct ctl *ctl, const struct policy_set *set,
-                                 const char *name) {
-    struct policy_origin origin = {NULL, NULL};
-    int on = 1;
-    enum setting_state state = decision_service_state(&ctl->config->rules, set, name, &on, &origin);
-    return make_shown(set, name, state, on ? "allowed" : "refused", &origin, "built-in");
-}
+#include "gatepost/ctl_shown.h"
 
 /* ---- as text ---- */
 
@@ -113,15 +27,6 @@ static void put_shown(const struct shown *s) {
     putchar(' ');
     ctl_puts(stdout, s->origin.field);
     putchar('\n');
-}
-
-static json_t *shown_json(const struct shown *s) {
-    json_t *told = json_object();
-    json_object_set_new(told, "value", json_text(s->value));
-    json_object_set_new(told, "from", json_text(s->from));
-    json_object_set_new(told, "subject", json_text(s->origin.subject));
-    json_object_set_new(told, "field", json_text(s->origin.field));
-    return told;
 }
 
 /* Where what is shown goes: into `json` under its name, or out. */
@@ -165,14 +70,14 @@ static void tell_subjects(const struct ctl_policies *p, json_t *json) {
 }
 
 static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
-    struct shown s = show_source(set);
+    struct shown s = shown_source(set);
     tell(json, &s);
-    s = show_tls(set);
+    s = shown_tls(set);
     tell(json, &s);
-    s = show_mode(ctl, set);
+    s = shown_mode(&ctl->config->rules, set);
     tell(json, &s);
     for (size_t i = 0; i < SPF_RESULTS; i++) {
-        s = show_spf(ctl, set, (enum spf_result)i);
+        s = shown_spf(&ctl->config->rules, set, (enum spf_result)i);
         tell(json, &s);
     }
 }
@@ -184,7 +89,7 @@ static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, 
     if (names != NULL)
         fact_protocols(rules, names, n);
     for (size_t i = 0; names != NULL && i < n; i++) {
-        struct shown s = show_protocol(set, names[i]);
+        struct shown s = shown_protocol(set, names[i]);
         tell(json, &s);
     }
     free((void *)names);
@@ -192,7 +97,7 @@ static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, 
 
 static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
     for (size_t i = 0; i < service_words.count; i++) {
-        struct shown s = show_service(ctl, set, service_words.names[i]);
+        struct shown s = shown_service(&ctl->config->rules, set, service_words.names[i]);
         tell(json, &s);
     }
 }

@@ -120,7 +120,7 @@ enum decision_next decision_policy_failed(struct decision *d) {
     return made(d, d->rules->on_store_error, REASON_POLICY_UNAVAILABLE, from_conf);
 }
 
-static bool contains(const struct protocol *protocol, const char *service) {
+bool protocol_contains(const struct protocol *protocol, const char *service) {
     for (size_t i = 0; i < protocol->n_services; i++)
         if (strcmp(protocol->services[i], service) == 0)
             return true;
@@ -134,7 +134,7 @@ enum setting_state decision_service_state(const struct decision_rules *rules,
     struct policy_origin first = from_conf;
     for (size_t i = 0; i < rules->n_protocols; i++) {
         const struct protocol *protocol = &rules->protocols[i];
-        if (!contains(protocol, service))
+        if (!protocol_contains(protocol, service))
             continue;
         int on = 1;
         enum setting_state state = policy_protocol(policy, protocol->name, &on, origin);

@@ -16,11 +16,6 @@
 #include "gatepost/ctl_print.h"
 #include "gatepost/idna.h"
 #include "gatepost/log.h"
-#include "gatepost/shared_store.h"
-#include "gatepost/timestamp.h"
-
-/* A tool may wait longer for the store than a message can: milliseconds. */
-#define PATIENCE 5000
 
 enum {
     OPT_JSON = 256,
@@ -298,48 +293,6 @@ static void name_actor(char *out, size_t out_size) {
         snprintf(out, out_size, "%.200s@%s", name, host);
 }
 
-int ctl_open_store(struct ctl *ctl) {
-    struct store_settings settings = shared_store_settings(ctl->config);
-    char why[400];
-    if (ctl->store != NULL)
-        return CTL_DONE;
-    if (settings.timeout < PATIENCE)
-        settings.timeout = PATIENCE;
-    if (store_open(&settings, &ctl->store, why, sizeof why) == 0)
-        return CTL_DONE;
-    return ctl_fail(ctl, "%s", why);
-}
-
-int ctl_open_writer(struct ctl *ctl) {
-    struct store_settings settings = shared_store_settings(ctl->config);
-    char why[400];
-    int status = ctl_open_store(ctl);
-    if (status != CTL_DONE || ctl->writer != NULL)
-        return status;
-    if (settings.timeout < PATIENCE)
-        settings.timeout = PATIENCE;
-    if (store_writer_open(&settings, ctl->actor, &ctl->writer, why, sizeof why) == 0)
-        return CTL_DONE;
-    return ctl_fail(ctl, "%s", why);
-}
-
-int ctl_parse_since(struct ctl *ctl, int64_t *since) {
-    int64_t value;
-    *since = 0;
-    if (ctl->since == NULL)
-        return CTL_DONE;
-    if (timestamp_parse(ctl->since, strlen(ctl->since), &value) == 0)
-        *since = value * 1000;
-    else if (duration_parse(ctl->since, &value) == 0)
-        *since = ctl->now * 1000 - value;
-    else
-        return ctl_refuse(ctl,
-                          "--since %.60s: it must be a UTC time like 2027-01-31T00:00:00Z, or how "
-                          "long ago, like 90m, 12h or 7d",
-                          ctl->since);
-    return CTL_DONE;
-}
-
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
                char **argv) {
     char why[1024];
@@ -348,7 +301,9 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
         return usage(stderr, command->words[0]);
     }
     if (config_load(path, &ctl->config, why, sizeof why) != 0)
-        return ctl_fail(ctl, "%s", why);
+        return command->run == ctl_reload
+                   ? ctl_refuse(ctl, "%s (the filter is not told, and keeps what it has)", why)
+                   : ctl_fail(ctl, "%s", why);
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_ERR);
     ctl->now = (int64_t)time(NULL);
     ctl->address_rules = (struct address_rules){.default_domain = ctl->config->default_domain,

@@ -222,11 +222,16 @@ static enum decision_next ask_spf(struct judging *j, bool helo) {
     int64_t begin = clock_now_us();
     spf_check(session->runtime->spf, &query, &j->spf);
     metrics_spf(j->spf.result, clock_now_us() - begin);
+    if (j->observer != NULL)
+        j->observer->spf_done(j->observer->context, helo ? IDENTITY_HELO : IDENTITY_MAILFROM,
+                              &j->spf);
     return decision_spf(&j->decision, j->spf.result);
 }
 
 static void decide(struct judging *j) {
     struct session *session = j->session;
+    if (j->observer != NULL)
+        j->observer->begun(j->observer->context, &j->facts, &j->account);
     enum decision_next next = decision_mail(&j->decision, &session->runtime->config->rules,
                                             &session->listener->rules, &j->facts);
     while (next != DECISION_MADE)

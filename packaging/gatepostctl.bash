@@ -7,6 +7,13 @@ _gatepostctl_ask() {
     timeout 2 gatepostctl "${conf[@]}" "$@" 2>/dev/null
 }
 
+# The titles of the listener sections of the configuration.
+_gatepostctl_listeners() {
+    local file=${conf[1]:-}
+    [[ -n $file ]] || file=$(gatepostctl -h | sed -n 's/.*the configuration (\(.*\))$/\1/p')
+    sed -n 's/^[[:space:]]*listener[[:space:]]*"\([^"]*\)".*/\1/p' "$file" 2>/dev/null
+}
+
 _gatepostctl() {
     local line=${COMP_LINE:0:COMP_POINT} cur='' word head sub candidates='' kept i
     local -a words=() conf=() args=()
@@ -23,7 +30,10 @@ _gatepostctl() {
             i=$((i + 1))
             conf=(-c "${words[i]:-}")
             ;;
-        --until | --since | --actor | --field | --last) i=$((i + 1)) ;;
+        --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
+            --listener | --log)
+            i=$((i + 1))
+            ;;
         -*) ;;
         *) args+=("$word") ;;
         esac
@@ -34,11 +44,17 @@ _gatepostctl() {
         return
     fi
     case ${words[-1]} in
-    --until | --since | --actor | --field | --last) return ;;
+    --from | --login)
+        candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
+        ;;
+    --listener) candidates=$(_gatepostctl_listeners) ;;
+    --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
     esac
     head=${args[0]:-} sub=${args[1]:-}
 
-    if [[ $cur == -* ]]; then
+    if [[ ${words[-1]} == --from || ${words[-1]} == --login || ${words[-1]} == --listener ]]; then
+        :
+    elif [[ $cur == -* ]]; then
         candidates='--json'
         case "$head $sub" in
         'account delete' | protocol\ * | source\ * | 'ip remove' | 'spf set' | 'spf unset' | \
@@ -49,12 +65,15 @@ _gatepostctl() {
         import\ *) candidates+=' --dry-run --force --actor --replace' ;;
         lint\ *) candidates+=' --since' ;;
         history\ *) candidates+=' --since --actor --field --last' ;;
+        explain\ *) candidates+=' --ip --helo --from --login --tls --listener --log' ;;
+        status\ *) candidates+=' --watch' ;;
         ' ') candidates+=' -c -V -h' ;;
         esac
     else
         case "${#args[@]} $head $sub" in
         '0  ')
-            candidates='account protocol source ip spf tls mode network lint export import history'
+            candidates='account protocol source ip spf tls mode network lint export import history
+                explain status reload'
             ;;
         '1 account ') candidates='show list delete' ;;
         '1 protocol ') candidates='on off unset' ;;

@@ -28,6 +28,7 @@ enum ctl_exit {
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
     bool tls;
+    bool connect_only; /* the line of the log is about the connection, not about a message */
 };
 
 struct ctl {

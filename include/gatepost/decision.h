@@ -92,6 +92,8 @@ struct decision {
     struct verdict verdict; /* valid once DECISION_MADE */
 };
 
+bool protocol_contains(const struct protocol *protocol, const char *service);
+
 /* The service of a message: a login through a listener of service smtp counts as submission. */
 const char *decision_service(const struct decision_listener *listener, bool logged_in);
 

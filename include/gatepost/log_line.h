@@ -13,10 +13,11 @@ struct log_line {
 };
 
 /*
- * Reads the question that the line is the answer to: client, HELO, sender, login, listener. What
- * stands in front of "event=verdict", such as syslog's time and host, is skipped. The line does
- * not say whether there was TLS: there was, unless the reason is tls-required. Returns 0 with texts
- * that belong to `line`, or -1 with the reason.
+ * Reads the question that a line is the answer to: client, HELO, sender, login, listener, whether
+ * it was asked at connect. Of several lines the last verdict counts; what stands in front of an
+ * event, such as syslog's time and host, is skipped. What the question has already stays. The line
+ * does not say whether there was TLS: there was, unless the reason is tls-required. Returns 0 with
+ * texts that belong to `line`, or -1 with the reason and nothing to clear.
  */
 int log_line_read(const char *text, struct log_line *line, struct ctl_question *question, char *why,
                   size_t why_size);

@@ -11,17 +11,23 @@
 #include "gatepost/runtime.h"
 
 struct session;
+struct address;
 struct lookup;
 struct verdict_record;
 
 /*
- * Who looks on while a verdict is found, for `explain`; what is told lasts until the call returns.
+ * Who looks on while a verdict is found, for `explain`. What is told lasts until the call returns,
+ * a message's facts and look-up until its verdict is told.
  */
 struct session_observer {
     void *context;
+    /* What is known of a message, and its account, before anybody is asked. */
+    void (*begun)(void *context, const struct decision_facts *facts, const struct address *account);
     /* The account's policy; NULL: it could not be had, and why. */
     void (*policy)(void *context, const struct lookup *lookup, const char *why);
     void (*spf)(void *context, const char *line); /* as spf_query.trace */
+    /* The end of an evaluation of SPF. */
+    void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
     /* The verdict; it is then not logged. */
     void (*verdict)(void *context, const struct verdict_record *record);
 };

@@ -864,7 +864,17 @@ def test_completion(on_redis):
             ("gatepostctl spf set x soft", ["softfail"]),
             ("gatepostctl spf set x softfail re", ["reject"]),
             ("gatepostctl ip add x 192.0.2.1 --u", ["--until"]),
-            ("gatepostctl lint --", ["--json", "--since"])):
+            ("gatepostctl lint --", ["--json", "--since"]),
+            ("gatepostctl expl", ["explain"]),
+            ("gatepostctl reload --", ["--json"]),
+            ("gatepostctl status --w", ["--watch"]),
+            ("gatepostctl explain --l", ["--login", "--listener", "--log"]),
+            (conf + "explain --ip 192.0.2.1 --from al", ["alfred@x.example", "alice@example.com"]),
+            (conf + "explain --login alice@e", ["example.com"]),
+            (conf + "explain --ip 192.0.2.1 --listener sub", ["submission", "submissions"]),
+            (conf + "explain --ip 192.0.2.1 ", []),
+            (conf + "explain --ip ", []),
+            (conf + "explain --listener mx --h", ["--helo"])):
         assert complete(on_redis, line) == wanted, line
 
 

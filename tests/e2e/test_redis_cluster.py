@@ -260,6 +260,8 @@ def test_gatepostctl(make_cluster, site, domain):
     ctl = Gatepostctl(site.folder.file("gatepostctl.conf"), {"store": cluster.url})
     run = ctl.run("protocol", "on", sender, "smtp")
     assert run.status == 2 and "Redis Cluster" in run.err
+    run = ctl.run("explain", "--ip", "192.0.2.1", "--from", sender)
+    assert run.status == 5 and f"{key_of(sender)} protocol:smtp" in run.out
 
 
 def test_no_cluster_at_all(redis, start_gatepost, asker_of, domain):

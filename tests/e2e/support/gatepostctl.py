@@ -30,12 +30,13 @@ class Run:
 
 
 class Gatepostctl:
-    """gatepostctl on the configuration `settings`, written to `conf`."""
+    """gatepostctl on the configuration `conf`; `settings` are written there first, where given."""
 
-    def __init__(self, conf, settings):
+    def __init__(self, conf, settings=None):
         self.conf = conf
-        with open(conf, "w") as file:
-            file.write(render(settings))
+        if settings is not None:
+            with open(conf, "w") as file:
+                file.write(render(settings))
 
     def run(self, *args, text=None, timeout=120):
         """Run it with these arguments, `text` (str or bytes) on standard input."""

@@ -1,0 +1,455 @@
+"""gatepostctl explain: it says what the running filter does, asked by options and by its log."""
+
+import itertools
+import json
+import os
+import random
+
+import pytest
+
+from support import logfmt
+from support.decision_table import DecisionTable
+from support.folder import Folder
+from support.gatepostctl import Gatepostctl
+from support.milter_client import MilterClient
+from support.nameserver import SERVFAIL
+from support.process import wait_until
+
+STATUSES = {"accept": 0, "mark": 3, "defer": 4, "reject": 5}
+SETTINGS = {"trusted": [], "authentication_results": False, "listener": {
+    "mx": {"daemon_name": "MX", "service": "smtp"},
+    "submission": {"daemon_name": "SUBMISSION", "service": "submission", "tls": "required",
+                   "auth": "required"},
+    "gated": {"daemon_name": "GATED", "service": "smtp", "connect_from": ["gate"]}}}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def folder():
+    made = Folder("gpexplain-")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def policy(folder):
+    """A function (text) that puts this into the policy file of `ctl`."""
+    path = folder.file(f"policy{next(_numbers)}")
+
+    def write(text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    write("")
+    write.path = path
+    return write
+
+
+@pytest.fixture
+def ctl(folder, policy, dns):
+    return Gatepostctl(policy.path + ".conf", {
+        **SETTINGS, "store": "file:" + policy.path,
+        "spf": {"nameservers": [dns.address], "timeout": "2s"}})
+
+
+def explain(ctl, *words, text=None):
+    """(exit status, what is told)."""
+    run = ctl.run("explain", *words, "--json", text=text)
+    return run.status, run.json()
+
+
+def step_of(told, name):
+    return next(step for step in told["steps"] if step["step"] == name)
+
+
+# ---- the whole decision ----
+
+def ask_filter(gatepost, case):
+    """One session that asks what the case asks. True when its verdict is for the case's reason;
+    else the change of the policy between two cases has not arrived yet.
+    """
+    gatepost.forget()
+    mta = MilterClient(gatepost.socket)
+    try:
+        mta.negotiate()
+        response = mta.connect(case.client, case.helo, {"{daemon_name}": case.door})
+        if response is None or not response.reply:
+            mta.helo(case.helo)
+            mta.mail(case.sender, login=case.login or None,
+                     macro_values={"{tls_version}": "TLSv1.3"} if case.tls else {})
+        gatepost.verdict(stage="connect" if case.stage == "connect" and not case.would else "mail")
+        return bool(gatepost.verdicts(reason=case.reason))
+    finally:
+        mta.close()
+
+
+def options(case):
+    words = ["--ip", case.client, "--helo", case.helo, "--from", case.sender,
+             "--listener", case.door]
+    return words + (["--login", case.login] if case.login else []) + (["--tls"] if case.tls else [])
+
+
+def check_steps(told):
+    """The step that is named as deciding has what decided, and nothing was asked behind it."""
+    decided = told["steps"][told["decided_by"] - 1]
+    facts = [(fact.get("key"), fact["field"]) for fact in decided["facts"]]
+    if told["key"] and told["reason"] not in ("ip-not-authorized", "account"):
+        assert (told["key"], told["field"]) in facts, told
+    behind = [step["step"] for step in told["steps"][told["decided_by"]:]]
+    assert behind in ([], ["mode"]) or decided["step"] == "trusted", told
+    for step in told["steps"]:
+        if step["step"] == "spf" and step["answer"] != "none":
+            assert any("look-ups" in line for line in step["lines"])
+
+
+def check_same(status, told, verdict):
+    assert status == STATUSES[verdict["verdict"]]
+    for key in ("stage", "service", "account", "spf", "verdict", "reason", "mode", "would"):
+        assert (told[key] or "") == verdict[key], key
+    origin = f"{told['key']}:{told['field']}".removeprefix("gatepost:") if told["key"] else "conf"
+    assert origin == verdict["from"]
+    assert (told["reply"] or "") == verdict["reply"].rpartition("; session ")[0]
+    check_steps(told)
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        cases = DecisionTable().cases
+        metafunc.parametrize("case", cases, ids=[case.name.replace(" ", "-") for case in cases])
+
+
+def test_it_says_what_the_filter_does(case, decision_table, filter_switch, redis, dns, dead_store,
+                                      request):
+    """Each row of the decision: asked of the filter, by options, and by the line it has logged."""
+    store = dead_store if case.store_down else redis.url
+    gatepost = filter_switch.use(decision_table.settings(dns.address, store, case))
+    request.node.gatepost = gatepost
+    dns.zones.update(case.zones())
+    case.store(redis)
+    wait_until(lambda: ask_filter(gatepost, case), what=case.reason)
+    lines = [line for line in gatepost.log_lines() if line.startswith("event=verdict ")]
+    ctl = Gatepostctl(gatepost.conf)
+    check_same(*explain(ctl, *options(case)), logfmt.parse(lines[-1]))
+    for line in lines:
+        check_same(*explain(ctl, "--log", line), logfmt.parse(line))
+
+
+# ---- what is told ----
+
+def test_a_switched_off_protocol(ctl, policy):
+    policy("account:alice@example.com protocol:submission off\naccount:* tls required\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "alice@example.com", "--tls",
+                           "--listener", "submission")
+    assert status == 5
+    assert (told["key"], told["field"]) == ("gatepost:account:alice@example.com",
+                                            "protocol:submission")
+    assert told["reply"] == ("550 5.7.1 submission is switched off for alice@example.com: switch "
+                             "it on in the account's settings")
+    assert [step["step"] for step in told["steps"]] == [
+        "connect", "trusted", "tls", "auth", "account", "policy", "service", "mode"]
+    subjects = [(f["subject"], f["value"]) for f in step_of(told, "policy")["facts"]]
+    assert subjects == [("account:alice@example.com", "found"), ("account:@example.com", "absent"),
+                        ("account:*", "found")]
+    text = ctl.run("explain", "--ip", "192.0.2.1", "--login", "alice@example.com", "--tls",
+                   "--listener", "submission")
+    assert text.status == 5
+    for words in ("  7  service      refused: submission\n"
+                  "      off            gatepost:account:alice@example.com protocol:submission\n",
+                  "\nverdict    reject\nreason     protocol-disabled\n",
+                  "\nfield      protocol:submission\n", "decided by step 7\n"):
+        assert words in text.out, text
+    assert "session" not in text.out
+
+
+def test_protocols_that_contain_the_service(folder, policy, dns):
+    ctl = Gatepostctl(policy.path + ".conf", {
+        **SETTINGS, "store": "file:" + policy.path, "protocol": {
+            "imap4-smtp": {"services": ["imap", "submission"]},
+            "pop3-smtp": {"services": ["pop3", "submission"]},
+            "dav": {"services": ["caldav"]}}})
+    policy("account:a@b.example protocol:imap4-smtp off\naccount:@b.example protocol:pop3-smtp off\n"
+           "account:a@b.example protocol:submission on\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example", "--tls",
+                           "--listener", "submission")
+    assert (status, told["reason"]) == (5, "protocol-disabled")
+    assert [(f["name"], f["value"], f["from"]) for f in step_of(told, "service")["facts"]] == [
+        ("imap4-smtp", "off", "account"), ("pop3-smtp", "off", "domain")]
+    policy("account:@b.example protocol:pop3-smtp off\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example")
+    assert (status, told["service"]) == (0, "submission")
+    service = step_of(told, "service")
+    assert "counts" in service["because"]
+    assert [(f["name"], f["value"], f["from"]) for f in service["facts"]] == [
+        ("imap4-smtp", "on", "built-in"), ("pop3-smtp", "off", "domain")]
+
+
+def test_an_address_that_has_expired(ctl, policy):
+    policy("account:a@b.example source authorized\n"
+           "account:@b.example ip:192.0.2.0/24 until=2020-01-01T00:00:00Z hotel\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example")
+    assert (status, told["reason"]) == (5, "ip-not-authorized")
+    listed = step_of(told, "listed")
+    assert [(f["value"], f["key"], f["field"]) for f in listed["facts"]] == [
+        ("expired", "gatepost:account:@b.example", "ip:192.0.2.0/24")]
+    assert told["steps"][told["decided_by"] - 1] == listed
+
+
+def test_what_is_malformed_is_named(ctl, redis):
+    """In Redis: a policy file with such a line is not taken at all."""
+    on_redis = Gatepostctl(ctl.conf + ".redis", {**SETTINGS, "store": redis.url})
+    words = ["--ip", "192.0.2.1", "--login", "a@b.example"]
+    redis.cli("HSET", "gatepost:account:a@b.example", "tls", "reqired", "protocl:pop3", "off")
+    redis.cli("SET", "gatepost:account:*", "a string")
+    status, told = explain(on_redis, *words)
+    assert (status, told["reason"], told["key"], told["field"]) == (
+        4, "policy-malformed", "gatepost:account:*", "(wrong type)")
+    facts = {(f["value"], f["key"], f["field"]): f.get("problem")
+             for f in step_of(told, "policy")["facts"]}
+    assert facts["malformed", "gatepost:account:a@b.example", "tls"]
+    assert facts["unknown field", "gatepost:account:a@b.example", "protocl:pop3"]
+    assert ("wrong type", "gatepost:account:*", None) in facts
+    redis.cli("DEL", "gatepost:account:*")
+    status, told = explain(on_redis, *words)
+    assert (told["reason"], told["key"], told["field"]) == (
+        "policy-malformed", "gatepost:account:a@b.example", "tls")
+    assert "gatepost:account:a@b.example tls: " in on_redis.run("explain", *words).out
+
+
+def test_the_tree_of_an_spf_record(ctl, policy, dns, domain):
+    dns.zones.update({
+        domain: {"TXT": [f"v=spf1 include:a.{domain} mx -all"], "MX": [f"10 m.{domain}."]},
+        f"a.{domain}": {"TXT": [f"v=spf1 include:b.{domain} ?all"]},
+        f"b.{domain}": {"TXT": ["v=spf1 ip4:198.51.100.0/24 ~all"]},
+        f"m.{domain}": {"A": ["203.0.113.4"]}})
+    policy(f"account:@{domain} source authorized\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--from", f"bob@{domain}")
+    assert (status, told["reason"], told["spf"]) == (5, "spf-required", "fail")
+    lines = step_of(told, "spf")["lines"]
+    assert any(line.startswith("    ") and f"b.{domain}" in line for line in lines), "it is a tree"
+    assert "look-ups 3 of 10, void 0 of 2" in lines[-1]
+    source = told["steps"][told["decided_by"] - 1]
+    assert (source["step"], source["answer"]) == ("source", "authorized")
+    text = ctl.run("explain", "--ip", "192.0.2.1", "--from", f"bob@{domain}").out
+    assert all("      " + line + "\n" in text for line in lines)
+    assert f"      authorized     gatepost:account:@{domain} source\n" in text
+
+
+def test_errors_and_explanations_of_spf(ctl, dns, domain):
+    dns.zones.update({domain: {"TXT": [f"v=spf1 -all exp=why.{domain}"]},
+                      f"why.{domain}": {"TXT": ["ask %{i}'s owner"]},
+                      f"dead.{domain}": SERVFAIL})
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--from", f"bob@{domain}")
+    assert (status, step_of(told, "spf")["explanation"]) == (5, "ask 192.0.2.1's owner")
+    assert "the domain says: ask 192.0.2.1's owner" in ctl.run(
+        "explain", "--ip", "192.0.2.1", "--from", f"bob@{domain}").out
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--from", f"bob@dead.{domain}")
+    assert (status, told["reply"][:10]) == (4, "451 4.7.24")
+    assert step_of(told, "spf")["answer"] == "temperror"
+    assert f"dead.{domain}: " in step_of(told, "spf")["because"]
+
+
+def test_helo_first(folder, policy, dns, domain):
+    ctl = Gatepostctl(policy.path + ".conf", {
+        **SETTINGS, "store": "file:" + policy.path,
+        "spf": {"nameservers": [dns.address], "helo": "always"}})
+    dns.zones.update({f"h.{domain}": {"TXT": ["v=spf1 ~all"]}, domain: {"TXT": ["v=spf1 +all"]}})
+    _, told = explain(ctl, "--ip", "192.0.2.1", "--from", f"bob@{domain}", "--helo", f"h.{domain}")
+    assert [(s["answer"], s["because"]) for s in told["steps"] if s["step"] == "spf"] == [
+        ("softfail", f"HELO h.{domain}"), ("pass", f"MAIL FROM {domain}")]
+
+
+def test_networks(ctl, policy):
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "gated")
+    assert (status, told["reason"], told["stage"]) == (5, "not-allowlisted", "connect")
+    assert step_of(told, "connect")["because"] == "the client is in none of: gate"
+    policy("network:gate 192.0.2.0/24 ours\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "gated")
+    assert (status, step_of(told, "connect")["answer"]) == (0, "yes")
+
+
+# ---- the store ----
+
+def test_the_store_is_down_and_the_filter_serves_on(start_gatepost, milter_session, redis, domain):
+    """explain asks the store itself: what only the filter still knows it cannot tell."""
+    redis.cli("HSET", f"gatepost:account:a@{domain}", "protocol:smtp", "off")
+    gatepost = start_gatepost({**SETTINGS, "store": redis.url})
+    with milter_session(gatepost) as mta:
+        assert mta.mail(f"a@{domain}").reply
+    redis.stop()
+    with milter_session(gatepost) as mta:
+        assert "switched off" in mta.mail(f"a@{domain}").reply
+    line = next(line for line in gatepost.log_lines() if "policy=stale" in line)
+    status, told = explain(Gatepostctl(gatepost.conf), "--log", line)
+    assert (status, told["reason"], told["reply"][:9]) == (4, "policy-unavailable", "451 4.3.0")
+    policy_step = told["steps"][told["decided_by"] - 1]
+    assert (policy_step["step"], policy_step["answer"]) == ("policy", "unavailable")
+    assert "connect" in policy_step["because"]
+
+
+def test_no_policy_file(folder):
+    ctl = Gatepostctl(folder.file("none.conf"), {**SETTINGS, "store": "file:/nonexistent/policy"})
+    run = ctl.run("explain", "--ip", "192.0.2.1", "--from", "a@b.example", "--json")
+    assert run.status == 2 and "/nonexistent/policy" in run.json()["error"]
+
+
+# ---- from the log ----
+
+HOSTILE = ['a "quoted" name', "back\\slash \\\" \\n", "new\nline\tand\rreturn", "j\u00f6rg",
+           "event=verdict client=9.9.9.9 sender=x", "k=v", "\u202eevil", "del\x7f", "\udcff\udc80x",
+           "\u0085next", "[192.0.2.1]", "{\"event\":\"verdict\"}", ": event=verdict stage=mail ",
+           "\u65e5\u672c", "tail\\", "-", "..."]
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_hostile_words_come_back_from_the_log(start_gatepost, milter_session, form):
+    """HELO, sender and login of any octets, through the filter's own log and back."""
+    gatepost = start_gatepost({**SETTINGS, "log_format": form, "listener": {},
+                               "spf": {"timeout": "1s", "nameservers": ["127.0.0.1:9"]}})
+    ctl = Gatepostctl(gatepost.conf)
+    for word in HOSTILE:
+        raw = word.encode("utf-8", "surrogateescape")
+        gatepost.forget()
+        with milter_session(gatepost, helo=raw) as mta:
+            mta.mail(raw + b"@x.invalid", login=raw + b"@y.invalid")
+        line = gatepost.wait_log("verdict", "stage", "mail")
+        status, told = explain(ctl, "--log", line)
+        shown = raw.decode("utf-8", "surrogateescape")
+        shown = "".join(chr(ord(c) - 0xdc00) if 0xdc80 <= ord(c) <= 0xdcff else c for c in shown)
+        assert (told["helo"], told["sender"], told["login"]) == (
+            shown, shown + "@x.invalid", shown + "@y.invalid"), line
+        account = logfmt.parse(line)["account"] if form == "logfmt" else None
+        if form == "logfmt" and word.isascii():
+            assert told["account"] == account
+        text = ctl.run("explain", "--log", line)
+        assert all(ord(c) >= 32 or c == "\n" for c in text.out), text
+
+
+LINE = ("event=verdict stage=mail session=886e3baa-16 queue= listener=mx service=smtp "
+        "client=192.0.2.7 helo=client.example sender=bob@b.example login= account=bob@b.example "
+        "spf=none verdict=accept reason=spf from=conf mode=enforce would= reply= us=1")
+JSON_LINE = json.dumps({key: value or None for key, value in logfmt.parse(LINE).items()},
+                       separators=(",", ":"))
+
+
+@pytest.mark.parametrize("prefix", [
+    "", "Nov 22 00:48:52 host gatepost[77]: ", "2026-11-22T00:48:52.123456+00:00 host gatepost[7]: ",
+    "<22>1 2026-11-22T00:48:52Z host gatepost 123 - - ", "gatepost-1  | "])
+@pytest.mark.parametrize("line", [LINE, JSON_LINE])
+def test_a_prefix_is_skipped(ctl, prefix, line):
+    for text in (prefix + line, prefix + line + "\n", prefix + line + "\r\n"):
+        status, told = explain(ctl, "--log", text)
+        assert (status, told["client"], told["sender"]) == (0, "192.0.2.7", "bob@b.example")
+    status, told = explain(ctl, "--log", "-", text=prefix + line + "\n")
+    assert (status, told["sender"]) == (0, "bob@b.example")
+
+
+def test_what_grep_finds(ctl):
+    """Several lines: the last verdict counts. What a client said is no event."""
+    postfix = ("Nov 22 00:48:53 host postfix/smtpd[78]: NOQUEUE: milter-reject: MAIL from x[9.9.9.9]:"
+               " 550 5.7.1 no; session 886e3baa-16; from=<a@b> helo=<x event=verdict stage=mail "
+               "client=9.9.9.9 helo= sender=evil@b login= listener= reason=x>\n")
+    other = "event=store-error problem=\"event=verdict client=9.9.9.9\"\n"
+    first = LINE.replace("bob@b", "first@b") + "\n"
+    for text in (LINE + "\n" + postfix, first + LINE + "\n" + other, postfix + LINE):
+        status, told = explain(ctl, "--log", "-", text=text)
+        assert told["sender"] == "bob@b.example"
+    run = ctl.run("explain", "--log", "-", text=postfix)
+    assert run.status == 1 and "no line with event=verdict" in run.err
+
+
+def test_options_come_before_the_line(ctl, policy):
+    policy("account:@b.example ip:198.51.100.7\n")
+    status, told = explain(ctl, "--log", LINE, "--ip", "198.51.100.7")
+    assert (told["client"], told["reason"], told["helo"]) == ("198.51.100.7", "ip-authorized",
+                                                              "client.example")
+    status, told = explain(ctl, "--log", LINE, "--from", "x@y.example", "--helo", "other")
+    assert (told["sender"], told["helo"]) == ("x@y.example", "other")
+
+
+def test_lines_about_a_connection(ctl, policy):
+    line = LINE.replace("stage=mail", "stage=connect").replace("listener=mx", "listener=gated") \
+        .replace("sender=bob@b.example", "sender=").replace("helo=client.example", "helo=")
+    status, told = explain(ctl, "--log", line)
+    assert (status, told["stage"], told["reason"]) == (5, "connect", "not-allowlisted")
+    assert told["reply"].startswith("554 5.7.1 ") and "sender" not in told
+    policy("network:gate 192.0.2.7\n")
+    status, told = explain(ctl, "--log", line)
+    assert (status, told["stage"], told["verdict"]) == (0, "connect", "accept")
+    status, told = explain(ctl, "--log", line, "--from", "bob@b.example")
+    assert (status, told["stage"], told["reason"]) == (0, "mail", "spf")
+
+
+def test_a_client_without_address(ctl):
+    status, told = explain(ctl, "--log", LINE.replace("client=192.0.2.7", "client="))
+    assert (status, told["client"], told["spf"]) == (0, "unknown", "none")
+    assert explain(ctl, "--ip", "unknown", "--from", "a@b.example")[0] == 0
+
+
+def test_tls_is_what_the_reason_says(ctl):
+    line = LINE.replace("listener=mx", "listener=submission").replace("login=", "login=bob@b.example")
+    assert explain(ctl, "--log", line)[1]["reason"] == "account"
+    line = line.replace("reason=spf", "reason=tls-required")
+    assert explain(ctl, "--log", line)[1]["reason"] == "tls-required"
+    assert explain(ctl, "--log", line, "--tls")[1]["reason"] == "account"
+
+
+LONG = "x" * 397 + "..."
+
+
+@pytest.mark.parametrize("words, status, told", [
+    ([], 2, "explain needs --ip, and --from or --login, or --log"),
+    (["--ip", "192.0.2.1"], 2, "explain needs --ip"),
+    (["--from", "a@b.example"], 2, "explain needs --ip"),
+    (["--ip", "192.0.2", "--from", "a@b.example"], 1, "--ip 192.0.2: not an IPv4 or IPv6 address"),
+    (["--ip", "", "--from", "a@b.example"], 1, "not an IPv4"),
+    (["--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "nix"], 1,
+     "there is no listener nix"),
+    (["--log", ""], 1, "there is no line with event=verdict"),
+    (["--log", "event=store-up"], 1, "there is no line"),
+    (["--log", "{\"event\":\"verdict\""], 1, "there is no line"),
+    (["--log", "{\"event\":7}"], 1, "there is no line"),
+    (["--log", "{\"event\":\"verdict\"}"], 1, "its client= cannot be read: is the line whole?"),
+    (["--log", JSON_LINE.replace('"192.0.2.7"', "7")], 1, "its client= cannot be read"),
+    (["--log", LINE[:60]], 1, "its client= cannot be read"),
+    (["--log", LINE[:LINE.index(" sender=")]], 1, "its sender= cannot be read"),
+    (["--log", LINE.replace("sender=bob@b.example", 'sender="bob')], 1, "its sender= cannot be"),
+    (["--log", LINE.replace("client=192.0.2.7", "client=192.0.2")], 1, "--ip 192.0.2: not an"),
+    (["--log", LINE.replace("bob@b.example", "y" + "x" * 399 + "...")], 1, "which has cut it"),
+    (["--log", LINE.replace("listener=mx", "listener=gone")], 1, "there is no listener gone"),
+    (["extra"], 2, "too many arguments"),
+])
+def test_bad_input(ctl, words, status, told):
+    run = ctl.run("explain", *words)
+    assert run.status == status, run
+    assert told in run.err and run.out == ""
+    if "too many" not in told:
+        answer = ctl.run("explain", *words, "--json").json()
+        assert answer["exit"] == status and told in answer["error"]
+
+
+def test_a_listener_behind_one_that_matches_everything(folder):
+    ctl = Gatepostctl(folder.file("shadow.conf"), {
+        "store": "redis://127.0.0.1:1/0",
+        "listener": {"any": {"daemon_port": 25, "service": "smtp"},
+                     "some": {"daemon_port": 25, "daemon_name": "X", "service": "smtp"}}})
+    run = ctl.run("explain", "--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "some")
+    assert run.status == 1 and "an earlier one matches everything" in run.err
+
+
+def test_random_lines_harm_nothing(ctl):
+    """Cut, turned and scrambled lines, many at once: answered or refused, never a crash."""
+    chance = random.Random(int(os.environ.get("EXPLAIN_SEED", "7")))
+    pieces = [b'"', b"\\", b"\\x", b"\\u00ff", b"\\xff", b"{", b"}", b" ", b"=", b"event=verdict ",
+              b"sender=", b"client=", b": ", b"\n", b"\r", b"\xff\xfe", b"\xc3", b"null", b"[",
+              b"\\u0000", b"\\ud800", b"<>", b"\xf0\x9f\x98\x80", b"\xef\x9e\x80", b"A" * 500]
+    for _ in range(int(os.environ.get("EXPLAIN_ROUNDS", "150"))):
+        text = bytearray((LINE if chance.random() < .5 else JSON_LINE).encode())
+        for _ in range(chance.randrange(1, 12)):
+            at = chance.randrange(len(text) + 1)
+            if chance.random() < .3:
+                del text[at:at + chance.randrange(1, 30)]
+            else:
+                text[at:at] = chance.choice(pieces)
+        if chance.random() < .2:
+            text = text[:chance.randrange(len(text) + 1)]
+        run = ctl.run("explain", "--log", "-", text=bytes(text))
+        assert run.status in (0, 1, 3, 4, 5), (bytes(text), run)
