@@ -1,5 +1,6 @@
 """A store in a Redis Cluster: each account is judged by the node that has it, wherever that is."""
 
+import re
 import time
 
 import pytest
@@ -165,6 +166,12 @@ def test_a_slot_moves_under_load(make_cluster, start, asker_of, domain):
     assert longest < 1
 
 
+def offset(node, name):
+    """How far the node's replication has come."""
+    return int(re.search(name + r":(\d+)", ask(node.port, "INFO", "replication")).group(1))
+
+
+
 @pytest.mark.concurrent
 def test_a_master_dies_under_load(make_cluster, start, asker_of, domain):
     cluster = make_cluster(replicas=1)
@@ -178,10 +185,12 @@ def test_a_master_dies_under_load(make_cluster, start, asker_of, domain):
         switch(cluster, sender, "off" if number % 2 else "on")
         expected[sender] = OFF if number % 2 else ""
         asker.wait_for(sender, expected[sender])
+    replica = cluster.replicas[0]
+    written = offset(victim, "master_repl_offset")
+    wait_until(lambda: offset(replica, "slave_repl_offset") >= written, 20, "a true replica")
     load = Load(gatepost, expected).start()
     killed = time.monotonic()
     victim.kill()
-    replica = cluster.replicas[0]
     wait_until(lambda: ask(replica.port, "ROLE").startswith("master"), 20, "the replica takes over")
     elected = time.monotonic()
     wait_until(lambda: ask(replica.port, "HSET", key_of(later), "protocol:smtp", "off") == "1", 20,
