@@ -35,6 +35,7 @@ target() {
     "${CC:-clang}" $flags -fsanitize=fuzzer $objects "$@" -o "$build/$target"
 }
 target fuzz_spf_record "spf_record spf_macro netblock" milter/textbuf
+target fuzz_log_line log_line milter/textbuf -ljansson
 target fuzz_dns_packet dns_packet "" -lresolv
 target fuzz_spf "spf spf_engine spf_terms spf_record spf_macro" \
     "milter/netblock milter/textbuf milter/clock milter/vocabulary milter/dns_packet

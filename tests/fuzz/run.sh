@@ -29,6 +29,7 @@ fuzz() {
 }
 failed=0
 fuzz fuzz_spf_record -max_len=600 -dict="$tests/spf.dict"
+fuzz fuzz_log_line -max_len=2000
 fuzz fuzz_dns_packet -max_len=1232
 fuzz fuzz_spf -max_len=1024 -dict="$tests/spf.dict"
 exit "$failed"

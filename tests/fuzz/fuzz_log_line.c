@@ -1,0 +1,74 @@
+/*
+ * Fuzz target: lines of the log read back. The input is a line, and then a HELO name in a line of
+ * each form. Promises: any line is taken or refused with a reason; what textbuf.h has written is
+ * read as it was.
+ */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "gatepost/log_line.h"
+#include "gatepost/textbuf.h"
+
+static void read_any(const char *text) {
+    struct ctl_question question = {0};
+    struct log_line line;
+    char why[300] = "";
+    if (log_line_read(text, &line, &question, why, sizeof why) != 0) {
+        PROMISE(why[0] != '\0' && line.n == 0);
+        return;
+    }
+    PROMISE(question.ip != NULL && question.from != NULL);
+    log_line_clear(&line);
+}
+
+/* U+F780 to U+F7FF in JSON: taken for octets, as log_line.c says. */
+static bool is_private(const char *text) {
+    for (; *text != '\0'; text++)
+        if ((unsigned char)text[0] == 0xef && ((unsigned char)text[1] & 0xfe) == 0x9e)
+            return true;
+    return false;
+}
+
+static void read_back(const char *helo, bool json) {
+    static const char *const head[] = {
+        "host gatepost[1]: event=verdict stage=mail listener=mx client=192.0.2.1 helo=",
+        "{\"event\":\"verdict\",\"stage\":\"mail\",\"listener\":\"mx\",\"client\":\"192.0.2.1\","
+        "\"helo\":"};
+    static const char *const tail[] = {" sender=a@b.example login= reason=spf us=1",
+                                       ",\"sender\":\"a@b.example\",\"login\":null,"
+                                       "\"reason\":\"spf\",\"us\":\"1\"}"};
+    struct ctl_question question = {0};
+    struct log_line line;
+    struct textbuf buf;
+    char memory[4000], why[300];
+    textbuf_init(&buf, memory, sizeof memory);
+    textbuf_puts(&buf, head[json]);
+    if (json)
+        textbuf_put_json(&buf, helo);
+    else
+        textbuf_put_logfmt(&buf, helo);
+    textbuf_puts(&buf, tail[json]);
+    PROMISE(!buf.cut);
+    PROMISE(log_line_read(memory, &line, &question, why, sizeof why) == 0);
+    PROMISE(question.helo != NULL && strcmp(question.helo, helo) == 0);
+    PROMISE(strcmp(question.ip, "192.0.2.1") == 0 && strcmp(question.from, "a@b.example") == 0);
+    PROMISE(question.login == NULL && strcmp(question.listener, "mx") == 0);
+    log_line_clear(&line);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char *text = malloc(size + 1);
+    if (text == NULL)
+        return 0;
+    memcpy(text, data, size);
+    text[size] = '\0';
+    read_any(text);
+    if (strlen(text) <= LOG_VALUE_MAX) {
+        read_back(text, false);
+        if (!is_private(text))
+            read_back(text, true);
+    }
+    free(text);
+    return 0;
+}
