@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -152,3 +153,33 @@ def test_an_idle_filter_stops_at_once(start_gatepost, milter_session):
         began = time.monotonic()
         assert gatepost.stop() == 0
         assert time.monotonic() - began < 3
+
+
+def test_the_service_manager_is_told(site, redis, start_gatepost, monkeypatch):
+    """sd_notify(3): readiness, reload, state, the watchdog's sign of life, the stop."""
+    path = site.folder.file("notify.sock")
+    told = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(0.05)
+
+        def has(line, times=1):
+            try:
+                told.extend(manager.recv(4096).decode().split("\n"))
+            except TimeoutError:
+                pass
+            return told.count(line) >= times
+
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        gatepost = start_gatepost(SETTINGS)
+        wait_until(lambda: has("READY=1"), 10, "READY")
+        wait_until(lambda: has("WATCHDOG=1", 4), 10, "signs of life")
+        assert "STATUS=configuration 1, 0 sessions" in told
+        os.kill(gatepost.pid, signal.SIGHUP)
+        wait_until(lambda: has("RELOADING=1") and has("READY=1", 2), 10, "RELOADING and READY")
+        wait_until(lambda: has("STATUS=configuration 2, 0 sessions"), 10, "the new state")
+        assert any(line.startswith("MONOTONIC_USEC=") for line in told)
+        os.kill(gatepost.pid, signal.SIGTERM)
+        wait_until(lambda: has("STOPPING=1"), 10, "STOPPING")
+        assert gatepost.stop() == 0
