@@ -239,15 +239,8 @@ void ctl_list_entries(const struct ctl *ctl, const struct ctl_policies *policies
 
 int ctl_ip_list(struct ctl *ctl, int argc, char **argv) {
     struct ctl_policies policies;
-    char *subject;
     (void)argc;
-    int status = ctl_name_account(ctl, argv[0], &subject);
-    if (status != CTL_DONE)
-        return status;
-    status = ctl_open_store(ctl);
-    if (status == CTL_DONE)
-        status = ctl_policies_read(ctl, subject, &policies);
-    free(subject);
+    int status = ctl_policies_of(ctl, argv[0], &policies);
     if (status != CTL_DONE)
         return status;
     json_t *list = ctl->json ? json_array() : NULL;

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "gatepost/ctl_print.h"
+#include "gatepost/policy_fetch.h"
 
 bool ctl_is_network(const char *subject) {
     return strncmp(subject, "network:", 8) == 0;
@@ -154,18 +155,7 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
 /* ---- policies ---- */
 
 struct policy *ctl_decode(const struct store_hash *hash) {
-    struct policy *policy = hash->answer > STORE_ABSENT ? policy_new() : NULL;
-    if (policy == NULL)
-        return NULL;
-    policy->wrong_type = hash->answer == STORE_WRONG_TYPE;
-    for (size_t i = 0; i < hash->n; i++) {
-        const struct store_field *f = &hash->fields[i];
-        if (policy_add(policy, f->name, f->name_len, f->value, f->value_len) != 0) {
-            policy_free(policy);
-            return NULL;
-        }
-    }
-    return policy;
+    return hash->answer > STORE_ABSENT ? policy_decode(hash) : NULL;
 }
 
 int ctl_policies_name(struct ctl_policies *out, const char *subject) {
@@ -184,6 +174,18 @@ int ctl_policies_name(struct ctl_policies *out, const char *subject) {
     for (size_t i = 0; good && i < SUBJECTS; i++)
         out->set.subjects[i] = out->subjects[i];
     return good ? 0 : -1;
+}
+
+int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out) {
+    char *subject;
+    int status = ctl_name_account(ctl, name, &subject);
+    if (status != CTL_DONE)
+        return status;
+    status = ctl_open_store(ctl);
+    if (status == CTL_DONE)
+        status = ctl_policies_read(ctl, subject, out);
+    free(subject);
+    return status;
 }
 
 void ctl_policies_clear(struct ctl_policies *policies) {

@@ -178,15 +178,8 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
 
 int ctl_account_show(struct ctl *ctl, int argc, char **argv) {
     struct ctl_policies policies;
-    char *subject;
     (void)argc;
-    int status = ctl_name_account(ctl, argv[0], &subject);
-    if (status != CTL_DONE)
-        return status;
-    status = ctl_open_store(ctl);
-    if (status == CTL_DONE)
-        status = ctl_policies_read(ctl, subject, &policies);
-    free(subject);
+    int status = ctl_policies_of(ctl, argv[0], &policies);
     if (status != CTL_DONE)
         return status;
     status = show(ctl, &policies);

@@ -39,8 +39,7 @@ static void report_faults(const char *key_prefix, const char *subject,
     }
 }
 
-/* The policy of a hash that is there; NULL when there is no memory. */
-static struct policy *decode(const struct store_hash *hash) {
+struct policy *policy_decode(const struct store_hash *hash) {
     struct policy *policy = policy_new();
     if (policy == NULL)
         return NULL;
@@ -62,7 +61,7 @@ static struct shared_policy *share(const struct store_hash *hash, int64_t asked_
         return NULL;
     atomic_init(&known->references, 1);
     known->asked_at = asked_at;
-    if (hash->answer != STORE_ABSENT && (known->policy = decode(hash)) == NULL) {
+    if (hash->answer != STORE_ABSENT && (known->policy = policy_decode(hash)) == NULL) {
         free(known);
         return NULL;
     }

@@ -48,6 +48,9 @@ int ctl_policies_name(struct ctl_policies *out, const char *subject);
 
 /* Names, reads and decodes. Returns CTL_DONE, or another status after saying why. */
 int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out);
+
+/* The same of an account as the command line names it; opens the store. */
+int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out);
 void ctl_policies_clear(struct ctl_policies *policies);
 
 /* Has the entry an effect now? */

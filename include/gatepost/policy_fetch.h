@@ -27,6 +27,9 @@ struct shared_policy {
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
                  struct shared_policy **out, char *why, size_t why_size);
 
+/* The policy of a hash that is there; owned by the caller, NULL when there is no memory. */
+struct policy *policy_decode(const struct store_hash *hash);
+
 struct shared_policy *shared_policy_acquire(struct shared_policy *known);
 void shared_policy_release(struct shared_policy *known);
 
