@@ -39,10 +39,17 @@ struct redis_sentinel {
     pthread_t thread;
     void (*moved)(void *context);
     void *context;
-    size_t at; /* the Sentinel that answered last; under `asking`, as is the next */
+    size_t at; /* the Sentinel that answered last; under `asking`, as are the next */
     bool with_login;
+    long long epoch;                /* of the configuration that named the pool's server */
     redisContext *questions, *news; /* of the thread's; the second is subscribed */
-    bool complained;
+    bool told_silent, told_behind;  /* that none answers; that one is behind */
+};
+
+/* What Sentinels say: the number of the configuration grows with each failover. */
+struct named_master {
+    struct store_seed server;
+    long long epoch; /* -1: not told */
 };
 
 struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const char *store,
@@ -92,8 +99,46 @@ static redisContext *connect_to(struct redis_sentinel *s, size_t at, int64_t dea
     return conn;
 }
 
+/* The epoch of what the Sentinel has just said; -1 when it may not be asked for that. */
+static long long ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadline) {
+    const char *argv[] = {"SENTINEL", "MASTER", s->master};
+    char why[300];
+    long long epoch = -1;
+    redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, why, sizeof why);
+    bool is_pairs = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
+    for (size_t i = 0; is_pairs && i + 1 < reply->elements; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+        if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING &&
+            strcmp(name->str, "config-epoch") == 0)
+            epoch = strtoll(value->str, NULL, 10);
+    }
+    freeReplyObject(reply);
+    return epoch;
+}
+
+static bool is_at(struct redis_sentinel *s, const struct store_seed *master) {
+    struct redis_server server = redis_pool_server(s->pool);
+    return strcmp(server.host, master->host) == 0 && server.port == master->port;
+}
+
+/*
+ * One that has not heard of the last failover still names the master before it. It is not believed
+ * while the server that a newer configuration named answers.
+ */
+static bool is_behind(struct redis_sentinel *s, const struct named_master *master) {
+    return master->epoch >= 0 && master->epoch < s->epoch && !is_at(s, &master->server) &&
+           redis_pool_is_up(s->pool);
+}
+
+static void complain_once(struct redis_sentinel *s, bool *told, const char *problem) {
+    if (!*told)
+        log_event(LOG_WARNING, "store-sentinel-error", "store", s->store, "problem", problem,
+                  (char *)NULL);
+    *told = true;
+}
+
 /* One question to one Sentinel; *conn is NULL afterwards when it is of no more use. */
-static int ask_on(struct redis_sentinel *s, redisContext **conn, struct store_seed *out,
+static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                   int64_t deadline, char *why, size_t why_size) {
     const char *argv[] = {"SENTINEL", "get-master-addr-by-name", s->master};
     const char *who = s->seeds[s->at].host;
@@ -110,10 +155,17 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct store_se
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[0]->type == REDIS_REPLY_STRING &&
                reply->element[1]->type == REDIS_REPLY_STRING &&
-               strlen(reply->element[0]->str) < sizeof out->host) {
-        strcpy(out->host, reply->element[0]->str);
-        out->port = (int)strtol(reply->element[1]->str, NULL, 10);
-        rc = 0;
+               strlen(reply->element[0]->str) < sizeof out->server.host) {
+        strcpy(out->server.host, reply->element[0]->str);
+        out->server.port = (int)strtol(reply->element[1]->str, NULL, 10);
+        out->epoch = ask_epoch(s, *conn, deadline);
+        rc = is_behind(s, out) ? -1 : 0;
+        if (rc != 0) {
+            snprintf(why, why_size,
+                     "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
+                     s->seeds[s->at].port, out->server.host, out->server.port);
+            complain_once(s, &s->told_behind, why);
+        }
     } else {
         snprintf(why, why_size, "Sentinel %s:%d knows no master of the name %s", who,
                  s->seeds[s->at].port, s->master);
@@ -130,7 +182,7 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct store_se
  * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open.
  * Returns 0 and the master, or -1 with the reason of the last.
  */
-static int ask_all(struct redis_sentinel *s, redisContext **conn, struct store_seed *out,
+static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                    int64_t deadline, char *why, size_t why_size) {
     for (size_t tries = 0; tries < s->n_seeds + 1; tries++) { /* once more: it may want a login */
         int64_t limit = clock_now_ms() + s->timeout;
@@ -147,11 +199,12 @@ static int ask_all(struct redis_sentinel *s, redisContext **conn, struct store_s
 }
 
 /* What the Sentinels say now. True when it is news. */
-static bool take_master(struct redis_sentinel *s, const struct store_seed *master) {
-    struct redis_server server = redis_pool_server(s->pool);
-    bool news = strcmp(server.host, master->host) != 0 || server.port != master->port;
+static bool take_master(struct redis_sentinel *s, const struct named_master *master) {
+    bool news = !is_at(s, &master->server);
     if (news)
-        redis_pool_move(s->pool, master->host, master->port);
+        redis_pool_move(s->pool, master->server.host, master->server.port);
+    if (news || master->epoch > s->epoch)
+        s->epoch = master->epoch;
     pthread_mutex_lock(&s->lock);
     s->known = true;
     pthread_cond_broadcast(&s->changed);
@@ -161,7 +214,7 @@ static bool take_master(struct redis_sentinel *s, const struct store_seed *maste
 
 static int ask_here(struct redis_sentinel *s, int64_t deadline, char *why, size_t why_size) {
     redisContext *conn = NULL;
-    struct store_seed master;
+    struct named_master master;
     pthread_mutex_lock(&s->asking);
     int rc = ask_all(s, &conn, &master, deadline, why, why_size);
     if (rc == 0)
@@ -214,10 +267,7 @@ static void subscribe(struct redis_sentinel *s) {
 }
 
 static void complain(struct redis_sentinel *s, const char *problem) {
-    if (!s->complained)
-        log_event(LOG_WARNING, "store-sentinel-error", "store", s->store, "problem", problem,
-                  (char *)NULL);
-    s->complained = true;
+    complain_once(s, &s->told_silent, problem);
     pthread_mutex_lock(&s->lock);
     snprintf(s->problem, sizeof s->problem, "%s", problem);
     pthread_cond_broadcast(&s->changed);
@@ -226,7 +276,7 @@ static void complain(struct redis_sentinel *s, const char *problem) {
 
 /* Asks for the master and goes there; false when no Sentinel answers. */
 static bool find_master(struct redis_sentinel *s) {
-    struct store_seed master;
+    struct named_master master;
     char why[400], name[REDIS_NAME_SIZE];
     size_t at = s->at;
     if (ask_all(s, &s->questions, &master, INT64_MAX, why, sizeof why) != 0) {
@@ -234,7 +284,7 @@ static bool find_master(struct redis_sentinel *s) {
         complain(s, why);
         return false;
     }
-    s->complained = false;
+    s->told_silent = s->told_behind = false;
     if (at != s->at && s->news != NULL) { /* the news shall be those of the one that is alive */
         redisFree(s->news);
         s->news = NULL;

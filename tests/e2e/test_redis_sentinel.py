@@ -131,6 +131,24 @@ def test_sentinels_come_and_go(group, gatepost, asker, domain):
     assert len([line for line in gatepost.log_lines() if "store-sentinel-error" in line]) == 1
 
 
+def test_a_sentinel_that_is_behind(group, gatepost, asker, domain):
+    """One that missed a failover names the master before it, until others tell it."""
+    old, absent, others = group.master(), group.sentinels[2], group.sentinels[:2]
+    asker.wait_for(f"other@{domain}", "")
+    absent.kill()
+    old.kill()
+    new = wait_for_master(group, old)
+    switch(new, f"other@{domain}", "off")
+    asker.wait_for(f"other@{domain}", OFF)
+    for sentinel in others:
+        sentinel.kill()
+    absent.start()
+    gatepost.wait_log("event=store-sentinel-error", f"it names 127.0.0.1:{old.port}")
+    for state, reply in (("on", ""), ("off", OFF)):
+        switch(new, f"other@{domain}", state)
+        asker.wait_for(f"other@{domain}", reply)
+
+
 def test_gatepostctl(group, site, domain):
     policy.load(group.master(), "account:off@{d} protocol:smtp off", d=domain)
     shown = account_shown(site, group.url, f"off@{domain}")
