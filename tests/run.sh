@@ -88,7 +88,7 @@ compile_tests() {
 }
 
 unit_tests() {
-    make -C "$build/$1" check
+    make -C "$build/$1" -j2 check
 }
 
 man_pages() {
