@@ -325,7 +325,7 @@ def test_what_is_known_to_have_changed_does_not_serve_stale(use, domain, session
         writer.set(f"account:{login}", "protocol:submission", "on")
     time.sleep(BOUND)       # or else what is asked for now may be taken for old
     with session(ground) as mta:
-        wait_until(lambda: ask(mta, kept) == ask(mta, told) == "accepted", 5, "both cached")
+        wait_until(lambda: ask(mta, kept) == ask(mta, told) == "accepted", 20, "both cached")
         writer.set(f"account:{told}", "protocol:submission", "off")
         time.sleep(BOUND)
         faults.KILLED.begin(ground)
@@ -349,7 +349,7 @@ def test_stale_max(grounds, domain, session, request, setting, answer):
     ground.client.command("HSET", f"gatepost:account:{off}", "protocol:submission", "off")
     time.sleep(BOUND)       # or else what is asked for now may be taken for old
     with session(ground) as mta:
-        wait_until(lambda: ask(mta, off) == "550 5.7.1" and ask(mta, on) == "accepted", 5,
+        wait_until(lambda: ask(mta, off) == "550 5.7.1" and ask(mta, on) == "accepted", 20,
                    "both cached")
         ground.filter.forget()
         begin = time.monotonic()

@@ -147,7 +147,7 @@ def test_not_ready_while_it_stops(start_served, milter_session, domain):
     with milter_session(gatepost) as mta:
         assert mta.mail(f"x@{domain}").letter == "c"
         os.kill(gatepost.pid, signal.SIGTERM)
-        wait_until(lambda: web.ask("/readyz").status == 503, 5, "503")
+        wait_until(lambda: web.ask("/readyz").status == 503, 20, "503")
         assert web.ask("/readyz").text == "stopping\n"
         assert web.ask("/healthz").status == 200
         mta.message()

@@ -53,7 +53,7 @@ def test_level_and_format_change_by_reload(start_gatepost, milter_session, redis
     gatepost.forget()
     reload(gatepost, 2)
     refuse(milter_session, gatepost, "off@example.com")
-    wait_until(lambda: len(gatepost.log_lines()) == 2, 10, "reload and verdict")
+    wait_until(lambda: len(gatepost.log_lines()) == 2, 30, "reload and verdict")
     lines = [json.loads(line) for line in gatepost.log_lines()]
     assert [line["event"] for line in lines] == ["reload", "verdict"]
     assert list(lines[1]) == KEYS and lines[1]["verdict"] == "reject"
@@ -66,7 +66,7 @@ def test_level_and_format_change_by_reload(start_gatepost, milter_session, redis
         gatepost.forget()
         refuse(milter_session, gatepost, "off@example.com")
         return not gatepost.log_lines()
-    wait_until(quiet, 10, "no line for a verdict")
+    wait_until(quiet, 30, "no line for a verdict")
     redis.cli("HSET", "gatepost:account:bad@example.com", "protocol:smtp", "perhaps")
     refuse(milter_session, gatepost, "bad@example.com")
     assert [logfmt.parse(line)["event"] for line in gatepost.log_lines()] == ["policy-malformed"]
@@ -96,7 +96,7 @@ def test_json_lines_are_json_whatever_strangers_say(start_gatepost, milter_sessi
         with milter_session(gatepost, helo=octets) as mta:
             mta.mail(octets + b"@example.com", login=octets)
             mta.quit()
-    wait_until(lambda: len(verdict_lines(gatepost)) == len(HOSTILE), 10, "all the verdicts")
+    wait_until(lambda: len(verdict_lines(gatepost)) == len(HOSTILE), 30, "all the verdicts")
     lines = [json.loads(line) for line in verdict_lines(gatepost)]
     assert all(list(line)[:len(KEYS)] == KEYS for line in lines)
     assert [line["helo"] for line in lines] == list(HOSTILE.values())
@@ -112,7 +112,7 @@ def test_long_values_never_break_a_line(start_gatepost, milter_session, redis, f
         mta.mail(octet * 900 + "@example.com", login=octet * 900,
                  macro_values={"i": octet * 900})
         mta.quit()
-    line = wait_until(lambda: verdict_lines(gatepost), 10, "a verdict")[0]
+    line = wait_until(lambda: verdict_lines(gatepost), 30, "a verdict")[0]
     verdict = json.loads(line) if form == "json" else logfmt.parse(line)
     assert list(verdict)[:len(KEYS)] == KEYS
     assert len(line) < 8000
@@ -173,12 +173,12 @@ def test_store_errors_are_cut_short_and_told_when_they_are_over(start_gatepost, 
     assert result["tempfail"] == 400
     number = len(gatepost.verdicts(reason="policy-unavailable"))
     redis.start()
-    wait_until(lambda: not refuse(milter_session, gatepost, "x@example.com"), 10, "Redis in use")
+    wait_until(lambda: not refuse(milter_session, gatepost, "x@example.com"), 30, "Redis in use")
 
     def told():
         refuse(milter_session, gatepost, "x@example.com")
         return counted(gatepost, "store-error")[1] >= number
-    wait_until(told, 10, "all store errors counted", interval=0.2)
+    wait_until(told, 30, "all store errors counted", interval=0.2)
     lines, _ = counted(gatepost, "store-error")
     assert 5 <= lines < number / 2
     assert all(logfmt.parse(line)["session"] for line in gatepost.log_lines()

@@ -127,7 +127,7 @@ def test_a_message_under_way_may_finish(redis, start_gatepost, milter_session):
     with milter_session(gatepost) as mta:
         assert mta.mail("alice@example.com").letter == "c"
         os.kill(gatepost.pid, signal.SIGTERM)
-        wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 5, "a closed door")
+        wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 20, "a closed door")
         mta.header("Subject", "under way")
         changes, response = mta.end_of_message()
         assert response.letter in "ca"
@@ -173,13 +173,13 @@ def test_the_service_manager_is_told(site, redis, start_gatepost, monkeypatch):
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         monkeypatch.setenv("WATCHDOG_USEC", "400000")
         gatepost = start_gatepost(SETTINGS)
-        wait_until(lambda: has("READY=1"), 10, "READY")
-        wait_until(lambda: has("WATCHDOG=1", 4), 10, "signs of life")
+        wait_until(lambda: has("READY=1"), 30, "READY")
+        wait_until(lambda: has("WATCHDOG=1", 4), 30, "signs of life")
         assert "STATUS=configuration 1, 0 sessions" in told
         os.kill(gatepost.pid, signal.SIGHUP)
-        wait_until(lambda: has("RELOADING=1") and has("READY=1", 2), 10, "RELOADING and READY")
-        wait_until(lambda: has("STATUS=configuration 2, 0 sessions"), 10, "the new state")
+        wait_until(lambda: has("RELOADING=1") and has("READY=1", 2), 30, "RELOADING and READY")
+        wait_until(lambda: has("STATUS=configuration 2, 0 sessions"), 30, "the new state")
         assert any(line.startswith("MONOTONIC_USEC=") for line in told)
         os.kill(gatepost.pid, signal.SIGTERM)
-        wait_until(lambda: has("STOPPING=1"), 10, "STOPPING")
+        wait_until(lambda: has("STOPPING=1"), 30, "STOPPING")
         assert gatepost.stop() == 0

@@ -336,16 +336,16 @@ def test_connect_obeys_the_network_in_redis(site, redis, gatepost):
 
     assert greeted(554)()
     redis.cli("HSET", "gatepost:network:gate", "192.0.2.0/24", "new office")
-    wait_until(greeted(220), 2, "the new member")
+    wait_until(greeted(220), 10, "the new member")
     redis.cli("HDEL", "gatepost:network:gate", "192.0.2.0/24")
-    wait_until(greeted(554), 2, "the member gone")
+    wait_until(greeted(554), 10, "the member gone")
     assert greeted(220, "198.51.100.7")()
 
 
 def test_malformed_member_of_a_network(site, redis, gatepost):
     """Who might have been listed has to wait; who is listed elsewhere is not held up."""
     redis.cli("HSET", "gatepost:network:gate", "192.0.2.0/33", "typo", "192.0.2.128/25", "good")
-    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 220, 2, "the good one")
+    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 220, 10, "the good one")
     smtp = site.session("gated", "192.0.2.10")
     reply = smtp.mail("alice@example.com")
     assert (reply.code, reply.enhanced) == (451, "4.3.5")
@@ -355,11 +355,11 @@ def test_malformed_member_of_a_network(site, redis, gatepost):
                and "field=192.0.2.0/33" in line for line in gatepost.log_lines())
     redis.cli("DEL", "gatepost:network:gate")
     redis.cli("SET", "gatepost:network:gate", "no hash")
-    wait_until(lambda: site.session("gated", "192.0.2.200").mail("a@example.com").code == 451, 2,
+    wait_until(lambda: site.session("gated", "192.0.2.200").mail("a@example.com").code == 451, 10,
                "the wrong type")
     assert gatepost.verdict(**{"from": "network:gate:(wrong type)"})["reason"] == "policy-malformed"
     redis.cli("DEL", "gatepost:network:gate")
-    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 554, 2, "all gone")
+    wait_until(lambda: site.session("gated", "192.0.2.200").greeting.code == 554, 10, "all gone")
 
 
 def test_policy_unavailable(site, redis, dns, domain, gatepost):

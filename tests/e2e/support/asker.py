@@ -64,7 +64,7 @@ class Asker:
                                         word))
         return self._answers
 
-    def wait_for(self, condition, what, timeout=10):
+    def wait_for(self, condition, what, timeout=30):
         """Wait until an answer to a question asked from now on satisfies condition(answer)."""
         since, seen = time.monotonic(), len(self.answers())
 
@@ -75,7 +75,7 @@ class Asker:
             return next((a for a in new if a.asked >= since and condition(a)), None)
         return wait_until(found, timeout, what)
 
-    def wait_all(self, logins, condition, what, timeout=10):
+    def wait_all(self, logins, condition, what, timeout=30):
         """Wait until each of these logins had an answer, asked from now on, with condition()."""
         since, left, at = time.monotonic(), set(logins), len(self.answers())
 

@@ -166,7 +166,7 @@ class Gatepost:
                     found.append(verdict)
         return found
 
-    def verdict(self, timeout=10, **fields):
+    def verdict(self, timeout=30, **fields):
         """Wait for the first verdict line with these fields since forget()."""
         try:
             return wait_until(lambda: self.verdicts(**fields), timeout)[0]
@@ -174,7 +174,7 @@ class Gatepost:
             lines = "\n".join(self.log_lines())
             raise AssertionError(f"no verdict line with {fields} among:\n{lines}") from None
 
-    def wait_log(self, *words, timeout=10):
+    def wait_log(self, *words, timeout=30):
         """Wait for a log line with all these words since forget() and return it."""
         def find():
             return next((line for line in self.log_lines()

@@ -22,7 +22,7 @@ class Asker:
         self._mta.abort()
         return reply
 
-    def wait_for(self, sender, reply, timeout=10):
+    def wait_for(self, sender, reply, timeout=30):
         """Ask until that is the reply ("": accepted); the seconds that it took."""
         began = time.monotonic()
         wait_until(lambda: self.ask(sender).startswith(reply) if reply

@@ -13,7 +13,7 @@ import time
 _running = set()
 
 
-def wait_until(condition, timeout=10, what="condition", interval=0.01):
+def wait_until(condition, timeout=30, what="condition", interval=0.01):
     """Poll condition() until it is true and return its value; TimeoutError after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
@@ -51,7 +51,7 @@ class Process:
         if self.alive():
             os.kill(self.pid, number)
 
-    def wait(self, timeout=10):
+    def wait(self, timeout=30):
         return self._child.wait(timeout)
 
     def wait_ready(self, condition, timeout=20, what="ready"):
@@ -67,7 +67,7 @@ class Process:
         with open(self.log, encoding="utf-8", errors="backslashreplace") as log:
             return log.read()
 
-    def stop(self, number=signal.SIGTERM, timeout=10):
+    def stop(self, number=signal.SIGTERM, timeout=30):
         """Signal the child, wait, kill what is left of its group; return its exit status."""
         try:
             self.send_signal(number)

@@ -10,7 +10,7 @@ class RedisError(Exception):
 class RedisClient:
     """Speaks RESP2 over the unix socket `path`; every command waits for its answer."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=30):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(timeout)
         self._socket.connect(path)

@@ -121,7 +121,7 @@ class RedisCluster:
         env = dict(os.environ)
         if self._password:
             env["REDISCLI_AUTH"] = self._password
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, env=env)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, env=env)
         output = done.stdout.strip()
         if done.returncode or output.startswith(("ERR", "CLUSTERDOWN", "Could not", "(error)")):
             raise RuntimeError(f"redis-cli {args}: {output} {done.stderr}")

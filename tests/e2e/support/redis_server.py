@@ -13,7 +13,7 @@ from .process import Process, wait_until
 def ask(port, *args):
     """What a server on this port answers to one command, errors included; "" for none."""
     argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(port), *(str(arg) for arg in args)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=10).stdout.strip()
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
 class RedisServer:
@@ -68,7 +68,7 @@ class RedisServer:
         env = dict(os.environ)
         if self.password:
             env["REDISCLI_AUTH"] = self.password
-        return subprocess.run(argv, env=env, capture_output=True, timeout=10)
+        return subprocess.run(argv, env=env, capture_output=True, timeout=30)
 
     def answers(self):
         return self._run_cli(["PING"]).stdout.strip() == b"PONG"
