@@ -10,6 +10,7 @@ from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_cluster import RedisCluster
+from support.redis_login import acl_of_the_package, password_file
 from support.redis_server import ask
 
 TIMEOUT = 0.3
@@ -246,7 +247,6 @@ def test_a_node_that_is_down_leaves_the_others(make_cluster, start_gatepost, ask
 
 
 def test_password_and_user(site, make_cluster, start, asker_of, domain):
-    from test_redis import acl_of_the_package, password_file
     cluster = make_cluster(directives=[acl_of_the_package("least")])
     gatepost = start(cluster, store_user="gatepost",
                      store_password_file=password_file(site, "password-" + domain, "least"))
