@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of an answer so much is shown at the most: some repeat the whole command. */
+/* Of an answer so much is shown at the most. */
 #define ANSWER_SHOWN 200
 
 #define LOOK_AT_LOGIN "see store_user and store_password_file"
@@ -46,6 +46,12 @@ static const struct {
      "its configuration has taken the command away (rename-command), or it is too old"},
 };
 
+/* How much of an answer is shown: not the command's own words, which follow in some. */
+static int shown(const char *answer) {
+    const char *words = strstr(answer, ", with args beginning with:");
+    return words != NULL && words < answer + ANSWER_SHOWN ? (int)(words - answer) : ANSWER_SHOWN;
+}
+
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
                                    char *why, size_t why_size) {
     static const char aborted[] = "EXECABORT Transaction discarded because of: ";
@@ -62,7 +68,7 @@ enum redis_fault redis_error_judge(const char *answer, const char *command, cons
     }
     snprintf(why, why_size, "%s%s%s%s%.*s%s%s%s", command == NULL ? "" : command,
              key == NULL ? "" : " ", key == NULL ? "" : key, command == NULL ? "" : ": ",
-             ANSWER_SHOWN, answer, advice == NULL ? "" : " (", advice == NULL ? "" : advice,
+             shown(answer), answer, advice == NULL ? "" : " (", advice == NULL ? "" : advice,
              advice == NULL ? "" : ")");
     return fault;
 }
