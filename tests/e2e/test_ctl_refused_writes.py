@@ -20,10 +20,7 @@ network:gate 192.0.2.0/24 inside
 """
 WRITES = [
     ["protocol", "off", "a@b.example", "imap", "webmail"],
-    ["protocol", "on", "a@b.example", "pop3"],
-    ["ip", "add", "a@b.example", "192.0.2.2", "home"],
     ["ip", "remove", "a@b.example", "192.0.2.1"],
-    ["mode", "monitor", "new@b.example"],
     ["network", "add", "gate", "198.51.100.0/24"],
     ["account", "delete", "c@b.example"],
 ]
