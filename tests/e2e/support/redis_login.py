@@ -13,8 +13,17 @@ def password_file(site, name, password):
     return path
 
 
+def _user_of_the_package(begins, password):
+    with open(os.path.join(_HERE, "../../../conf/redis/gatepost.acl")) as acl:
+        user = next(line for line in acl if line.startswith(begins))
+    return user.strip().lstrip("#").replace(">CHANGE-ME", ">" + password)
+
+
 def acl_of_the_package(password):
     """The least of rights, as conf/redis/gatepost.acl has them."""
-    with open(os.path.join(_HERE, "../../../conf/redis/gatepost.acl")) as acl:
-        user = next(line for line in acl if line.startswith("user gatepost "))
-    return user.strip().replace(">CHANGE-ME", ">" + password)
+    return _user_of_the_package("user gatepost ", password)
+
+
+def sentinel_acl_of_the_package(password):
+    """Those on a Sentinel."""
+    return _user_of_the_package("#user gatepost ", password)
