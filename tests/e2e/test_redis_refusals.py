@@ -209,11 +209,13 @@ def test_no_command_that_can_be_done_without(make_redis, start, milter_session, 
                      "store-error", "network-not-loaded", "policy-empty")
 
 
-@pytest.mark.parametrize("command, db", [("HGETALL", 0), ("SELECT", 1)])
-def test_no_look_up(make_redis, start, domain, command, db):
+@pytest.mark.parametrize("command, store", [
+    ("HGETALL", "redis://127.0.0.1:{}"), ("SELECT", "redis://127.0.0.1:{}/1"),
+    ("CLUSTER", "redis+cluster://127.0.0.1:{}")])
+def test_no_look_up(make_redis, start, domain, command, store):
     redis = without(make_redis, domain, command)
     load(redis, domain)
-    gatepost, asker = start(redis.url.replace("/0", f"/{db}"))
+    gatepost, asker = start(store.format(redis.port))
     for _ in range(5):
         assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
     assert max(asker.waits) < TIMEOUT + MARGIN
