@@ -97,12 +97,26 @@ static int queue_entry(struct writer_redis *w, struct redis_command *c, const ch
 
 /*
  * The MULTI of the first subject, answered before anything follows it: without a transaction each
- * command behind it would be done at once and for itself.
+ * command behind it would be done at once and for itself. Nor does one undo the changes when the
+ * history cannot be written, so a key in its place is found before.
  */
-static int open_transaction(struct writer_redis *w, struct redis_command *c, char *why,
-                            size_t why_size) {
-    redis_command_begin(c, "MULTI");
+static int open_transaction(struct writer_redis *w, struct redis_command *c, const char *stream,
+                            char *why, size_t why_size) {
+    redis_command_begin(c, "XRANGE");
+    redis_command_add(c, stream);
+    redis_command_add(c, "+");
+    redis_command_add(c, "-"); /* nothing is wanted of it */
     redisReply *reply = redis_talk_ask(&w->talk, c, why, why_size);
+    if (reply == NULL && strstr(why, "WRONGTYPE") != NULL) {
+        snprintf(why, why_size,
+                 "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
+        return -1;
+    }
+    if (reply == NULL && w->talk.conn == NULL) /* and with it what is watched */
+        return -1;
+    freeReplyObject(reply);
+    redis_command_begin(c, "MULTI");
+    reply = redis_talk_ask(&w->talk, c, why, why_size);
     if (reply == NULL)
         return -1;
     freeReplyObject(reply);
@@ -181,7 +195,7 @@ static enum store_written redis_write(struct store_writer *writer, struct store_
     bool good = commands != NULL && stream != NULL;
     if (!good)
         no_memory(why, why_size);
-    good = good && open_transaction(w, &c, why, why_size) == 0;
+    good = good && open_transaction(w, &c, stream, why, why_size) == 0;
     for (size_t i = 0; good && i < n; i++) {
         commands[i] = queue_edit(w, &c, stream, &edits[i], i == 0);
         good = commands[i] >= 0;

@@ -135,6 +135,21 @@ def test_refused(server, ctl, trouble, words):
     assert ctl.do("export").out != before
 
 
+def test_a_history_that_is_none(server, ctl):
+    """A transaction does not undo what was done before one of its commands failed."""
+    server.cli("SET", "gatepost:history", "x")
+    before = ctl.do("export").out
+    for args in WRITES:
+        run = ctl.run(*args)
+        assert run.status == 2 and run.out == "", run
+        assert "gatepost:history is no stream" in run.err and "DEL" in run.err, run
+    assert ctl.do("export").out == before
+    server.cli("DEL", "gatepost:history")
+    with denied("xrange")(server):      # who writes need not be one who may read it
+        ctl.do(*WRITES[0])
+    assert ctl.do("export").out != before
+
+
 @pytest.mark.parametrize("command", ["WATCH", "MULTI", "EXEC", "XADD"])
 def test_a_renamed_command(site, domain, command):
     redis = RedisServer(site.folder.sub("redis-" + domain), [f'rename-command {command} ""'])
