@@ -67,8 +67,8 @@ def fail_over(group):
     old = group.master()
     wait_until(lambda: all(s.knows(1, 2) and s.settled() for s in group.sentinels), 20, "in order")
     wait_until(lambda: group.sentinels[0].ask("SENTINEL", "FAILOVER", group.NAME) == "OK", 20)
-    wait_until(lambda: group.master() is not old and group.master().cli("ROLE").startswith("master"),
-               20, "another master")
+    wait_until(lambda: group.master() is not old and
+               group.master().cli("ROLE").startswith("master"), 20, "another master")
     return group.master()
 
 
