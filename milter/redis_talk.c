@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/clock.h"
+#include "gatepost/redis_error.h"
 
 int redis_talk_init(struct redis_talk *talk, const struct store_settings *settings,
                     const struct store_url *url, char *why, size_t why_size) {
@@ -115,7 +116,7 @@ redisReply *redis_talk_ask(struct redis_talk *talk, const struct redis_command *
         return NULL;
     redisReply *reply = redis_talk_reply(talk, why, why_size);
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
-        snprintf(why, why_size, "%s: %s", command->words[0], reply->str);
+        redis_error_judge(reply->str, command->words[0], NULL, why, why_size);
         freeReplyObject(reply);
         return NULL;
     }

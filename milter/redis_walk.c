@@ -19,7 +19,7 @@ struct walk {
     const char *key;
     int64_t timeout;
     char cursor[32]; /* of the piece asked for last; "0" before the first and behind the last */
-    bool whole;      /* by one HGETALL, where HSCAN is not permitted */
+    bool whole;      /* by one HGETALL, where there is no HSCAN */
 };
 
 static int walk_ask(struct walk *walk, char *why, size_t why_size) {
@@ -27,6 +27,13 @@ static int walk_ask(struct walk *walk, char *why, size_t why_size) {
     const char *all[] = {"HGETALL", walk->key};
     redisAppendCommandArgv(walk->conn, walk->whole ? 2 : 5, walk->whole ? all : scan, NULL);
     return redis_conn_flush(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
+}
+
+/* Is HSCAN not permitted, or taken away? */
+static bool no_scan(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ERROR &&
+           (strncmp(reply->str, "NOPERM", 6) == 0 ||
+            strncmp(reply->str, "ERR unknown command", 19) == 0);
 }
 
 /*
@@ -38,7 +45,7 @@ static redisReply *walk_take(struct walk *walk, redisReply **fields, char *why, 
     redisReply *reply = redis_conn_read(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
     if (reply == NULL)
         return NULL;
-    if (!walk->whole && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0) {
+    if (!walk->whole && no_scan(reply)) {
         freeReplyObject(reply);
         walk->whole = true;
         if (walk_ask(walk, why, why_size) != 0)

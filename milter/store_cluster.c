@@ -108,9 +108,11 @@ static int ask_nodes(struct store_cluster *cluster, struct asking *a, char *why,
     for (size_t i = 0; i < a->n_lookups; i++) {
         if (redis_lookup_read(&a->lookups[i], a->reasons[i], sizeof a->reasons[i]) == 0)
             continue;
-        if (rc == 0)
-            snprintf(why, why_size, "node %s:%d: %s", a->lookup_nodes[i]->host,
-                     a->lookup_nodes[i]->port, a->reasons[i]);
+        if (rc == 0) {
+            char name[REDIS_NAME_SIZE];
+            struct redis_server node = redis_pool_server(a->lookup_nodes[i]->pool);
+            snprintf(why, why_size, "node %s: %s", redis_server_name(&node, name), a->reasons[i]);
+        }
         rc = -1;
         redis_map_doubt(cluster->map);
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/redis_error.h"
 #include "gatepost/redis_talk.h"
 #include "gatepost/store_writer.h"
 
@@ -94,16 +95,46 @@ static int queue_entry(struct writer_redis *w, struct redis_command *c, const ch
     return redis_talk_queue(&w->talk, c);
 }
 
-/* MULTI ... EXEC for one subject; returns the number of commands, or -1. */
+/*
+ * The MULTI of the first subject, answered before anything follows it: without a transaction each
+ * command behind it would be done at once and for itself. Nor does one undo the changes when the
+ * history cannot be written, so a key in its place is found before.
+ */
+static int open_transaction(struct writer_redis *w, struct redis_command *c, const char *stream,
+                            char *why, size_t why_size) {
+    redis_command_begin(c, "XRANGE");
+    redis_command_add(c, stream);
+    redis_command_add(c, "+");
+    redis_command_add(c, "-"); /* nothing is wanted of it */
+    redisReply *reply = redis_talk_ask(&w->talk, c, why, why_size);
+    if (reply == NULL && strstr(why, "WRONGTYPE") != NULL) {
+        snprintf(why, why_size,
+                 "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
+        return -1;
+    }
+    if (reply == NULL && w->talk.conn == NULL) /* and with it what is watched */
+        return -1;
+    freeReplyObject(reply);
+    redis_command_begin(c, "MULTI");
+    reply = redis_talk_ask(&w->talk, c, why, why_size);
+    if (reply == NULL)
+        return -1;
+    freeReplyObject(reply);
+    return 0;
+}
+
+/*
+ * MULTI, unless it is `open`, to EXEC for one subject; returns the number of commands, or -1.
+ */
 static int queue_edit(struct writer_redis *w, struct redis_command *c, const char *stream,
-                      const struct store_edit *edit) {
+                      const struct store_edit *edit, bool open) {
     static const struct store_change whole = {.field = {"", 0}};
     char state[20];
     char *key = redis_talk_key(&w->talk, edit->subject);
-    int n = 2, rc = key == NULL ? -1 : 0;
+    int n = open ? 1 : 2, rc = key == NULL ? -1 : 0;
     snprintf(state, sizeof state, "%016llx", (unsigned long long)edit->state);
     redis_command_begin(c, "MULTI");
-    rc = rc == 0 ? redis_talk_queue(&w->talk, c) : -1;
+    rc = rc != 0 || open ? rc : redis_talk_queue(&w->talk, c);
     if (rc == 0 && edit->drop && edit->n == 0) { /* no hash: it has no fields to remove */
         redis_command_begin(c, "DEL");
         redis_command_add(c, key);
@@ -130,7 +161,7 @@ static int queue_edit(struct writer_redis *w, struct redis_command *c, const cha
 
 static void refuse(struct store_edit *edit, const redisReply *reply) {
     if (!edit->refused)
-        snprintf(edit->why, sizeof edit->why, "%s", reply->str);
+        redis_error_judge(reply->str, NULL, NULL, edit->why, sizeof edit->why);
     edit->refused = true;
 }
 
@@ -164,9 +195,9 @@ static enum store_written redis_write(struct store_writer *writer, struct store_
     bool good = commands != NULL && stream != NULL;
     if (!good)
         no_memory(why, why_size);
-    good = good && redis_talk_connect(&w->talk, why, why_size) == 0;
+    good = good && open_transaction(w, &c, stream, why, why_size) == 0;
     for (size_t i = 0; good && i < n; i++) {
-        commands[i] = queue_edit(w, &c, stream, &edits[i]);
+        commands[i] = queue_edit(w, &c, stream, &edits[i], i == 0);
         good = commands[i] >= 0;
         if (!good)
             no_memory(why, why_size);

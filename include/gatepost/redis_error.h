@@ -16,8 +16,8 @@ enum redis_fault {
 };
 
 /*
- * Judges an error answer to `command` about `key` (NULL for none) and writes both, the answer and
- * advice to `why`.
+ * Judges an error answer to `command` (NULL: it need not be told) about `key` (NULL for none) and
+ * writes both, the answer and advice to `why`.
  */
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
                                    char *why, size_t why_size);

@@ -42,7 +42,7 @@ struct store_edit {
     bool drop;      /* the key goes, whatever it is */
     uint64_t state; /* store_state() of the subject afterwards; 0 when it is gone */
     bool refused;   /* set by the store: this one was not done, for `why` */
-    char why[160];
+    char why[400];
 };
 
 enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT };

@@ -42,7 +42,8 @@ def ground_with_password():
 def grounds():
     """A function (kind) that gives the module's ground of that kind, made when first asked for."""
     makers = {
-        "plain": lambda: Ground(SETTINGS, directives=["enable-debug-command yes"]),
+        "plain": lambda: Ground(SETTINGS, directives=["enable-debug-command yes",
+                                                     "lua-time-limit 20"]),
         "password": ground_with_password,
         "wired": lambda: Ground(SETTINGS, ["protected-mode no"], faults.wired_networks()),
     }
@@ -186,7 +187,8 @@ def check_verdicts(trial, gaps):
 
 @pytest.mark.parametrize("kind, fault", [
     ("plain", faults.KILLED), ("plain", faults.LOADING), ("plain", faults.EMPTIED),
-    ("plain", faults.HUNG), ("plain", faults.SLOW), ("plain", faults.MAXCLIENTS),
+    ("plain", faults.HUNG), ("plain", faults.SLOW), ("plain", faults.BUSY),
+    ("plain", faults.MASTERDOWN), ("plain", faults.MAXCLIENTS),
     ("password", faults.PASSWORD_CHANGED),
     ("wired", faults.UNPLUGGED), ("wired", faults.BLACKHOLE),
 ], ids=lambda value: value.name.replace(" ", "-") if isinstance(value, faults.Fault) else "")

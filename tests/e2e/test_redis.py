@@ -12,6 +12,7 @@ import pytest
 from support import policy
 from support.policy_asker import Asker
 from support.process import wait_until
+from support.redis_login import acl_of_the_package, password_file
 from support.redis_server import RedisServer, ask
 
 TIMEOUT = 0.3           # store_timeout
@@ -170,13 +171,6 @@ def test_a_server_that_cannot_save_still_serves(make_redis, start, mail, domain)
         assert not lines(gatepost, event)
 
 
-def password_file(site, name, password):
-    path = site.folder.file(name)
-    with open(path, "w") as secret:
-        secret.write(password + "\n")
-    return path
-
-
 def test_a_changed_password_needs_no_restart(site, make_redis, start, mail, domain):
     redis = make_redis(password="first")
     policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
@@ -232,14 +226,6 @@ def test_a_user_without_the_right_to_be_told(site, make_redis, start, mail, doma
     recovery = asker.wait_for(f"off@{domain}", OFF)
     report("not watched: recovery", recovery)
     assert recovery < RECOVERY
-
-
-def acl_of_the_package(password):
-    """The least of rights, as conf/redis/gatepost.acl has them."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(here, "../../conf/redis/gatepost.acl")) as acl:
-        user = next(line for line in acl if line.startswith("user gatepost "))
-    return user.strip().replace(">CHANGE-ME", ">" + password)
 
 
 def test_the_user_of_the_package_does(site, make_redis, start, mail, domain):

@@ -1,5 +1,6 @@
 """A store in a Redis Cluster: each account is judged by the node that has it, wherever that is."""
 
+import itertools
 import re
 import time
 from statistics import median
@@ -11,6 +12,7 @@ from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_cluster import RedisCluster
+from support.redis_login import acl_of_the_package, password_file
 from support.redis_server import ask
 
 TIMEOUT = 0.3
@@ -248,7 +250,6 @@ def test_a_node_that_is_down_leaves_the_others(make_cluster, start_gatepost, ask
 
 
 def test_password_and_user(site, make_cluster, start, asker_of, domain):
-    from test_redis import acl_of_the_package, password_file
     cluster = make_cluster(directives=[acl_of_the_package("least")])
     gatepost = start(cluster, store_user="gatepost",
                      store_password_file=password_file(site, "password-" + domain, "least"))
@@ -259,6 +260,41 @@ def test_password_and_user(site, make_cluster, start, asker_of, domain):
     for event in ("store-error", "store-down", "store-watch-lost", "store-not-watched"):
         assert not lines(gatepost, event)
     assert len(lines(gatepost, "policy-empty")) == 1
+
+
+def test_a_password_that_all_nodes_want(site, make_cluster, start, asker_of, domain):
+    """It is changed on one node after the other, the file somewhere in between."""
+    cluster = make_cluster(password="first")
+    path = password_file(site, "password-" + domain, "wrong")
+    gatepost = start(cluster, store_password_file=path)
+    asker = asker_of(gatepost)
+    gatepost.wait_log("event=store-cluster-error", "WRONGPASS", "store_password_file")
+    assert asker.ask(f"x@{domain}").startswith(UNAVAILABLE)
+    password_file(site, "password-" + domain, "first")
+    senders = [f"u{number}@{domain}" for number in range(5)]
+    states = itertools.cycle([("off", OFF), ("on", "")])
+
+    def check_obeyed(state, reply):
+        for sender in senders:
+            switch(cluster, sender, state)
+        return max(asker.wait_for(sender, reply) for sender in senders)
+
+    assert check_obeyed(*next(states)) < 1 + MARGIN
+    for node in cluster.masters:
+        node.cli("CONFIG", "SET", "requirepass", "second")
+        node.password = "second"
+        for kind in ("normal", "pubsub"):
+            node.cli("CLIENT", "KILL", "TYPE", kind)
+        if node is cluster.masters[1]:
+            gatepost.wait_log("event=store-down", "WRONGPASS", f":{node.port}")
+            password_file(site, "password-" + domain, "second")
+    cluster.password = "second"
+    recovery = check_obeyed(*next(states))
+    print(f"\npassword changed everywhere: recovery {recovery * 1000:.0f} ms")
+    assert recovery < 1 + MARGIN
+    assert check_obeyed(*next(states)) < 1
+    assert max(asker.waits) < TIMEOUT + MARGIN
+    assert not [line for line in gatepost.log_lines() if "second" in line or "first" in line]
 
 
 def test_gatepostctl(make_cluster, site, domain):

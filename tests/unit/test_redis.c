@@ -69,7 +69,13 @@ static void test_errors(void **state) {
         {"ASK 1 h:1", FAULT_ASK, "redis+cluster://"},
         {"ERR max number of clients reached", FAULT_LATER, "maxclients"},
         {"MISCONF Redis is configured to save", FAULT_REFUSED, "save"},
-        {"ERR unknown command", FAULT_REFUSED, "unknown command"},
+        {"ERR unknown command", FAULT_REFUSED, "rename-command"},
+        {"OOM command not allowed", FAULT_REFUSED, "maxmemory"},
+        {"READONLY You can't write against a read only replica.", FAULT_REFUSED, "the master"},
+        {"NOREPLICAS Not enough good replicas to write.", FAULT_REFUSED, "min-replicas-to-write"},
+        {"EXECABORT Transaction discarded because of: NOPERM this user", FAULT_REFUSED,
+         "gatepostctl.acl"},
+        {"ERR anything", FAULT_REFUSED, "ERR anything"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

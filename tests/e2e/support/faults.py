@@ -6,6 +6,8 @@ Every function takes the Ground. A fault's end() returns when Redis answers anyb
 from typing import Callable, NamedTuple
 
 from .network_namespace import NetworkNamespace
+from .ports import free_port
+from .redis_client import RedisError
 
 REDIS_ADDRESS, FILTER_ADDRESS = "10.77.0.2", "10.77.0.1"
 PASSWORD = "sesame"
@@ -52,6 +54,28 @@ def _slept(ground):
     ground.client.read_reply()
 
 
+def _run_script(ground):
+    ground.client.send("EVAL", "while true do end", "0")
+
+
+def _kill_script(ground):
+    ground.redis.cli("SCRIPT", "KILL")
+    try:
+        ground.client.read_reply()
+    except RedisError:
+        pass
+
+
+def _lose_master(ground):
+    """It is a replica now, of nobody."""
+    ground.client.command("CONFIG", "SET", "replica-serve-stale-data", "no")
+    ground.client.command("REPLICAOF", "127.0.0.1", free_port())
+
+
+def _be_master(ground):
+    ground.client.command("REPLICAOF", "NO", "ONE")
+
+
 def drop_connections(ground):
     """All but the test's own."""
     for kind in ("normal", "pubsub"):
@@ -88,6 +112,8 @@ LOADING = Fault("kill -9, back and loading its data", _kill, _start_loading)
 EMPTIED = Fault("kill -9, back empty", _kill, _start_empty, loses_data=True)
 HUNG = Fault("SIGSTOP", lambda ground: ground.redis.freeze(), _resume)
 SLOW = Fault("DEBUG SLEEP 1.5", _sleep, _slept)
+BUSY = Fault("a script that does not end", _run_script, _kill_script)
+MASTERDOWN = Fault("a replica without its master", _lose_master, _be_master)
 MAXCLIENTS = Fault("maxclients reached", _reach_maxclients, _raise_maxclients)
 DROPPED = Fault("connections dropped", drop_connections, lambda ground: None)
 PASSWORD_CHANGED = Fault("password changed", _change_password, _restore_password)

@@ -5,7 +5,7 @@ import subprocess
 
 from .ports import free_port
 from .process import wait_until
-from .redis_server import RedisServer
+from .redis_server import RedisServer, environment, in_url
 
 SLOTS = 16384
 
@@ -18,11 +18,12 @@ class RedisCluster:
     """
 
     def __init__(self, folder, masters=3, replicas=0, spare=0, directives=(), node_timeout=1000,
-                 password=None):
+                 password=None, host="127.0.0.1"):
         self.nodes = []
+        self.host = host
         self._bus_ports = {}
         self._n_masters = masters
-        self._password = password
+        self.password = password
         for number in range(masters + replicas + spare):
             path = os.path.join(folder, f"node{number}")
             os.makedirs(path)
@@ -32,7 +33,8 @@ class RedisCluster:
                 f"cluster-port {bus_port}", f"cluster-node-timeout {node_timeout}",
                 "cluster-require-full-coverage no", "repl-diskless-sync-delay 0",
                 "cluster-replica-validity-factor 0",
-                "cluster-allow-replica-migration no", *directives], password=password))
+                "cluster-allow-replica-migration no", *directives], password=password,
+                host=host))
             self._bus_ports[self.nodes[-1]] = bus_port
         self.masters = self.nodes[:masters]
         self.replicas = self.nodes[masters:masters + replicas]
@@ -40,7 +42,8 @@ class RedisCluster:
 
     @property
     def url(self):
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.masters)
+        return "redis+cluster://" + ",".join(f"{in_url(self.host)}:{node.port}"
+                                             for node in self.masters)
 
     def start(self):
         for node in self.nodes:
@@ -65,7 +68,7 @@ class RedisCluster:
         return number * size, last
 
     def _meet(self, node):
-        self.masters[0].cli("CLUSTER", "MEET", "127.0.0.1", node.port, self._bus_ports[node])
+        self.masters[0].cli("CLUSTER", "MEET", self.host, node.port, self._bus_ports[node])
 
     def join(self, node):
         """A spare node becomes a member without slots."""
@@ -116,12 +119,10 @@ class RedisCluster:
 
     def cli(self, *args):
         """Run a command wherever redis-cli -c finds its key."""
-        argv = ["redis-cli", "-c", "-h", "127.0.0.1", "-p", str(self.alive().port),
+        argv = ["redis-cli", "-c", "-h", self.host, "-p", str(self.alive().port),
                 *(str(arg) for arg in args)]
-        env = dict(os.environ)
-        if self._password:
-            env["REDISCLI_AUTH"] = self._password
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, env=env)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30,
+                              env=environment(self.password))
         output = done.stdout.strip()
         if done.returncode or output.startswith(("ERR", "CLUSTERDOWN", "Could not", "(error)")):
             raise RuntimeError(f"redis-cli {args}: {output} {done.stderr}")
@@ -140,7 +141,7 @@ class RedisCluster:
             keys = source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1).split()
             if not keys:
                 break
-            source.cli("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            source.cli("MIGRATE", self.host, target.port, "", 0, 5000, "KEYS", *keys)
         between()
         for node in (target, source):
             node.cli("CLUSTER", "SETSLOT", slot, "NODE", self.id_of(target))

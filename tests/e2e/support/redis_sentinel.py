@@ -4,30 +4,37 @@ import os
 
 from .ports import free_port
 from .process import Process, wait_until
-from .redis_server import RedisServer, ask
+from .redis_server import RedisServer, ask, in_url
 
 
 class Sentinel:
-    """One redis-sentinel process."""
+    """One redis-sentinel process. `directives` are further lines for its configuration, and
+    `password` is what one must know who asks it (its requirepass).
+    """
 
-    def __init__(self, folder, name, master, quorum, down_after=1000):
+    def __init__(self, folder, name, master, quorum, down_after=1000, directives=(),
+                 password=None):
         self.port = free_port()
+        self.host = master.host
+        self.password = password
         self._folder = folder
         self._name = name
         self._process = None
         self._conf = os.path.join(folder, "sentinel.conf")
         with open(self._conf, "w") as conf:
             conf.write("\n".join([
-                f"port {self.port}", "bind 127.0.0.1", f"dir {folder}", "daemonize no",
-                f"sentinel monitor {name} 127.0.0.1 {master.port} {quorum}",
+                f"port {self.port}", f"bind {self.host}", f"dir {folder}", "daemonize no",
+                f"sentinel monitor {name} {self.host} {master.port} {quorum}",
                 f"sentinel down-after-milliseconds {name} {down_after}",
                 f"sentinel failover-timeout {name} 3000",
-                f"sentinel parallel-syncs {name} 1"]) + "\n")
+                f"sentinel parallel-syncs {name} 1",
+                *([f"sentinel auth-pass {name} {master.password}"] if master.password else []),
+                *([f"requirepass {password}"] if password else []), *directives]) + "\n")
 
     def start(self):
         self._process = Process(["redis-server", self._conf, "--sentinel"],
                                 os.path.join(self._folder, "sentinel.log"))
-        self._process.wait_ready(lambda: ask(self.port, "PING") == "PONG")
+        self._process.wait_ready(lambda: self.ask("PING") == "PONG")
         return self
 
     def stop(self):
@@ -44,7 +51,7 @@ class Sentinel:
         return self._process is not None
 
     def ask(self, *args):
-        return ask(self.port, *args)
+        return ask(self.port, *args, host=self.host, password=self.password)
 
     def master_port(self):
         return int(self.ask("SENTINEL", "get-master-addr-by-name", self._name).split()[1])
@@ -65,30 +72,37 @@ class Sentinel:
 
 
 class SentinelGroup:
-    """`replicas` replicas of one master and `sentinels` Sentinels, in `folder`."""
+    """`replicas` replicas of one master and `sentinels` Sentinels, in `folder`.
+
+    `password` is that of the servers (requirepass); `of_sentinels` are further arguments for each
+    Sentinel.
+    """
 
     NAME = "mail-policy"
 
-    def __init__(self, folder, replicas=2, sentinels=3, directives=(), down_after=1000):
+    def __init__(self, folder, replicas=2, sentinels=3, directives=(), down_after=1000,
+                 password=None, host="127.0.0.1", of_sentinels=None):
         def sub(name):
             path = os.path.join(folder, name)
             os.makedirs(path)
             return path
 
         common = ["repl-diskless-sync-delay 0", "repl-diskless-load swapdb", *directives]
-        self.servers = [RedisServer(sub("server0"), common)]
+        if password:
+            common.append(f"masterauth {password}")
+        self.servers = [RedisServer(sub("server0"), common, password, host=host)]
         for number in range(replicas):
             self.servers.append(RedisServer(
                 sub(f"server{number + 1}"),
-                [*common, f"replicaof 127.0.0.1 {self.servers[0].port}"]))
+                [*common, f"replicaof {host} {self.servers[0].port}"], password, host=host))
         quorum = sentinels // 2 + 1
         self.sentinels = [Sentinel(sub(f"sentinel{number}"), self.NAME, self.servers[0], quorum,
-                                   down_after)
+                                   down_after, **(of_sentinels or {}))
                           for number in range(sentinels)]
 
     @property
     def url(self):
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        hosts = ",".join(f"{in_url(sentinel.host)}:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{hosts}/{self.NAME}"
 
     def start(self):

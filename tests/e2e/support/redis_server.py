@@ -10,10 +10,21 @@ from .ports import free_port
 from .process import Process, wait_until
 
 
-def ask(port, *args):
+def environment(password):
+    """That of a redis-cli that logs in, if there is a password."""
+    return {**os.environ, "REDISCLI_AUTH": password} if password else None
+
+
+def in_url(host):
+    """The host as URLs have it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def ask(port, *args, host="127.0.0.1", password=None):
     """What a server on this port answers to one command, errors included; "" for none."""
-    argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(port), *(str(arg) for arg in args)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30).stdout.strip()
+    argv = ["redis-cli", "-h", host, "-p", str(port), *(str(arg) for arg in args)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30,
+                          env=environment(password)).stdout.strip()
 
 
 class RedisServer:
@@ -44,7 +55,7 @@ class RedisServer:
 
     @property
     def url(self):
-        return f"redis://{self.host}:{self.port}/0"
+        return f"redis://{in_url(self.host)}:{self.port}/0"
 
     @property
     def unix_url(self):
@@ -64,14 +75,12 @@ class RedisServer:
         return self._process is not None and self._process.alive()
 
     def _run_cli(self, args):
-        argv = ["redis-cli", "-s", self.socket, *args]
-        env = dict(os.environ)
-        if self.password:
-            env["REDISCLI_AUTH"] = self.password
-        return subprocess.run(argv, env=env, capture_output=True, timeout=30)
+        return subprocess.run(["redis-cli", "-s", self.socket, *args],
+                              env=environment(self.password), capture_output=True, timeout=30)
 
     def answers(self):
-        return self._run_cli(["PING"]).stdout.strip() == b"PONG"
+        """Whether it serves, be it only to refuse."""
+        return self._run_cli(["PING"]).stdout.startswith((b"PONG", b"MASTERDOWN", b"ERR unknown"))
 
     def cli(self, *args):
         """Run redis-cli with these arguments (str or bytes) and return what it printed."""
