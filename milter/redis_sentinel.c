@@ -39,9 +39,8 @@ struct redis_sentinel {
     pthread_t thread;
     void (*moved)(void *context);
     void *context;
-    size_t at; /* the Sentinel that answered last; under `asking`, as are the next */
-    bool with_login;
-    long long epoch;                /* of the configuration that named the pool's server */
+    size_t at;       /* the Sentinel that answered last; under `asking`, as are the next */
+    long long epoch; /* of the configuration that named the pool's server */
     redisContext *questions, *news; /* of the thread's; the second is subscribed */
     bool told_silent, told_behind;  /* that none answers; that one is behind */
 };
@@ -87,16 +86,49 @@ void redis_sentinel_free(struct redis_sentinel *s) {
     free(s);
 }
 
-static redisContext *connect_to(struct redis_sentinel *s, size_t at, int64_t deadline, char *why,
+static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t deadline, char *why,
                                 size_t why_size) {
     char reason[300];
-    struct redis_server server = {.port = s->seeds[at].port,
-                                  .login = s->with_login ? s->login : NULL};
-    memcpy(server.host, s->seeds[at].host, sizeof server.host);
+    struct redis_server server = {.port = s->seeds[s->at].port, .login = login ? s->login : NULL};
+    memcpy(server.host, s->seeds[s->at].host, sizeof server.host);
     redisContext *conn = redis_conn_open(&server, deadline, reason, sizeof reason);
     if (conn == NULL)
         snprintf(why, why_size, "Sentinel %s:%d: %s", server.host, server.port, reason);
     return conn;
+}
+
+static void hang_up(redisContext **conn) {
+    if (*conn != NULL)
+        redisFree(*conn);
+    *conn = NULL;
+}
+
+static bool wants_login(const redisReply *reply) {
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+           (strncmp(reply->str, "NOAUTH", 6) == 0 || strncmp(reply->str, "NOPERM", 6) == 0);
+}
+
+/*
+ * What the Sentinel at s->at answers, on *conn when that is open. Most of them have no password,
+ * and refuse a login then: it is given to one that wants it.
+ */
+static redisReply *ask_sentinel(struct redis_sentinel *s, redisContext **conn, int argc,
+                                const char **argv, int64_t deadline, char *why, size_t why_size) {
+    char reason[300];
+    for (bool login = false;; login = true) {
+        if (*conn == NULL)
+            *conn = connect_to(s, login, deadline, why, why_size);
+        if (*conn == NULL)
+            return NULL;
+        redisReply *reply = redis_conn_ask(*conn, argc, argv, deadline, reason, sizeof reason);
+        if (reply == NULL)
+            snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host,
+                     s->seeds[s->at].port, reason);
+        if (login || !wants_login(reply))
+            return reply;
+        freeReplyObject(reply);
+        hang_up(conn);
+    }
 }
 
 /* The epoch of what the Sentinel has just said; -1 when it may not be asked for that. */
@@ -144,14 +176,14 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
     const char *who = s->seeds[s->at].host;
     char reason[300];
     int rc = -1;
-    redisReply *reply = redis_conn_ask(*conn, 3, argv, deadline, reason, sizeof reason);
+    redisReply *reply = ask_sentinel(s, conn, 3, argv, deadline, why, why_size);
     if (reply == NULL) {
+        hang_up(conn);
+        return -1;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        redis_error_judge(reply->str, "SENTINEL", NULL, reason, sizeof reason);
         snprintf(why, why_size, "Sentinel %s:%d: %s", who, s->seeds[s->at].port, reason);
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        enum redis_fault fault =
-            redis_error_judge(reply->str, "SENTINEL", NULL, reason, sizeof reason);
-        snprintf(why, why_size, "Sentinel %s:%d: %s", who, s->seeds[s->at].port, reason);
-        s->with_login = fault == FAULT_LOGIN && strncmp(reply->str, "NOAUTH", 6) == 0;
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[0]->type == REDIS_REPLY_STRING &&
                reply->element[1]->type == REDIS_REPLY_STRING &&
@@ -171,10 +203,8 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
                  s->seeds[s->at].port, s->master);
     }
     freeReplyObject(reply);
-    if (rc != 0) {
-        redisFree(*conn);
-        *conn = NULL;
-    }
+    if (rc != 0)
+        hang_up(conn);
     return rc;
 }
 
@@ -184,16 +214,11 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
  */
 static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                    int64_t deadline, char *why, size_t why_size) {
-    for (size_t tries = 0; tries < s->n_seeds + 1; tries++) { /* once more: it may want a login */
+    for (size_t tries = 0; tries < s->n_seeds; tries++) {
         int64_t limit = clock_now_ms() + s->timeout;
-        bool had_login = s->with_login;
-        limit = limit < deadline ? limit : deadline;
-        if (*conn == NULL)
-            *conn = connect_to(s, s->at, limit, why, why_size);
-        if (*conn != NULL && ask_on(s, conn, out, limit, why, why_size) == 0)
+        if (ask_on(s, conn, out, limit < deadline ? limit : deadline, why, why_size) == 0)
             return 0;
-        if (had_login == s->with_login)
-            s->at = (s->at + 1) % s->n_seeds;
+        s->at = (s->at + 1) % s->n_seeds;
     }
     return -1;
 }
@@ -220,8 +245,7 @@ static int ask_here(struct redis_sentinel *s, int64_t deadline, char *why, size_
     if (rc == 0)
         take_master(s, &master);
     pthread_mutex_unlock(&s->asking);
-    if (conn != NULL)
-        redisFree(conn);
+    hang_up(&conn);
     return rc;
 }
 
@@ -240,30 +264,16 @@ int redis_sentinel_need(struct redis_sentinel *s, int64_t deadline, char *why, s
     return ask_here(s, deadline, why, why_size);
 }
 
-/* The thread's two connections. */
-static void hang_up(struct redis_sentinel *s) {
-    if (s->questions != NULL)
-        redisFree(s->questions);
-    if (s->news != NULL)
-        redisFree(s->news);
-    s->questions = s->news = NULL;
-}
-
 /* Subscribes at the Sentinel that answers; without it the master is asked for each second only. */
 static void subscribe(struct redis_sentinel *s) {
     const char *argv[] = {"SUBSCRIBE", "+switch-master"};
     char why[300];
     int64_t deadline = clock_now_ms() + s->timeout;
-    s->news = connect_to(s, s->at, deadline, why, sizeof why);
-    if (s->news == NULL)
-        return;
-    redisReply *reply = redis_conn_ask(s->news, 2, argv, deadline, why, sizeof why);
+    redisReply *reply = ask_sentinel(s, &s->news, 2, argv, deadline, why, sizeof why);
     bool subscribed = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     freeReplyObject(reply);
-    if (subscribed)
-        return;
-    redisFree(s->news);
-    s->news = NULL;
+    if (!subscribed)
+        hang_up(&s->news);
 }
 
 static void complain(struct redis_sentinel *s, const char *problem) {
@@ -280,15 +290,14 @@ static bool find_master(struct redis_sentinel *s) {
     char why[400], name[REDIS_NAME_SIZE];
     size_t at = s->at;
     if (ask_all(s, &s->questions, &master, INT64_MAX, why, sizeof why) != 0) {
-        hang_up(s);
+        hang_up(&s->questions);
+        hang_up(&s->news);
         complain(s, why);
         return false;
     }
     s->told_silent = s->told_behind = false;
-    if (at != s->at && s->news != NULL) { /* the news shall be those of the one that is alive */
-        redisFree(s->news);
-        s->news = NULL;
-    }
+    if (at != s->at) /* the news shall be those of the one that is alive */
+        hang_up(&s->news);
     bool subscribed = s->news != NULL;
     if (take_master(s, &master)) {
         struct redis_server server = redis_pool_server(s->pool);
@@ -310,10 +319,8 @@ static void take_news(struct redis_sentinel *s) {
         if (good && reply != NULL)
             freeReplyObject(reply);
     } while (good && reply != NULL);
-    if (!good) {
-        redisFree(s->news);
-        s->news = NULL;
-    }
+    if (!good)
+        hang_up(&s->news);
 }
 
 static void *run(void *arg) {
@@ -333,7 +340,8 @@ static void *run(void *arg) {
         if (rc > 0 && pfds[1].revents != 0)
             take_news(s);
     }
-    hang_up(s);
+    hang_up(&s->questions);
+    hang_up(&s->news);
     return NULL;
 }
 

@@ -111,3 +111,26 @@ def test_a_wrong_password(kind, start, site, domain):
     print(f"password corrected: recovery {recovery * 1000:.0f} ms")
     assert recovery < RECOVERY
     gatepost.wait_log("event=store-watched")
+
+
+def test_one_of_them_loses_its_password(site, start, domain):
+    """The other wants a login: neither is of less use for that."""
+    group = SentinelGroup(site.folder.sub("mixed-" + domain), 1, 2, [OF_THE_SERVERS],
+                          password=PASSWORD, of_sentinels={"password": PASSWORD})
+    try:
+        group.start()
+        first, last = group.sentinels
+        last.ask("ACL", "SETUSER", "default", "nopass")
+        last.password = None
+        gatepost, asker = start(group, "", PASSWORD)
+        asker.wait_for(f"later@{domain}", "")
+        first.kill()
+        assert last.ask("SENTINEL", "FAILOVER", group.NAME) == "OK"
+        old = group.master()
+        new = wait_until(lambda: group.master() is not old and group.master(), 20, "another")
+        gatepost.wait_log("event=store-master", f":{new.port}")
+        policy.load(new, "account:later@{d} protocol:smtp off", d=domain)
+        asker.wait_for(f"later@{domain}", OFF)
+        assert not lines(gatepost, "store-sentinel-error")
+    finally:
+        group.stop()
