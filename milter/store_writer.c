@@ -56,6 +56,12 @@ int store_writer_examine(struct store_writer *writer, store_take_complaint *take
     return writer->ops->examine(writer, take, context, why, why_size);
 }
 
+void store_edit_refuse(struct store_edit *edit, const char *why) {
+    if (!edit->refused)
+        snprintf(edit->why, sizeof edit->why, "%s", why);
+    edit->refused = true;
+}
+
 /* FNV-1a, and at the end the mixing of splitmix64: the sum must not show what is similar. */
 uint64_t store_state_of(const char *field, size_t field_len, const char *value, size_t value_len) {
     uint64_t hash = 0xcbf29ce484222325u;

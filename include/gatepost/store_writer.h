@@ -81,6 +81,7 @@ struct history_entry {
     int64_t time; /* milliseconds since the epoch */
     struct store_text actor, subject, field, old, new_value;
     struct store_text state; /* hexadecimal; only of the last entry of a write */
+    int64_t at; /* of a cluster, private to its writer: when the write was done, microseconds */
 };
 
 typedef int store_take_history(void *context, const struct history_entry *entry);
@@ -89,8 +90,11 @@ typedef int store_take_history(void *context, const struct history_entry *entry)
 int store_writer_history(struct store_writer *writer, int64_t since, store_take_history *take,
                          void *context, char *why, size_t why_size);
 
-/* What may make the store lose policy; takes one complaint each. Returns as above. */
-typedef void store_take_complaint(void *context, const char *complaint);
+/*
+ * What may make the store lose policy, or has; takes one complaint each, of a kind that is one word
+ * of ours. To be asked after store_writer_scan(). Returns as above.
+ */
+typedef void store_take_complaint(void *context, const char *kind, const char *complaint);
 int store_writer_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          char *why, size_t why_size);
 
@@ -101,6 +105,9 @@ int store_writer_examine(struct store_writer *writer, store_take_complaint *take
 uint64_t store_state(const struct store_field *fields, size_t n);
 /* The contribution of one field: a state is their sum. */
 uint64_t store_state_of(const char *field, size_t field_len, const char *value, size_t value_len);
+
+/* For the kinds: this edit was not done, for `why`; the first reason stays. */
+void store_edit_refuse(struct store_edit *edit, const char *why);
 
 /* What a kind of writer implements; a struct store_writer begins with a pointer to it. */
 struct store_writer_ops {

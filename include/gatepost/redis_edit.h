@@ -1,0 +1,43 @@
+/*
+ * The transaction by which one subject changes in Redis, and its entries in the history.
+ *
+ * Each is queued on a connection, many if need be, and its replies are taken in the same order. In
+ * one way the entries are part of the transaction; where the history is on another server they are
+ * a transaction of their own, for which the first one tells when it was done. One thread.
+ */
+#ifndef GATEPOST_REDIS_EDIT_H
+#define GATEPOST_REDIS_EDIT_H
+
+#include "gatepost/redis_talk.h"
+#include "gatepost/store_writer.h"
+
+/* Who writes, and into which stream; both borrowed. */
+struct redis_scribe {
+    const char *actor;
+    const char *stream; /* key of the history; NULL: it is on another server */
+};
+
+/*
+ * Queue one transaction; `command` is used for it, whatever was in it. Return the number of its
+ * replies, or -1 when there is no memory: what is queued then is of no use.
+ */
+int redis_edit_queue(struct redis_talk *talk, struct redis_command *command,
+                     const struct redis_scribe *scribe, const struct store_edit *edit);
+
+/* Only the entries; `at` as redis_edit_take() gave it. */
+int redis_edit_queue_history(struct redis_talk *talk, struct redis_command *command,
+                             const struct redis_scribe *scribe, const struct store_edit *edit,
+                             int64_t at);
+
+/* How one transaction went. */
+struct redis_edited {
+    bool conflict;   /* something watched has changed: nothing is done */
+    char error[200]; /* the first error among the replies; "" for none */
+    int64_t at;      /* microseconds by the server's clock, in order; 0 where it was not asked */
+};
+
+/* Takes `n` replies. Returns 0, or -1 with the reason when they do not come. */
+int redis_edit_take(struct redis_talk *talk, int n, struct redis_edited *out, char *why,
+                    size_t why_size);
+
+#endif

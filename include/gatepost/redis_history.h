@@ -1,0 +1,30 @@
+/*
+ * The history as a stream in Redis, read page by page.
+ */
+#ifndef GATEPOST_REDIS_HISTORY_H
+#define GATEPOST_REDIS_HISTORY_H
+
+#include "gatepost/redis_talk.h"
+#include "gatepost/store_writer.h"
+
+/* Where the next page begins; to be filled by redis_history_begin(). */
+struct redis_page {
+    char from[64];
+    bool more; /* there may be another page */
+};
+
+/* `since` in milliseconds. */
+void redis_history_begin(struct redis_page *page, int64_t since);
+
+/* Puts together the command that asks for the page. */
+void redis_history_ask(const struct redis_page *page, struct redis_command *command,
+                       const char *stream);
+
+/*
+ * Tells the entries of the answer, whose texts last as long as it does, and moves on to the next
+ * page. Returns 0, or -1 when an entry was not taken.
+ */
+int redis_history_take(struct redis_page *page, const redisReply *reply, store_take_history *take,
+                       void *context);
+
+#endif
