@@ -13,12 +13,8 @@ int store_writer_open(const struct store_settings *settings, const char *actor,
         return -1;
     if (url.kind == STORE_FILE)
         return store_writer_file_open(&url, actor, out, why, why_size);
-    if (url.kind == STORE_CLUSTER) {
-        snprintf(why, why_size,
-                 "this does not work on a Redis Cluster yet, only account show and ip list do: use "
-                 "redis-cli -c");
-        return -1;
-    }
+    if (url.kind == STORE_CLUSTER)
+        return store_writer_cluster_open(settings, &url, actor, out, why, why_size);
     return store_writer_redis_open(settings, &url, actor, out, why, why_size);
 }
 

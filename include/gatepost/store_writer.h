@@ -45,7 +45,7 @@ struct store_edit {
     char why[160];
 };
 
-enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT };
+enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT, WRITE_UNRECORDED };
 
 /*
  * From here on until the next store_writer_write() nobody else changes the subject unnoticed.
@@ -58,7 +58,8 @@ int store_writer_begin(struct store_writer *writer, const char *subject, char *w
  * Writes edits of different subjects, at most store_writer_batch(), each with its history.
  * WRITE_CONFLICT when something has changed since store_writer_begin(): nothing is written, begin
  * again. WRITE_FAILED with the reason when the store did not take them; it is then not known which
- * of them are written.
+ * of them are written. WRITE_UNRECORDED with the reason when they are written as with WRITE_DONE,
+ * but some are missing in the history: that of a cluster is on a node of its own.
  */
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
                                       size_t n, char *why, size_t why_size);
@@ -128,10 +129,13 @@ struct store_writer {
     const struct store_writer_ops *ops;
 };
 
-/* The two kinds; as store_writer_open(). */
+/* The kinds; as store_writer_open(). */
 int store_writer_redis_open(const struct store_settings *settings, const struct store_url *url,
                             const char *actor, struct store_writer **out, char *why,
                             size_t why_size);
+int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                              const char *actor, struct store_writer **out, char *why,
+                              size_t why_size);
 int store_writer_file_open(const struct store_url *url, const char *actor,
                            struct store_writer **out, char *why, size_t why_size);
 
