@@ -84,6 +84,12 @@ static struct redis_member *member_of(struct redis_cluster *cluster, struct redi
     return member;
 }
 
+struct redis_member *redis_cluster_member(struct redis_cluster *cluster, const char *host,
+                                          int port) {
+    struct redis_node *node = redis_map_redirected(cluster->map, host, port);
+    return node == NULL ? NULL : member_of(cluster, node);
+}
+
 static int check_role(struct redis_member *member, char *why, size_t why_size) {
     struct redis_command c = {0};
     redis_command_begin(&c, "ROLE");
@@ -173,9 +179,8 @@ bool redis_route_refused(struct redis_cluster *cluster, struct redis_route *rout
     struct redis_member *from = route->to;
     snprintf(route->why, sizeof route->why, "%.90s: %s", from->name, error);
     if (redis_redirect_read(error, &to) == 0) {
-        struct redis_node *node = redis_map_redirected(
-            cluster->map, to.host[0] != '\0' ? to.host : from->node->host, to.port);
-        route->to = node == NULL ? NULL : member_of(cluster, node);
+        route->to =
+            redis_cluster_member(cluster, to.host[0] != '\0' ? to.host : from->node->host, to.port);
         route->asking = to.kind == REDIRECT_ASK;
         return true;
     }

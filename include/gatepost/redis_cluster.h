@@ -16,8 +16,9 @@ struct redis_member {
     char problem[400];              /* why nobody talks with it in this try; "" */
     size_t slots;                   /* by redis_cluster_masters() */
     /* redis_masters.c's */
+    bool walked;  /* has slots, or takes one over */
     size_t found; /* subjects */
-    char *told;   /* NULL */
+    char *told;   /* its slots in its own words; NULL */
     struct redis_member *next;
 };
 
@@ -36,6 +37,10 @@ void redis_cluster_clear(struct redis_cluster *cluster);
 
 /* The slot of a subject's key. Returns 0, or -1 when there is no memory. */
 int redis_cluster_slot(const struct redis_cluster *cluster, const char *subject, unsigned *slot);
+
+/* The member at an address to which a node points. NULL: no memory. */
+struct redis_member *redis_cluster_member(struct redis_cluster *cluster, const char *host,
+                                          int port);
 
 /*
  * Connects to a member unless that is done; only to a master, since a replica is behind. Returns
