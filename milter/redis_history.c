@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void redis_history_begin(struct redis_page *page, int64_t since) {
-    snprintf(page->from, sizeof page->from, "%lld", (long long)(since > 0 ? since : 0));
-    page->more = true;
+struct redis_page redis_history_begin(int64_t since) {
+    struct redis_page page = {.more = true};
+    snprintf(page.from, sizeof page.from, "%lld", (long long)(since > 0 ? since : 0));
+    return page;
 }
 
 void redis_history_ask(const struct redis_page *page, struct redis_command *command,

@@ -203,9 +203,8 @@ static int read_history(struct writer_cluster *w, int64_t since, struct reading 
                         size_t why_size) {
     struct redis_command c = {0};
     struct redis_route route = {.slot = w->stream_slot};
-    struct redis_page page;
+    struct redis_page page = redis_history_begin(since);
     int rc = 0;
-    redis_history_begin(&page, since);
     while (rc == 0 && page.more) {
         redis_history_ask(&page, &c, w->stream);
         redisReply *reply = redis_cluster_ask(&w->cluster, &route, &c, why, why_size);

@@ -104,10 +104,9 @@ static int redis_history(struct store_writer *writer, int64_t since, store_take_
                          void *context, char *why, size_t why_size) {
     struct writer_redis *w = (struct writer_redis *)writer;
     struct redis_command c = {0};
-    struct redis_page page;
+    struct redis_page page = redis_history_begin(since);
     char *stream = redis_talk_key(&w->talk, "history");
     int rc = stream == NULL ? no_memory(why, why_size) : 0;
-    redis_history_begin(&page, since);
     while (rc == 0 && page.more) {
         redis_history_ask(&page, &c, stream);
         redisReply *reply = redis_talk_ask(&w->talk, &c, why, why_size);

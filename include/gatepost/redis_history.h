@@ -7,14 +7,14 @@
 #include "gatepost/redis_talk.h"
 #include "gatepost/store_writer.h"
 
-/* Where the next page begins; to be filled by redis_history_begin(). */
+/* Where the next page begins. */
 struct redis_page {
     char from[64];
     bool more; /* there may be another page */
 };
 
-/* `since` in milliseconds. */
-void redis_history_begin(struct redis_page *page, int64_t since);
+/* The first one; `since` in milliseconds. */
+struct redis_page redis_history_begin(int64_t since);
 
 /* Puts together the command that asks for the page. */
 void redis_history_ask(const struct redis_page *page, struct redis_command *command,
