@@ -117,12 +117,12 @@ int redis_cluster_connect(struct redis_cluster *cluster, struct redis_member *me
 }
 
 int redis_cluster_masters(struct redis_cluster *cluster, char *why, size_t why_size) {
-    int64_t deadline = clock_now_ms() + cluster->timeout;
     redis_map_doubt(cluster->map); /* what is known may be old by now */
     for (struct redis_member *member = cluster->members; member != NULL; member = member->next)
         member->slots = 0;
     for (unsigned slot = 0; slot < REDIS_SLOTS; slot++) {
-        struct redis_node *node = redis_map_find(cluster->map, slot, deadline, why, why_size);
+        struct redis_node *node =
+            redis_map_find(cluster->map, slot, cluster->deadline, why, why_size);
         struct redis_member *member = node == NULL ? NULL : member_of(cluster, node);
         if (node != NULL && member == NULL)
             snprintf(why, why_size, "no memory");
@@ -142,6 +142,7 @@ bool redis_cluster_again(struct redis_cluster *cluster, struct redis_tries *trie
     else
         nanosleep(&(struct timespec){.tv_nsec = pause * 1000000}, NULL);
     tries->n++;
+    cluster->deadline = clock_now_ms() + cluster->timeout;
     for (struct redis_member *member = cluster->members; member != NULL; member = member->next)
         member->problem[0] = '\0';
     return true;
@@ -151,9 +152,8 @@ bool redis_cluster_again(struct redis_cluster *cluster, struct redis_tries *trie
 
 int redis_route_open(struct redis_cluster *cluster, struct redis_route *route) {
     if (route->to == NULL) {
-        struct redis_node *node =
-            redis_map_find(cluster->map, route->slot, clock_now_ms() + cluster->timeout, route->why,
-                           sizeof route->why);
+        struct redis_node *node = redis_map_find(cluster->map, route->slot, cluster->deadline,
+                                                 route->why, sizeof route->why);
         route->asking = false;
         if (node == NULL) {
             redis_map_doubt(cluster->map);
@@ -177,8 +177,10 @@ bool redis_route_refused(struct redis_cluster *cluster, struct redis_route *rout
     struct redis_redirect to;
     char ignored[400];
     struct redis_member *from = route->to;
-    snprintf(route->why, sizeof route->why, "%.90s: %s", from->name, error);
-    if (redis_redirect_read(error, &to) == 0) {
+    bool redirected = redis_redirect_read(error, &to) == 0;
+    snprintf(route->why, sizeof route->why, "%.90s: %.250s%s", from->name, error,
+             redirected ? " (its slot is on its way)" : "");
+    if (redirected) {
         route->to =
             redis_cluster_member(cluster, to.host[0] != '\0' ? to.host : from->node->host, to.port);
         route->asking = to.kind == REDIRECT_ASK;

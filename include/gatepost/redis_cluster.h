@@ -26,7 +26,8 @@ struct redis_cluster {
     struct redis_login *login;
     struct redis_map *map;
     char *prefix;
-    int64_t timeout; /* milliseconds for each wait */
+    int64_t timeout;  /* milliseconds for each wait */
+    int64_t deadline; /* of this try, for finding out who has what; see redis_cluster_again() */
     struct redis_member *members;
 };
 
@@ -49,8 +50,8 @@ struct redis_member *redis_cluster_member(struct redis_cluster *cluster, const c
 int redis_cluster_connect(struct redis_cluster *cluster, struct redis_member *member);
 
 /*
- * Asks who the masters are: the members whose `slots` is not 0. Returns 0, or -1 with the reason,
- * also when a slot is served by nobody.
+ * Asks who the masters are, within a try: the members whose `slots` is not 0. Returns 0, or -1 with
+ * the reason, also when a slot is served by nobody.
  */
 int redis_cluster_masters(struct redis_cluster *cluster, char *why, size_t why_size);
 
@@ -60,7 +61,8 @@ struct redis_tries {
     int64_t began;
 };
 
-/* Whether to try (again), before which this waits a little: slots move and masters come back. */
+/* Begins a try; the next ones after a little while, as slots move and masters come back. False when
+ * there have been enough. */
 bool redis_cluster_again(struct redis_cluster *cluster, struct redis_tries *tries);
 
 /* The way to the node that has a slot; all zero but the slot at first. */

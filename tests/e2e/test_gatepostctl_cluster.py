@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import threading
+import time
 
 import pytest
 
@@ -206,6 +207,39 @@ def test_a_slot_moves_while_it_is_written(make_cluster, ctl_of, domain):
     assert edited(ctl) == set()
 
 
+def test_the_one_slot_moves_while_it_is_written(make_cluster, ctl_of, domain):
+    """Subject and history, one transaction, may be on two nodes for a while: then it is refused."""
+    cluster = make_cluster()
+    ctl = ctl_of(cluster, key_prefix="{gatepost}:")
+    names = [f"u{number}@{domain}" for number in range(3)]
+    for name in names:
+        ctl.do("tls", "required", name)
+    slot = cluster.slot_of("{gatepost}:history")
+    source = cluster.owner_of(slot)
+    target = next(node for node in cluster.masters if node is not source)
+    states = {name: "required" for name in names}
+    refused = []
+
+    def write():
+        for name in names:
+            new = "optional" if states[name] == "required" else "required"
+            run = ctl.run("tls", new, name)
+            if run.status == 0:
+                states[name] = new
+            else:
+                refused.append(run)
+                assert run.status == 2 and "node 127.0.0.1:" in run.err, run
+                assert "on its way" in run.err or "TRYAGAIN" in run.err, run
+
+    cluster.move_slot(slot, target, write)
+    assert refused
+    before = len(refused)
+    write()
+    assert len(refused) == before
+    assert set(facts(ctl)) == {f"account:{name} tls {state}" for name, state in states.items()}
+    assert edited(ctl) == set()
+
+
 def test_the_history_moves_while_it_is_written(make_cluster, ctl_of, domain):
     cluster = make_cluster()
     ctl = ctl_of(cluster)
@@ -279,6 +313,31 @@ def test_a_master_is_dead(make_cluster, ctl_of, domain):
     assert len(changes(ctl)) == 1
     run = ctl.run("tls", "required", there)
     assert run.status == (0 if judged_by_others else 2), run
+
+
+def test_a_master_hangs(make_cluster, ctl_of, domain):
+    """The first one that is asked who has what; whoever is on the others need not wait for it."""
+    cluster = make_cluster(node_timeout=60000)
+    ctl = ctl_of(cluster)
+    victim = cluster.masters[0]
+    place = next(name for name in (f"x{number}.{domain}" for number in range(1000))
+                 if owner(cluster, f"account:@{name}") is not victim)
+    for subject in ("account:*", "history"):
+        if owner(cluster, subject) is victim:
+            cluster.move_slot(cluster.slot_of("gatepost:" + subject), cluster.masters[1])
+    hung, = accounts_on(cluster, victim, 1, place)
+    there, = accounts_on(cluster, cluster.masters[1], 1, place)
+    victim.freeze()
+    ctl.do("tls", "required", there)
+    assert ctl.do("history").out
+    began = time.monotonic()
+    run = ctl.run("tls", "required", hung)
+    assert run.status == 2
+    assert f"node 127.0.0.1:{victim.port}: no answer" in run.err, run
+    assert time.monotonic() - began < 15
+    victim.resume()
+    ctl.do("tls", "required", hung)
+    assert edited(ctl) == set()
 
 
 def test_without_full_coverage(make_cluster, ctl_of, domain):
