@@ -133,6 +133,7 @@ static void note_error(struct redis_edited *out, const redisReply *reply) {
 
 /* What EXEC answers: of all commands only TIME's answer is a list. */
 static void take_results(const redisReply *reply, struct redis_edited *out) {
+    out->done = true;
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *one = reply->element[i];
         if (one->type == REDIS_REPLY_ERROR)

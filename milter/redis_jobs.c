@@ -24,6 +24,23 @@ static void lose(struct redis_job *job, const char *why) {
     job->state = JOB_LOST;
 }
 
+static void flush(struct redis_cluster *cluster, struct redis_member *member,
+                  const struct redis_job *jobs, size_t n) {
+    bool good = true, any = false;
+    for (size_t i = 0; i < n; i++)
+        if (jobs[i].state == JOB_SENT && jobs[i].route.to == member) {
+            good = good && jobs[i].replies >= 0;
+            any = true;
+        }
+    if (any && !good) {
+        redis_talk_disconnect(&member->talk); /* with what is queued already */
+        snprintf(member->problem, sizeof member->problem, "no memory");
+    } else if (any &&
+               redis_talk_flush(&member->talk, member->problem, sizeof member->problem) != 0) {
+        redis_map_doubt(cluster->map);
+    }
+}
+
 static void send_all(struct redis_cluster *cluster, struct redis_job *jobs, size_t n) {
     struct redis_command c = {0};
     for (size_t i = 0; i < n; i++) {
@@ -33,20 +50,21 @@ static void send_all(struct redis_cluster *cluster, struct redis_job *jobs, size
         jobs[i].state = JOB_SENT;
     }
     redis_command_clear(&c);
-    for (struct redis_member *member = cluster->members; member != NULL; member = member->next) {
-        bool good = true;
-        for (size_t i = 0; i < n; i++)
-            if (jobs[i].state == JOB_SENT && jobs[i].route.to == member)
-                good = good && jobs[i].replies >= 0;
-        if (member->talk.conn == NULL)
-            continue;
-        if (!good) {
-            redis_talk_disconnect(&member->talk); /* with what is queued already */
-            snprintf(member->problem, sizeof member->problem, "no memory");
-        } else if (redis_talk_flush(&member->talk, member->problem, sizeof member->problem) != 0) {
-            redis_map_doubt(cluster->map);
-        }
-    }
+    for (struct redis_member *member = cluster->members; member != NULL; member = member->next)
+        flush(cluster, member, jobs, n);
+}
+
+static void judge(struct redis_cluster *cluster, struct redis_job *job,
+                  const struct redis_edited *edited) {
+    job->state = JOB_DONE;
+    if (edited->conflict)
+        job->state = JOB_CONFLICT;
+    else if (edited->error[0] != '\0')
+        job->state = redis_route_refused(cluster, &job->route, edited->error) && !edited->done
+                         ? JOB_OPEN
+                         : JOB_REFUSED;
+    else if (!job->history)
+        job->at = edited->at;
 }
 
 static void take_all(struct redis_cluster *cluster, struct redis_job *jobs, size_t n) {
@@ -56,19 +74,12 @@ static void take_all(struct redis_cluster *cluster, struct redis_job *jobs, size
         struct redis_edited edited;
         if (job->state != JOB_SENT)
             continue;
-        if (member->talk.conn == NULL ||
+        if (member->talk.conn != NULL &&
             redis_edit_take(&member->talk, job->replies, &edited, member->problem,
-                            sizeof member->problem) != 0)
-            lose(job, member->problem);
-        else if (edited.conflict)
-            job->state = JOB_CONFLICT;
-        else if (edited.error[0] != '\0')
-            job->state =
-                redis_route_refused(cluster, &job->route, edited.error) ? JOB_OPEN : JOB_REFUSED;
+                            sizeof member->problem) == 0)
+            judge(cluster, job, &edited);
         else
-            job->state = JOB_DONE;
-        if (job->state == JOB_DONE && !job->history)
-            job->at = edited.at;
+            lose(job, member->problem);
     }
 }
 

@@ -112,8 +112,10 @@ static enum store_written record(struct writer_cluster *w, struct redis_job *job
 static void run_begun(struct writer_cluster *w, struct redis_job *job) {
     job->route = w->begun;
     w->begun.to = NULL;
+    if (job->route.to->talk.conn == NULL)
+        job->state = JOB_CONFLICT; /* nobody watches any more */
     redis_jobs_run(&w->cluster, job, 1, true);
-    if (w->tries.n == 0)
+    if (w->tries.n == 0) /* that was the first */
         (void)redis_cluster_again(&w->cluster, &w->tries);
     if (job->state != JOB_OPEN)
         w->tries.n = 0;

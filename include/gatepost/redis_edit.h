@@ -32,6 +32,7 @@ int redis_edit_queue_history(struct redis_talk *talk, struct redis_command *comm
 /* How one transaction went. */
 struct redis_edited {
     bool conflict;   /* something watched has changed: nothing is done */
+    bool done;       /* it was carried out, if perhaps not all of it without error */
     char error[200]; /* the first error among the replies; "" for none */
     int64_t at;      /* microseconds by the server's clock, in order; 0 where it was not asked */
 };

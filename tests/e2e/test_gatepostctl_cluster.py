@@ -4,6 +4,7 @@ That it does there what it does elsewhere is in test_gatepostctl.py and test_ope
 """
 
 import itertools
+import json
 import os
 import re
 import threading
@@ -154,6 +155,20 @@ def test_two_writers_at_one_subject(make_cluster, ctl_of, domain):
     assert edited(ctl) == set()
     assert facts(ctl) == [f"account:{alice} {field} {value}"
                           for field, value in sorted(now.items())]
+
+
+def test_the_second_writer_was_faster_with_the_history(make_cluster, ctl_of, domain):
+    cluster = make_cluster()
+    ctl = ctl_of(cluster)
+    for state in ("required", "optional", "required"):
+        ctl.do("tls", state, f"alice@{domain}")
+    was = changes(ctl)
+    entries = json.loads(cluster.cli("--json", "XRANGE", "gatepost:history", "-", "+"))
+    cluster.cli("DEL", "gatepost:history")
+    for _, words in (entries[2], entries[0], entries[1]):
+        cluster.cli("XADD", "gatepost:history", "*", *words)
+    assert changes(ctl) == was
+    assert edited(ctl) == set()
 
 
 def test_an_edit_past_gatepostctl_is_noticed(make_cluster, ctl_of, domain):
@@ -344,8 +359,8 @@ def test_without_full_coverage(make_cluster, ctl_of, domain):
     """The cluster as it is by default: with one master gone no node serves."""
     cluster = make_cluster(directives=["cluster-require-full-coverage yes"])
     ctl = ctl_of(cluster)
-    cluster.masters[0].kill()
     there, = accounts_on(cluster, cluster.masters[1], 1, domain)
+    cluster.masters[0].kill()
     wait_until(lambda: "CLUSTERDOWN" in ask(cluster.masters[1].port, "GET", f"gatepost:account:{there}"),
                20, "the cluster is down")
     run = ctl.run("tls", "required", there)
