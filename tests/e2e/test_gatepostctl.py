@@ -1,4 +1,4 @@
-"""gatepostctl against a real Redis, a Redis Cluster and a policy file: all it writes, refuses, tells.
+"""gatepostctl on Redis, Redis Cluster and a policy file: everything it writes, refuses, tells.
 
 The messages for malformed input stand in golden/gatepostctl.txt; UPDATE_GOLDEN=1 writes them anew.
 """

@@ -1,4 +1,4 @@
-"""gatepostctl on a Redis Cluster: what is particular to that, and what happens when it is in motion.
+"""gatepostctl on a Redis Cluster: what is particular to that, and what happens when it moves.
 
 That it does there what it does elsewhere is in test_gatepostctl.py and test_operators_day.py.
 """
@@ -183,7 +183,7 @@ def test_an_edit_past_gatepostctl_is_noticed(make_cluster, ctl_of, domain):
 # ---- in motion ----
 
 def test_a_slot_moves_while_it_is_written(make_cluster, ctl_of, domain):
-    """Changed, added and removed before each key that moves; to a node that was no member before."""
+    """Changed, added and removed before each key that moves; to a node that is a new member."""
     cluster = make_cluster(spare=1)
     ctl = ctl_of(cluster)
     tag = f"{{{domain}}}"
@@ -361,8 +361,8 @@ def test_without_full_coverage(make_cluster, ctl_of, domain):
     ctl = ctl_of(cluster)
     there, = accounts_on(cluster, cluster.masters[1], 1, domain)
     cluster.masters[0].kill()
-    wait_until(lambda: "CLUSTERDOWN" in ask(cluster.masters[1].port, "GET", f"gatepost:account:{there}"),
-               20, "the cluster is down")
+    wait_until(lambda: "CLUSTERDOWN" in ask(cluster.masters[1].port, "HGETALL",
+                                            f"gatepost:account:{there}"), 20, "the cluster is down")
     run = ctl.run("tls", "required", there)
     assert run.status == 2
     assert f"node 127.0.0.1:{cluster.masters[1].port}: CLUSTERDOWN" in run.err, run
@@ -381,8 +381,9 @@ def test_changed_but_not_in_the_history(make_cluster, ctl_of, domain):
     alice, bob = accounts_on(cluster, elsewhere, 2, place)
     ctl.do("tls", "required", alice)
     recorder.cli("CONFIG", "SET", "appendonly", "yes")
-    wait_until(lambda: "aof_rewrite_in_progress:0" in recorder.cli("INFO", "persistence")
-               and "aof_last_bgrewrite_status:ok" in recorder.cli("INFO", "persistence"), 20, "saved")
+    wait_until(lambda: {"aof_enabled:1", "aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0",
+                        "aof_last_bgrewrite_status:ok"} <= set(
+                            recorder.cli("INFO", "persistence").split()), 20, "saved")
     recorder.kill()
 
     run = ctl.run("tls", "optional", alice)
@@ -428,7 +429,7 @@ def test_a_master_dies_under_an_import(make_cluster, ctl_of, domain):
 
 
 def test_a_replica_is_not_asked(make_cluster, ctl_of, domain):
-    """The first of the masters becomes a replica, which only some know: reads and writes are right."""
+    """Neither one that always was, nor a master that has changed places with it."""
     cluster = make_cluster(replicas=1)
     ctl = ctl_of(cluster)
     replica, master = cluster.replicas[0], cluster.masters[0]
@@ -488,7 +489,8 @@ def test_least_rights(make_cluster, ctl_of, site, domain):
 
     def everything():
         for args in (["tls", "required", name], ["tls", "unset", name], ["tls", "required", name],
-                     ["network", "add", "n", "10.0.0.0/8"], ["network", "remove", "n", "10.0.0.0/8"],
+                     ["network", "add", "n", "10.0.0.0/8"],
+                     ["network", "remove", "n", "10.0.0.0/8"],
                      ["account", "list"], ["history"], ["export"], ["lint", "--since", "1h"]):
             assert admin.do(*args).err == ""
 
