@@ -41,6 +41,7 @@ struct import {
     struct store_edit *edits;
     size_t n_pending, room;
     size_t written, unchanged, refused, set, removed;
+    bool unrecorded; /* the last ones written are not all in the history */
 };
 
 static void refuse(struct import *im, struct input_facts *facts, const char *why) {
@@ -198,6 +199,21 @@ static void tell_dry(const struct import *im) {
             ctl_put_change(im->pending[i].facts->subject, &im->pending[i].plan.changes[j]);
 }
 
+/* Returns 0 when they are written; what then is not in the history ends the import after them. */
+static int write_pending(struct import *im, char *why, size_t why_size) {
+    char reason[300] = "somebody else has changed it meanwhile";
+    enum store_written written = WRITE_DONE;
+    if (im->n_pending > 0)
+        written =
+            store_writer_write(im->ctl->writer, im->edits, im->n_pending, reason, sizeof reason);
+    im->unrecorded = written == WRITE_UNRECORDED;
+    if (im->unrecorded)
+        snprintf(why, why_size, "written, but the history does not have all of it: %s", reason);
+    else if (written != WRITE_DONE)
+        snprintf(why, why_size, "%s", reason);
+    return written == WRITE_DONE || im->unrecorded ? 0 : -1;
+}
+
 static int flush(struct import *im, char *why, size_t why_size) {
     int rc = 0;
     for (size_t i = 0; i < im->n_pending; i++) {
@@ -209,11 +225,8 @@ static int flush(struct import *im, char *why, size_t why_size) {
     }
     if (im->ctl->dry_run)
         tell_dry(im);
-    else if (im->n_pending > 0)
-        rc = store_writer_write(im->ctl->writer, im->edits, im->n_pending, why, why_size) ==
-                     WRITE_DONE
-                 ? 0
-                 : -1;
+    else
+        rc = write_pending(im, why, why_size);
     while (im->n_pending > 0) {
         const struct store_edit *edit = &im->edits[im->n_pending - 1];
         const struct pending *p = &im->pending[im->n_pending - 1];
@@ -223,7 +236,7 @@ static int flush(struct import *im, char *why, size_t why_size) {
             count(im, &p->plan);
         drop_last(im);
     }
-    return rc;
+    return im->unrecorded ? -1 : rc;
 }
 
 /* The hashes of the batch: of accounts in one round trip. */
@@ -337,9 +350,9 @@ static int import_stream(struct import *im, FILE *stream) {
         rc = take_subjects(im, &input, why, sizeof why);
     while (im->n_pending > 0)
         drop_last(im);
-    int status = rc == 0
-                     ? tell(im)
-                     : ctl_fail(im->ctl, "%s; %zu subjects were written before", why, im->written);
+    int status = rc == 0 ? tell(im)
+                         : ctl_fail(im->ctl, "%s; %zu subjects were written%s", why, im->written,
+                                    im->unrecorded ? "" : " before");
     free(im->pending);
     free(im->edits);
     inherited_free(im);

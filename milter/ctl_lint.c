@@ -262,8 +262,8 @@ static int lint_subjects(struct round *round, char *why, size_t why_size) {
     return rc == 0 ? lint_batch(round, batch, n, why, why_size) : rc;
 }
 
-static void take_complaint(void *context, const char *complaint) {
-    lint_found(context, "eviction", NULL, NULL, "%s", complaint);
+static void take_complaint(void *context, const char *kind, const char *complaint) {
+    lint_found(context, kind, NULL, NULL, "%s", complaint);
 }
 
 static int lint_store(struct lint *lint) {

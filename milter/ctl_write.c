@@ -31,7 +31,8 @@ struct attempt {
     struct ctl_policies before; /* of a network only the hash of its own */
     struct ctl_plan plan;
     bool drop;
-    char *warning; /* what the guard says although it was forced; NULL */
+    char *warning;    /* what the guard says although it was forced; NULL */
+    char *unrecorded; /* why the history does not have it; NULL */
 };
 
 static struct store_hash *own_hash(struct attempt *a) {
@@ -42,7 +43,8 @@ static void attempt_clear(struct attempt *a) {
     ctl_policies_clear(&a->before);
     ctl_plan_clear(&a->plan);
     free(a->warning);
-    a->warning = NULL;
+    free(a->unrecorded);
+    a->warning = a->unrecorded = NULL;
 }
 
 static int read_before(struct ctl *ctl, struct attempt *a) {
@@ -97,6 +99,8 @@ static int tell_json(const struct ctl *ctl, const struct attempt *a) {
     rc |= json_object_set_new(told, "deleted", json_boolean(a->drop));
     rc |= json_object_set_new(told, "changes", changes);
     rc |= json_object_set_new(told, "forced", json_text(a->warning));
+    if (a->unrecorded != NULL)
+        rc |= json_object_set_new(told, "unrecorded", json_text(a->unrecorded));
     if (rc == 0)
         return ctl_print_json(ctl, told);
     json_decref(told);
@@ -123,8 +127,8 @@ static int tell(const struct ctl *ctl, const struct attempt *a) {
 /* ---- one write ---- */
 
 /* Returns the status; *again when somebody else was faster. */
-static int commit(struct ctl *ctl, const struct attempt *a, bool *again) {
-    char why[300] = "";
+static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
+    char why[400] = "";
     struct store_edit edit = {.subject = a->subject,
                               .changes = a->plan.changes,
                               .n = a->plan.n,
@@ -136,6 +140,8 @@ static int commit(struct ctl *ctl, const struct attempt *a, bool *again) {
         return ctl_fail(ctl, "%s", why);
     if (edit.refused)
         return ctl_fail(ctl, "the store does not take it: %s", edit.why);
+    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why)) == NULL)
+        return ctl_no_memory(ctl);
     return CTL_DONE;
 }
 
@@ -166,6 +172,10 @@ static int write_once(struct ctl *ctl, struct attempt *a, const struct ctl_wante
         status = commit(ctl, a, again);
     if (status == CTL_DONE && !*again)
         status = tell(ctl, a);
+    if (status == CTL_DONE && a->unrecorded != NULL) {
+        ctl_warn("%s: changed, but the history does not have it: %s", a->subject, a->unrecorded);
+        status = CTL_FAILED;
+    }
     attempt_clear(a);
     return status;
 }

@@ -15,10 +15,20 @@ int redis_talk_init(struct redis_talk *talk, const struct store_settings *settin
                     const struct store_url *url, char *why, size_t why_size) {
     *talk = (struct redis_talk){.timeout = settings->timeout};
     talk->prefix = strdup(settings->key_prefix);
-    if (talk->prefix != NULL)
-        return redis_endpoint_open(settings, url, &talk->server, why, why_size);
-    snprintf(why, why_size, "no memory");
-    return -1;
+    if (talk->prefix == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    int rc = redis_endpoint_open(settings, url, &talk->server, why, why_size);
+    talk->pool = talk->server.pool;
+    return rc;
+}
+
+int redis_talk_init_pool(struct redis_talk *talk, struct redis_pool *pool, const char *prefix,
+                         int64_t timeout) {
+    *talk = (struct redis_talk){.pool = pool, .timeout = timeout};
+    talk->prefix = strdup(prefix);
+    return talk->prefix == NULL ? -1 : 0;
 }
 
 void redis_talk_clear(struct redis_talk *talk) {
@@ -78,6 +88,7 @@ void redis_talk_disconnect(struct redis_talk *talk) {
     if (talk->conn != NULL)
         redisFree(talk->conn);
     talk->conn = NULL;
+    talk->transacts = false;
 }
 
 int redis_talk_connect(struct redis_talk *talk, char *why, size_t why_size) {
@@ -86,7 +97,7 @@ int redis_talk_connect(struct redis_talk *talk, char *why, size_t why_size) {
         return 0;
     if (redis_endpoint_need(&talk->server, deadline, why, why_size) != 0)
         return -1;
-    talk->conn = redis_pool_connect(talk->server.pool, true, deadline, why, why_size);
+    talk->conn = redis_pool_connect(talk->pool, true, deadline, why, why_size);
     return talk->conn == NULL ? -1 : 0;
 }
 

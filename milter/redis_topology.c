@@ -130,8 +130,8 @@ int redis_survey(struct redis_survey *survey, const struct redis_server *servers
     for (size_t i = 0; i < n; i++) {
         const struct redis_server *server = &servers[(first + i) % n];
         char name[REDIS_NAME_SIZE], reason[300];
-        int64_t limit = clock_now_ms() + timeout;
-        limit = limit < deadline ? limit : deadline;
+        int64_t now = clock_now_ms(), share = (deadline - now) / (int64_t)(n - i);
+        int64_t limit = now + (share < timeout ? share : timeout);
         redisContext *conn = redis_conn_open(server, limit, reason, sizeof reason);
         bool asked = conn != NULL &&
                      redis_topology_ask(conn, server->host, limit, out, reason, sizeof reason) == 0;

@@ -13,12 +13,8 @@ int store_writer_open(const struct store_settings *settings, const char *actor,
         return -1;
     if (url.kind == STORE_FILE)
         return store_writer_file_open(&url, actor, out, why, why_size);
-    if (url.kind == STORE_CLUSTER) {
-        snprintf(why, why_size,
-                 "this does not work on a Redis Cluster yet, only account show and ip list do: use "
-                 "redis-cli -c");
-        return -1;
-    }
+    if (url.kind == STORE_CLUSTER)
+        return store_writer_cluster_open(settings, &url, actor, out, why, why_size);
     return store_writer_redis_open(settings, &url, actor, out, why, why_size);
 }
 
@@ -54,6 +50,12 @@ int store_writer_history(struct store_writer *writer, int64_t since, store_take_
 int store_writer_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          char *why, size_t why_size) {
     return writer->ops->examine(writer, take, context, why, why_size);
+}
+
+void store_edit_refuse(struct store_edit *edit, const char *why) {
+    if (!edit->refused)
+        snprintf(edit->why, sizeof edit->why, "%s", why);
+    edit->refused = true;
 }
 
 /* FNV-1a, and at the end the mixing of splitmix64: the sum must not show what is similar. */

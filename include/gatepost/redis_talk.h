@@ -8,15 +8,21 @@
 #include "gatepost/redis_endpoint.h"
 
 struct redis_talk {
-    struct redis_endpoint server; /* knows where it is; its pooled connections are not used */
+    struct redis_endpoint server; /* of redis_talk_init() */
+    struct redis_pool *pool;      /* knows where it is; its pooled connections are not used */
     char *prefix;
     int64_t timeout;    /* milliseconds for each wait */
     redisContext *conn; /* NULL until used, and after it broke */
+    bool transacts;     /* a MULTI was taken on this connection; redis_edit.c's */
 };
 
 /* Takes what the settings say; nothing is connected yet. Returns 0, or -1 with the reason. */
 int redis_talk_init(struct redis_talk *talk, const struct store_settings *settings,
                     const struct store_url *url, char *why, size_t why_size);
+
+/* The same with a server whose pool the caller has; it is borrowed. -1: no memory. */
+int redis_talk_init_pool(struct redis_talk *talk, struct redis_pool *pool, const char *prefix,
+                         int64_t timeout);
 void redis_talk_clear(struct redis_talk *talk);
 
 /* The key of a subject; malloc'd, NULL when there is no memory. */

@@ -37,7 +37,8 @@ struct redis_survey {
 /*
  * Asks one after the other of `n` servers, another one first each time, until one answers with a
  * view that is not outdated: the others may have gone on without it. `timeout` milliseconds for
- * each, until the deadline for all. As redis_topology_ask().
+ * each, until the deadline for all, of which one that hangs takes only its share. As
+ * redis_topology_ask().
  */
 int redis_survey(struct redis_survey *survey, const struct redis_server *servers, size_t n,
                  int64_t timeout, int64_t deadline, struct redis_topology **out, char *why,

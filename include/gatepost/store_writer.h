@@ -45,7 +45,7 @@ struct store_edit {
     char why[400];
 };
 
-enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT };
+enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT, WRITE_UNRECORDED };
 
 /*
  * From here on until the next store_writer_write() nobody else changes the subject unnoticed.
@@ -58,7 +58,8 @@ int store_writer_begin(struct store_writer *writer, const char *subject, char *w
  * Writes edits of different subjects, at most store_writer_batch(), each with its history.
  * WRITE_CONFLICT when something has changed since store_writer_begin(): nothing is written, begin
  * again. WRITE_FAILED with the reason when the store did not take them; it is then not known which
- * of them are written.
+ * of them are written. WRITE_UNRECORDED with the reason when they are written as with WRITE_DONE,
+ * but some are missing in the history: that of a cluster is on a node of its own.
  */
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
                                       size_t n, char *why, size_t why_size);
@@ -81,6 +82,7 @@ struct history_entry {
     int64_t time; /* milliseconds since the epoch */
     struct store_text actor, subject, field, old, new_value;
     struct store_text state; /* hexadecimal; only of the last entry of a write */
+    int64_t at; /* of a cluster, private to its writer: when the write was done, microseconds */
 };
 
 typedef int store_take_history(void *context, const struct history_entry *entry);
@@ -89,8 +91,11 @@ typedef int store_take_history(void *context, const struct history_entry *entry)
 int store_writer_history(struct store_writer *writer, int64_t since, store_take_history *take,
                          void *context, char *why, size_t why_size);
 
-/* What may make the store lose policy; takes one complaint each. Returns as above. */
-typedef void store_take_complaint(void *context, const char *complaint);
+/*
+ * What may make the store lose policy, or has; takes one complaint each, of a kind that is one word
+ * of ours. To be asked after store_writer_scan(). Returns as above.
+ */
+typedef void store_take_complaint(void *context, const char *kind, const char *complaint);
 int store_writer_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          char *why, size_t why_size);
 
@@ -101,6 +106,9 @@ int store_writer_examine(struct store_writer *writer, store_take_complaint *take
 uint64_t store_state(const struct store_field *fields, size_t n);
 /* The contribution of one field: a state is their sum. */
 uint64_t store_state_of(const char *field, size_t field_len, const char *value, size_t value_len);
+
+/* For the kinds: this edit was not done, for `why`; the first reason stays. */
+void store_edit_refuse(struct store_edit *edit, const char *why);
 
 /* What a kind of writer implements; a struct store_writer begins with a pointer to it. */
 struct store_writer_ops {
@@ -121,10 +129,13 @@ struct store_writer {
     const struct store_writer_ops *ops;
 };
 
-/* The two kinds; as store_writer_open(). */
+/* The kinds; as store_writer_open(). */
 int store_writer_redis_open(const struct store_settings *settings, const struct store_url *url,
                             const char *actor, struct store_writer **out, char *why,
                             size_t why_size);
+int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                              const char *actor, struct store_writer **out, char *why,
+                              size_t why_size);
 int store_writer_file_open(const struct store_url *url, const char *actor,
                            struct store_writer **out, char *why, size_t why_size);
 

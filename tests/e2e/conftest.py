@@ -16,6 +16,7 @@ from support.http_client import HttpClient
 from support.milter_client import MilterClient
 from support.ports import accepts, free_port
 from support.process import wait_until
+from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 from support.site import Site
 from support.tls import Certificate
@@ -58,6 +59,21 @@ def redis(redis_server):
     if not redis_server.running():
         redis_server.start()
     redis_server.resume()
+
+
+@pytest.fixture
+def make_cluster(site, domain):
+    """A function (**arguments) that starts a RedisCluster of its own."""
+    made = []
+
+    def make(**arguments):
+        cluster = RedisCluster(site.folder.sub(f"cluster-{domain}-{len(made)}"), **arguments)
+        made.append(cluster)
+        return cluster.start()
+
+    yield make
+    for cluster in made:
+        cluster.stop()
 
 
 @pytest.fixture

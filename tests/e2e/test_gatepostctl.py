@@ -1,4 +1,4 @@
-"""gatepostctl against a real Redis and against a policy file: everything it writes, refuses, tells.
+"""gatepostctl on Redis, Redis Cluster and a policy file: everything it writes, refuses, tells.
 
 The messages for malformed input stand in golden/gatepostctl.txt; UPDATE_GOLDEN=1 writes them anew.
 """
@@ -17,6 +17,7 @@ import pytest
 from support.folder import Folder
 from support.gatepostctl import CTL, Gatepostctl
 from support.ports import free_port
+from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -62,6 +63,36 @@ def on_redis(folder, redis):
     return Gatepostctl(folder.file("redis.conf"), {**SETTINGS, "store": redis.url})
 
 
+@pytest.fixture(scope="module")
+def cluster_server(folder):
+    cluster = RedisCluster(folder.sub("cluster"))
+    yield cluster.start()
+    cluster.stop()
+
+
+@pytest.fixture
+def cluster(cluster_server):
+    cluster_server.each("FLUSHALL")
+    cluster_server.each("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    return cluster_server
+
+
+@pytest.fixture
+def on_cluster(folder, cluster):
+    return Gatepostctl(folder.file("cluster.conf"), {**SETTINGS, "store": cluster.url})
+
+
+@pytest.fixture(params=["redis", "cluster"])
+def either(request):
+    """One Redis or a Redis Cluster, for edits past gatepostctl."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def on_either(either, request):
+    return request.getfixturevalue("on_cluster" if isinstance(either, RedisCluster) else "on_redis")
+
+
 @pytest.fixture
 def policy_path(folder):
     path = os.path.join(folder.sub(f"policy{next(_numbers)}"), "policy")
@@ -75,7 +106,7 @@ def on_file(policy_path):
     return Gatepostctl(policy_path + ".conf", {**SETTINGS, "store": "file:" + policy_path})
 
 
-@pytest.fixture(params=["redis", "file"])
+@pytest.fixture(params=["redis", "file", "cluster"])
 def ctl(request):
     return request.getfixturevalue("on_" + request.param)
 
@@ -316,20 +347,20 @@ UNDOES = [
 
 
 @pytest.mark.parametrize("fact, undo", UNDOES, ids=lambda v: v if isinstance(v, str) else "")
-def test_unset(redis, on_redis, fact, undo):
+def test_unset(either, on_either, fact, undo):
     field, value = fact.split(None, 1)
-    redis.cli("HSET", "gatepost:account:alice@example.com", field, value, "protocol:imap", "off")
-    on_redis.do(*undo)
-    assert redis.cli("HKEYS", "gatepost:account:alice@example.com") == "protocol:imap"
-    assert [e["field"] for e in on_redis.json("history")] == [field]
+    either.cli("HSET", "gatepost:account:alice@example.com", field, value, "protocol:imap", "off")
+    on_either.do(*undo)
+    assert either.cli("HKEYS", "gatepost:account:alice@example.com") == "protocol:imap"
+    assert [e["field"] for e in on_either.json("history")] == [field]
 
 
-def test_another_spelling_gives_way(redis, on_redis):
-    redis.cli("HSET", "gatepost:account:alice@example.com", "Protocol:POP3", "on",
+def test_another_spelling_gives_way(either, on_either):
+    either.cli("HSET", "gatepost:account:alice@example.com", "Protocol:POP3", "on",
               "ip:192.0.2.1/32", "old", "ip:192.0.2.2", "other")
-    on_redis.do("protocol", "off", "alice", "pop3")
-    on_redis.do("ip", "add", "alice", "192.0.2.1", "new")
-    assert facts(on_redis) == [
+    on_either.do("protocol", "off", "alice", "pop3")
+    on_either.do("ip", "add", "alice", "192.0.2.1", "new")
+    assert facts(on_either) == [
         "account:alice@example.com ip:192.0.2.1 new",
         "account:alice@example.com ip:192.0.2.2 other",
         "account:alice@example.com protocol:pop3 off"]
@@ -343,23 +374,23 @@ def test_delete(ctl):
     assert (entry["field"], entry["old"], entry["new"]) == ("tls", "required", None)
 
 
-def test_wrong_type(redis, on_redis):
-    redis.cli("SET", "gatepost:account:alice@example.com", "text")
-    run = on_redis.run("tls", "required", "alice")
+def test_wrong_type(either, on_either):
+    either.cli("SET", "gatepost:account:alice@example.com", "text")
+    run = on_either.run("tls", "required", "alice")
     assert run.status == 1 and "is no hash" in run.err
-    run = on_redis.run("import", text="account:alice@example.com tls required\n")
+    run = on_either.run("import", text="account:alice@example.com tls required\n")
     assert run.status == 1 and "is no hash" not in run.out
-    assert "wrong type" in on_redis.do("account", "show", "alice").out
-    assert "wrong-type" in on_redis.run("lint").out
-    on_redis.do("account", "delete", "alice")
-    on_redis.do("tls", "required", "alice")
-    assert on_redis.do("lint").out == ""
+    assert "wrong type" in on_either.do("account", "show", "alice").out
+    assert "wrong-type" in on_either.run("lint").out
+    on_either.do("account", "delete", "alice")
+    on_either.do("tls", "required", "alice")
+    assert on_either.do("lint").out == ""
 
 
-def test_delete_of_a_name_that_nothing_asks_for(redis, on_redis):
-    redis.cli("HSET", "gatepost:account:Alice@Example.com", "tls", "required")
-    on_redis.do("account", "delete", "Alice@Example.com")
-    assert redis.cli("EXISTS", "gatepost:account:Alice@Example.com") == "0"
+def test_delete_of_a_name_that_nothing_asks_for(either, on_either):
+    either.cli("HSET", "gatepost:account:Alice@Example.com", "tls", "required")
+    on_either.do("account", "delete", "Alice@Example.com")
+    assert either.cli("EXISTS", "gatepost:account:Alice@Example.com") == "0"
 
 
 def test_writers_do_not_undo_each_other(ctl):
@@ -481,24 +512,24 @@ def test_show_with_protocol_sections(folder, redis):
     assert ctl.run("protocol", "off", "alice", "pop3-smtp").status == 1, "the last that can send"
 
 
-def test_hostile_octets_are_escaped(redis, on_redis):
+def test_hostile_octets_are_escaped(either, on_either):
     key = b"gatepost:account:ev\x1b]0;il\x07\xff@example.com"
-    redis.cli("HSET", key, b"ip:10.0.0.1\x1b[2J", b"note\r\n\x9b\xff", "protocol:\u202egpj", "off")
-    redis.cli("HSET", "gatepost:account:alice@example.com", "ip:10.0.0.1", b"bell\x07 \x1b[31m\xff",
+    either.cli("HSET", key, b"ip:10.0.0.1\x1b[2J", b"note\r\n\x9b\xff", "protocol:\u202egpj", "off")
+    either.cli("HSET", "gatepost:account:alice@example.com", "ip:10.0.0.1", b"bell\x07 \x1b[31m\xff",
               b"od\xffd", b"\x1b[2J")
-    redis.cli("HSET", b"gatepost:network:n\x1b", b"10.0.0.0/8\x1b", b"\x1b")
-    redis.cli("SET", b"gatepost:o\x1bther\xff", "x")
+    either.cli("HSET", b"gatepost:network:n\x1b", b"10.0.0.0/8\x1b", b"\x1b")
+    either.cli("SET", b"gatepost:o\x1bther\xff", "x")
     for args in (["account", "list"], ["account", "show", "alice"], ["ip", "list", "alice"],
                  ["lint"], ["export"], ["network", "list"], ["history"],
                  ["account", "show", "ev\x1b]0;il\x07"], ["mode", "monitor", "x\x1b[2J"]):
-        run = on_redis.run(*args)
+        run = on_either.run(*args)
         assert run.status in (0, 1), run
         raw = (run.out if args != ["export"] else "") + run.err
         assert all(c == "\n" or (ord(c) >= 32 and not 0x7f <= ord(c) < 0xa0
                                  and not 0xd800 <= ord(c) < 0xe000 and c != "\u202e")
                    for c in raw), run
-        json.loads(on_redis.run(*args, "--json").out)
-    run = on_redis.run("export")
+        json.loads(on_either.run(*args, "--json").out)
+    run = on_either.run("export")
     assert run.status == 1 and "not exported" not in run.out
 
 
@@ -583,11 +614,11 @@ def test_export_round_trip(ctl, folder):
     assert sum(len(fields) for fields in as_json.values()) == len(before.splitlines())
 
 
-def test_export_tells_what_no_line_can_hold(redis, on_redis):
-    redis.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "two\nlines", "tls", "required")
-    redis.cli("HSET", "gatepost:account:two words@b.example", "tls", "required")
-    redis.cli("SET", "gatepost:account:string@b.example", "x")
-    run = on_redis.run("export")
+def test_export_tells_what_no_line_can_hold(either, on_either):
+    either.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "two\nlines", "tls", "required")
+    either.cli("HSET", "gatepost:account:two words@b.example", "tls", "required")
+    either.cli("SET", "gatepost:account:string@b.example", "x")
+    run = on_either.run("export")
     assert run.status == 1
     assert run.out == "account:a@b.example tls required\n"
     assert run.err.count("not exported") == 3
@@ -620,13 +651,13 @@ FINDINGS = [
 
 
 @pytest.mark.parametrize("subject, field, value, kind", FINDINGS)
-def test_lint(redis, on_redis, subject, field, value, kind):
-    redis.cli("HSET", "gatepost:account:fine@b.example", "tls", "required", "ip:::1", "note")
-    assert on_redis.do("lint").out == ""
-    redis.cli("HSET", "gatepost:" + subject, field, value)
-    run = on_redis.run("lint")
+def test_lint(either, on_either, subject, field, value, kind):
+    either.cli("HSET", "gatepost:account:fine@b.example", "tls", "required", "ip:::1", "note")
+    assert on_either.do("lint").out == ""
+    either.cli("HSET", "gatepost:" + subject, field, value)
+    run = on_either.run("lint")
     assert run.status == 1
-    found = on_redis.run("lint", "--json").json()["findings"]
+    found = on_either.run("lint", "--json").json()["findings"]
     assert [(f["kind"], f["subject"]) for f in found] == [(kind, subject)], found
     assert kind in run.out and len(run.out.splitlines()) == 1
 
@@ -682,31 +713,31 @@ def test_lint_of_a_broken_policy_file(policy_path, on_file):
     assert f"{policy_path}:2" in on_file.run("lint").out
 
 
-def test_lint_since_notices_direct_edits(redis, on_redis):
+def test_lint_since_notices_direct_edits(either, on_either):
     key = "gatepost:account:alice@example.com"
-    on_redis.do("tls", "required", "alice")
-    on_redis.do("ip", "add", "alice", "192.0.2.1", "a note")
-    on_redis.do("network", "add", "relays", "10.0.0.0/8")
-    assert on_redis.do("lint", "--since", "1h").out == ""
+    on_either.do("tls", "required", "alice")
+    on_either.do("ip", "add", "alice", "192.0.2.1", "a note")
+    on_either.do("network", "add", "relays", "10.0.0.0/8")
+    assert on_either.do("lint", "--since", "1h").out == ""
 
     def edited():
-        found = on_redis.run("lint", "--since", "1h", "--json").json()["findings"]
+        found = on_either.run("lint", "--since", "1h", "--json").json()["findings"]
         return {(f["subject"], f["field"]) for f in found if f["kind"] == "edited"}
 
-    redis.cli("HSET", key, "tls", "optional")
+    either.cli("HSET", key, "tls", "optional")
     assert edited() == {("account:alice@example.com", "tls")}
-    on_redis.do("tls", "required", "alice")         # the history remembers that it was found so
+    on_either.do("tls", "required", "alice")         # the history remembers that it was found so
     assert edited() == {("account:alice@example.com", "tls")}
-    redis.cli("DEL", "gatepost:history")
-    on_redis.do("tls", "optional", "alice")
+    either.cli("DEL", "gatepost:history")
+    on_either.do("tls", "optional", "alice")
     assert edited() == set()
-    redis.cli("HSET", key, "protocol:pop3", "off")  # a field that gatepostctl never touched
+    either.cli("HSET", key, "protocol:pop3", "off")  # a field that gatepostctl never touched
     assert edited() == {("account:alice@example.com", None)}
-    redis.cli("DEL", key)
+    either.cli("DEL", key)
     assert ("account:alice@example.com", "tls") in edited()
-    redis.cli("DEL", "gatepost:history")
-    on_redis.do("network", "add", "relays", "192.0.2.0/24")
-    redis.cli("HSET", "gatepost:network:relays", "0.0.0.0/0", "")
+    either.cli("DEL", "gatepost:history")
+    on_either.do("network", "add", "relays", "192.0.2.0/24")
+    either.cli("HSET", "gatepost:network:relays", "0.0.0.0/0", "")
     assert edited() == {("network:relays", None)}
 
 
@@ -739,10 +770,10 @@ def test_history(ctl):
     assert lines[0].endswith("field=tls old= new=required")
 
 
-def test_history_is_capped(redis, on_redis):
+def test_history_is_capped(either, on_either):
     text = "".join(f"account:user{n}@example.com tls required\n" for n in range(12000))
-    on_redis.do("import", text=text)
-    assert 10000 <= int(redis.cli("XLEN", "gatepost:history")) < 11000
+    on_either.do("import", text=text)
+    assert 10000 <= int(either.cli("XLEN", "gatepost:history")) < 11000
 
 
 # ---- the policy file ----

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "Makefile
                                 reason="the filter under test stands in no build folder")
 
 
-@pytest.fixture(params=["redis", "file"])
-def day(request, site, redis, dns, domain):
+@pytest.fixture(params=["redis", "cluster", "file"])
+def day(request, site, redis, make_cluster, dns, domain):
     """The filter as README.md has it installed, in front of a real Postfix."""
     here = Installed(site.folder.sub("day-" + request.param))
     here.site, here.domain = site, domain
@@ -25,6 +25,8 @@ def day(request, site, redis, dns, domain):
         path = os.path.join(here.folder, "policy")
         open(path, "w").close()
         store = "file:" + path
+    elif request.param == "cluster":
+        store = make_cluster().url
     configure(here, store, dns)
     try:
         yield here

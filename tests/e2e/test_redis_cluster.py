@@ -11,7 +11,6 @@ from support import policy
 from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
-from support.redis_cluster import RedisCluster
 from support.redis_login import acl_of_the_package, password_file
 from support.redis_server import ask
 
@@ -22,20 +21,6 @@ BARE = {"store_timeout": "300ms", "trusted": [], "network": {},
 OFF = "550 5.7.1"
 LISTED = ("ip:192.0.2.10", "")      # whoever is on needs no SPF
 UNAVAILABLE = "451 4.3.0"
-
-
-@pytest.fixture
-def make_cluster(site, domain):
-    made = []
-
-    def make(**arguments):
-        cluster = RedisCluster(site.folder.sub(f"cluster-{domain}-{len(made)}"), **arguments)
-        made.append(cluster)
-        return cluster.start()
-
-    yield make
-    for cluster in made:
-        cluster.stop()
 
 
 @pytest.fixture(params=[0, 1000], ids=["plain", "cached"])
@@ -305,8 +290,6 @@ def test_gatepostctl(make_cluster, site, domain):
         shown = account_shown(site, cluster.url, sender)
         assert shown["protocols"]["smtp"]["subject"] == f"account:{sender}"
     ctl = Gatepostctl(site.folder.file("gatepostctl.conf"), {"store": cluster.url})
-    run = ctl.run("protocol", "on", sender, "smtp")
-    assert run.status == 2 and "Redis Cluster" in run.err
     run = ctl.run("explain", "--ip", "192.0.2.1", "--from", sender)
     assert run.status == 5 and f"{key_of(sender)} protocol:smtp" in run.out
 

@@ -117,12 +117,16 @@ class RedisCluster:
                         return node
         raise AssertionError(f"nobody serves slot {slot}")
 
+    def each(self, *args):
+        """Run a command at every master; what they print."""
+        return [node.cli(*args) for node in self.masters]
+
     def cli(self, *args):
-        """Run a command wherever redis-cli -c finds its key."""
+        """Run a command (str or bytes) wherever redis-cli -c finds its key."""
         argv = ["redis-cli", "-c", "-h", self.host, "-p", str(self.alive().port),
-                *(str(arg) for arg in args)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30,
-                              env=environment(self.password))
+                *(arg if isinstance(arg, bytes) else str(arg) for arg in args)]
+        done = subprocess.run(argv, capture_output=True, text=True, errors="surrogateescape",
+                              timeout=30, env=environment(self.password))
         output = done.stdout.strip()
         if done.returncode or output.startswith(("ERR", "CLUSTERDOWN", "Could not", "(error)")):
             raise RuntimeError(f"redis-cli {args}: {output} {done.stderr}")
