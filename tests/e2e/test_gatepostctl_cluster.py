@@ -502,6 +502,15 @@ def test_least_rights(make_cluster, ctl_of, site, domain):
     for ctl in (auditor, reader):
         run = ctl.run("tls", "optional", name)
         assert run.status == 2 and "NOPERM" in run.err and "node 127.0.0.1:" in run.err, run
+    # without its MULTI what follows would be done one by one
+    kept = facts(auditor)
+    cluster.each("ACL", "SETUSER", "gatepostctl", "-multi")
+    for args, text in ((["tls", "optional", name], None),
+                       (["import"], "".join(f"account:n{n}@{domain} tls required\n"
+                                            for n in range(20)))):
+        run = admin.run(*args, text=text)
+        assert run.status == 2 and "MULTI: NOPERM" in run.err, run
+        assert facts(auditor) == kept
 
 
 # ---- the filter ----
