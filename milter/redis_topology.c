@@ -122,6 +122,14 @@ static bool take_view(struct redis_survey *survey, const struct redis_topology *
     return true;
 }
 
+/* How long the next of `n` may take: one that hangs shall leave some for the others. */
+static int64_t limit_of(size_t n, int64_t timeout, int64_t deadline) {
+    int64_t now = clock_now_ms(), share = (deadline - now) / (int64_t)n;
+    share = share > timeout / 4 ? share : timeout / 4;
+    share = share < timeout ? share : timeout;
+    return share < deadline - now ? now + share : deadline;
+}
+
 int redis_survey(struct redis_survey *survey, const struct redis_server *servers, size_t n,
                  int64_t timeout, int64_t deadline, struct redis_topology **out, char *why,
                  size_t why_size) {
@@ -130,8 +138,7 @@ int redis_survey(struct redis_survey *survey, const struct redis_server *servers
     for (size_t i = 0; i < n; i++) {
         const struct redis_server *server = &servers[(first + i) % n];
         char name[REDIS_NAME_SIZE], reason[300];
-        int64_t now = clock_now_ms(), share = (deadline - now) / (int64_t)(n - i);
-        int64_t limit = now + (share < timeout ? share : timeout);
+        int64_t limit = limit_of(n - i, timeout, deadline);
         redisContext *conn = redis_conn_open(server, limit, reason, sizeof reason);
         bool asked = conn != NULL &&
                      redis_topology_ask(conn, server->host, limit, out, reason, sizeof reason) == 0;
