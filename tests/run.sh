@@ -88,7 +88,7 @@ compile_tests() {
 }
 
 unit_tests() {
-    make -C "$build/$1" -j2 check
+    timeout --foreground -k 10 900 make -C "$build/$1" -j2 check
 }
 
 man_pages() {
@@ -98,7 +98,7 @@ man_pages() {
 }
 
 distcheck() {
-    configure_in dist && make -C "$build/dist" -j2 distcheck
+    configure_in dist && timeout --foreground -k 10 900 make -C "$build/dist" -j2 distcheck
 }
 
 end_to_end() {
@@ -106,7 +106,7 @@ end_to_end() {
     MILTER_LOAD=$build/$1/tests/bench/milter_load
     export GATEPOST MILTER_LOAD
     shift
-    if /usr/bin/python3 -m pytest "$@" -q -p no:cacheprovider; then
+    if timeout --foreground -k 30 2400 /usr/bin/python3 -m pytest "$@" -q -p no:cacheprovider; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
