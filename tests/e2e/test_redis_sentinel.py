@@ -86,6 +86,7 @@ def test_failover(group, gatepost, asker, domain):
     assert "hgetall" not in clients and "subscribe=__redis__" not in clients
 
 
+@pytest.mark.parametrize("gatepost", [1000], indirect=True, ids=["cached"])
 def test_planned_failover(group, gatepost, asker, domain):
     """SENTINEL FAILOVER: the old master lives on as a replica."""
     old = group.master()
