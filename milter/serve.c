@@ -35,6 +35,9 @@ int sigwait(const sigset_t *set, int *number) {
         pause(); /* every signal that has a handler is blocked in it */
 }
 
+/* How long libmilter may take to end, in milliseconds; it takes some 30. */
+#define STOP_MAX 2000
+
 static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
 static int signal_pipe[2];
 
@@ -78,10 +81,12 @@ static void notify_status(const struct runtime *runtime) {
     sd_notify(0, state);
 }
 
+static int milter_rc = MI_FAILURE;
+
 /* libmilter's thread; writes 0 to the pipe when it is done. */
 static void *run_milter(void *arg) {
-    int *rc = arg;
-    *rc = smfi_main();
+    (void)arg;
+    milter_rc = smfi_main();
     on_signal(0);
     return NULL;
 }
@@ -132,23 +137,26 @@ static void *run_stop(void *arg) {
 
 /*
  * smfi_stop() waits for libmilter to look up from its wait for a connection, which it does every
- * five seconds, or when one comes.
+ * five seconds, or when one comes. A thread of its pool can leave with the pool's lock (8.17.1):
+ * all the others wait for that then, for ever. False when libmilter has not ended.
  */
-static void stop_milter(const struct runtime *runtime) {
+static bool stop_milter(const struct runtime *runtime) {
+    int64_t deadline = clock_now_ms() + STOP_MAX;
     pthread_t stopper;
-    if (pthread_create(&stopper, NULL, run_stop, NULL) != 0) {
-        smfi_stop();
-        return;
-    }
-    do
+    if (pthread_create(&stopper, NULL, run_stop, NULL) != 0)
+        return false;
+    pthread_detach(stopper);
+    bool ended = false;
+    while (!ended && clock_now_ms() < deadline) {
         listen_wake(runtime->config);
-    while (next_signal(20) != 0);
-    pthread_join(stopper, NULL);
+        ended = next_signal(20) == 0;
+    }
+    return ended;
 }
 
 int serve(struct runtime *runtime) {
     pthread_t milter;
-    int rc = MI_FAILURE, interval = watchdog_interval();
+    int interval = watchdog_interval();
     struct http *http = NULL;
     char why[200];
     callbacks_use(runtime_acquire(runtime));
@@ -157,7 +165,7 @@ int serve(struct runtime *runtime) {
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
                   "problem", why, (char *)NULL); /* mail matters more */
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
-        pthread_create(&milter, NULL, run_milter, &rc) != 0) {
+        pthread_create(&milter, NULL, run_milter, NULL) != 0) {
         log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
         http_close(http);
         callbacks_use(NULL);
@@ -166,7 +174,7 @@ int serve(struct runtime *runtime) {
     }
     take_signals();
     sd_notify(0, "READY=1");
-    bool stopped = false;
+    bool stopped = false, ended = true;
     for (bool serving = true; serving;) {
         notify_status(runtime);
         int number = next_signal(interval);
@@ -177,13 +185,16 @@ int serve(struct runtime *runtime) {
             stopped = number != 0;
             http_stopping(http);
             if (stopped && drain(runtime))
-                stop_milter(runtime);
+                ended = stop_milter(runtime);
         }
     }
-    pthread_join(milter, NULL);
+    if (ended)
+        pthread_join(milter, NULL);
+    else
+        pthread_detach(milter);
     http_close(http);
     callbacks_use(NULL);
     runtime_release(runtime);
     /* stopped before it has quite begun, libmilter says that it failed */
-    return stopped || rc == MI_SUCCESS ? 0 : -1;
+    return stopped || milter_rc == MI_SUCCESS ? 0 : -1;
 }
