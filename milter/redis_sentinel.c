@@ -131,12 +131,20 @@ static redisReply *ask_sentinel(struct redis_sentinel *s, redisContext **conn, i
     }
 }
 
-/* The epoch of what the Sentinel has just said; -1 when it may not be asked for that. */
-static long long ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadline) {
+/*
+ * The epoch of what the Sentinel has just said; -1 when it may not be asked for that. Returns 0, or
+ * -1 with the reason when it does not answer: what it said is not known to be true then.
+ */
+static int ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadline, long long *out,
+                     char *why, size_t why_size) {
     const char *argv[] = {"SENTINEL", "MASTER", s->master};
-    char why[300];
+    char reason[300];
     long long epoch = -1;
-    redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, why, sizeof why);
+    redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, reason, sizeof reason);
+    if (reply == NULL)
+        snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host, s->seeds[s->at].port,
+                 reason);
+    int rc = reply == NULL ? -1 : 0;
     bool is_pairs = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     for (size_t i = 0; is_pairs && i + 1 < reply->elements; i += 2) {
         const redisReply *name = reply->element[i], *value = reply->element[i + 1];
@@ -145,7 +153,8 @@ static long long ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t
             epoch = strtoll(value->str, NULL, 10);
     }
     freeReplyObject(reply);
-    return epoch;
+    *out = epoch;
+    return rc;
 }
 
 static bool is_at(struct redis_sentinel *s, const struct store_seed *master) {
@@ -190,9 +199,9 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
                strlen(reply->element[0]->str) < sizeof out->server.host) {
         strcpy(out->server.host, reply->element[0]->str);
         out->server.port = (int)strtol(reply->element[1]->str, NULL, 10);
-        out->epoch = ask_epoch(s, *conn, deadline);
-        rc = is_behind(s, out) ? -1 : 0;
-        if (rc != 0) {
+        rc = ask_epoch(s, *conn, deadline, &out->epoch, why, why_size);
+        if (rc == 0 && is_behind(s, out)) {
+            rc = -1;
             snprintf(why, why_size,
                      "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
                      s->seeds[s->at].port, out->server.host, out->server.port);
