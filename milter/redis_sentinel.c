@@ -86,6 +86,13 @@ void redis_sentinel_free(struct redis_sentinel *s) {
     free(s);
 }
 
+/* The reason, the Sentinel that is asked before it. */
+static void name_it(const struct redis_sentinel *s, const char *reason, char *why,
+                    size_t why_size) {
+    snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host, s->seeds[s->at].port,
+             reason);
+}
+
 static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t deadline, char *why,
                                 size_t why_size) {
     char reason[300];
@@ -93,7 +100,7 @@ static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t de
     memcpy(server.host, s->seeds[s->at].host, sizeof server.host);
     redisContext *conn = redis_conn_open(&server, deadline, reason, sizeof reason);
     if (conn == NULL)
-        snprintf(why, why_size, "Sentinel %s:%d: %s", server.host, server.port, reason);
+        name_it(s, reason, why, why_size);
     return conn;
 }
 
@@ -122,8 +129,7 @@ static redisReply *ask_sentinel(struct redis_sentinel *s, redisContext **conn, i
             return NULL;
         redisReply *reply = redis_conn_ask(*conn, argc, argv, deadline, reason, sizeof reason);
         if (reply == NULL)
-            snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host,
-                     s->seeds[s->at].port, reason);
+            name_it(s, reason, why, why_size);
         if (login || !wants_login(reply))
             return reply;
         freeReplyObject(reply);
@@ -142,8 +148,7 @@ static int ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadl
     long long epoch = -1;
     redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, reason, sizeof reason);
     if (reply == NULL)
-        snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host, s->seeds[s->at].port,
-                 reason);
+        name_it(s, reason, why, why_size);
     int rc = reply == NULL ? -1 : 0;
     bool is_pairs = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     for (size_t i = 0; is_pairs && i + 1 < reply->elements; i += 2) {
@@ -192,7 +197,7 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
     }
     if (reply->type == REDIS_REPLY_ERROR) {
         redis_error_judge(reply->str, "SENTINEL", NULL, reason, sizeof reason);
-        snprintf(why, why_size, "Sentinel %s:%d: %s", who, s->seeds[s->at].port, reason);
+        name_it(s, reason, why, why_size);
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[0]->type == REDIS_REPLY_STRING &&
                reply->element[1]->type == REDIS_REPLY_STRING &&

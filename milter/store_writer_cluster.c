@@ -12,9 +12,6 @@
 #include "gatepost/redis_jobs.h"
 #include "gatepost/redis_masters.h"
 
-/* Subjects in one go: few enough that Redis serves the filter in between. */
-#define BATCH 256
-
 struct writer_cluster {
     struct store_writer writer;
     struct redis_cluster cluster;
@@ -240,7 +237,7 @@ static void cluster_free(struct store_writer *writer) {
     free(w);
 }
 
-static const struct store_writer_ops cluster_ops = {.batch = BATCH,
+static const struct store_writer_ops cluster_ops = {.batch = REDIS_EDIT_BATCH,
                                                     .begin = cluster_begin,
                                                     .write = cluster_write,
                                                     .scan = cluster_scan,

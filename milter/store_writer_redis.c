@@ -14,9 +14,6 @@
 #include "gatepost/redis_history.h"
 #include "gatepost/redis_scan.h"
 
-/* Subjects in one go: few enough that Redis serves the filter in between. */
-#define BATCH 256
-
 struct writer_redis {
     struct store_writer writer;
     struct redis_talk talk;
@@ -76,10 +73,11 @@ static enum store_written take_all(struct writer_redis *w, struct store_edit *ed
         struct redis_edited edited;
         if (redis_edit_take(&w->talk, replies[i], &edited, why, why_size) != 0)
             return WRITE_FAILED;
-        char reason[400];
-        redis_error_judge(edited.error, NULL, NULL, reason, sizeof reason);
-        if (edited.error[0] != '\0')
+        if (edited.error[0] != '\0') {
+            char reason[400];
+            redis_error_judge(edited.error, NULL, NULL, reason, sizeof reason);
             store_edit_refuse(&edits[i], reason);
+        }
         if (edited.conflict)
             written = WRITE_CONFLICT;
     }
@@ -93,8 +91,7 @@ static enum store_written redis_write(struct store_writer *writer, struct store_
     int *replies = calloc(n + 1, sizeof *replies);
     if (replies == NULL)
         no_memory(why, why_size);
-    else if (redis_talk_connect(&w->talk, why, why_size) == 0 &&
-             send_all(w, edits, n, replies, why, why_size) == 0)
+    else if (send_all(w, edits, n, replies, why, why_size) == 0)
         written = take_all(w, edits, n, replies, why, why_size);
     free(replies);
     return written;
@@ -138,7 +135,7 @@ static void redis_free(struct store_writer *writer) {
     free(w);
 }
 
-static const struct store_writer_ops redis_ops = {.batch = BATCH,
+static const struct store_writer_ops redis_ops = {.batch = REDIS_EDIT_BATCH,
                                                   .begin = redis_begin,
                                                   .write = redis_write,
                                                   .scan = redis_names,

@@ -11,6 +11,9 @@
 #include "gatepost/redis_talk.h"
 #include "gatepost/store_writer.h"
 
+/* Subjects in one go: few enough that Redis serves the filter in between. */
+#define REDIS_EDIT_BATCH 256
+
 /* Who writes, and into which stream; both borrowed. */
 struct redis_scribe {
     const char *actor;
