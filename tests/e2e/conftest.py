@@ -255,5 +255,5 @@ def pytest_runtest_makereport(item, call):
     instance = getattr(item, "gatepost", None)
     if report.failed and instance is not None and os.path.exists(instance.log):
         report.sections.append(("filter's log", "\n".join(instance.log_lines()[-40:])))
-    if report.failed and hasattr(item, "mta_log"):
-        report.sections.append(("MTA's log", "\n".join(item.mta_log().splitlines()[-20:])))
+    if report.failed and hasattr(item, "server_log"):
+        report.sections.append(("log of the servers", "\n".join(item.server_log().splitlines()[-40:])))

@@ -105,7 +105,7 @@ def test_decision(mta, case, decision_table, filter_switch, redis, dns, dead_sto
     store = dead_store if case.store_down else redis_server.url
     gatepost = filter_switch.use(decision_table.settings(dns.address, store, case))
     request.node.gatepost = gatepost
-    request.node.mta_log = mta.log_text
+    request.node.server_log = mta.log_text
     dns.zones.update(case.zones())
     case.store(redis)
 

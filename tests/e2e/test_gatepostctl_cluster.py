@@ -332,7 +332,7 @@ def test_a_master_is_dead(make_cluster, ctl_of, domain):
 
 def test_a_master_hangs(make_cluster, ctl_of, domain):
     """The first one that is asked who has what; whoever is on the others need not wait for it."""
-    cluster = make_cluster(node_timeout=60000)
+    cluster = make_cluster()
     ctl = ctl_of(cluster)
     victim = cluster.masters[0]
     place = next(name for name in (f"x{number}.{domain}" for number in range(1000))
@@ -360,9 +360,10 @@ def test_without_full_coverage(make_cluster, ctl_of, domain):
     cluster = make_cluster(directives=["cluster-require-full-coverage yes"])
     ctl = ctl_of(cluster)
     there, = accounts_on(cluster, cluster.masters[1], 1, domain)
-    cluster.masters[0].kill()
-    wait_until(lambda: "CLUSTERDOWN" in ask(cluster.masters[1].port, "HGETALL",
-                                            f"gatepost:account:{there}"), 20, "the cluster is down")
+    with cluster.attentive():
+        cluster.masters[0].kill()
+        wait_until(lambda: "CLUSTERDOWN" in ask(cluster.masters[1].port, "HGETALL",
+                                                f"gatepost:account:{there}"), 20, "it is down")
     run = ctl.run("tls", "required", there)
     assert run.status == 2
     assert f"node 127.0.0.1:{cluster.masters[1].port}: CLUSTERDOWN" in run.err, run
@@ -438,9 +439,10 @@ def test_a_replica_is_not_asked(make_cluster, ctl_of, domain):
     assert sorted(facts(ctl)) == sorted(lines)
     assert ctl.do("lint", "--since", "1h").out == ""
     assert replica.command_count("scan") == 0
-    replica.cli("CLUSTER", "FAILOVER")
-    wait_until(lambda: ask(replica.port, "ROLE").startswith("master")
-               and ask(master.port, "ROLE").startswith("slave"), 20, "changed places")
+    with cluster.attentive():
+        replica.cli("CLUSTER", "FAILOVER")
+        wait_until(lambda: ask(replica.port, "ROLE").startswith("master")
+                   and ask(master.port, "ROLE").startswith("slave"), 20, "changed places")
     scans = master.command_count("scan")
     ctl.do("tls", "optional", f"u0@{domain}")
     assert len(facts(ctl)) == len(lines)

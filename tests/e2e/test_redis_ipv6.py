@@ -84,8 +84,7 @@ def test_sentinels(run, start, site, domain):
     shown = account_shown(site, group.url, f"off@{domain}")
     assert shown["protocols"]["smtp"]["value"] == "off"
     wait_until(lambda: group.sentinels[0].ask("SENTINEL", "FAILOVER", group.NAME) == "OK", 20)
-    wait_until(lambda: group.master() is not old and
-               group.master().cli("ROLE").startswith("master"), 20, "another master")
+    group.another_master(old)
     gatepost.wait_log("event=store-master", f"server=[::1]:{group.master().port}")
     check_obeyed(group.master().cli, asker, f"later@{domain}")
     assert max(asker.waits) < TIMEOUT + MARGIN

@@ -20,10 +20,12 @@ LISTED = ("ip:192.0.2.10", "")      # whoever is on needs no SPF
 
 
 @pytest.fixture
-def group(site, domain):
+def group(request, site, domain):
     servers = SentinelGroup(site.folder.sub("sentinel-" + domain))
     try:
-        yield servers.start()
+        servers.start()
+        request.node.server_log = servers.log_text
+        yield servers
     finally:
         servers.stop()
 
@@ -44,12 +46,6 @@ def switch(server, sender, state):
     server.cli("HSET", f"gatepost:account:{sender}", "protocol:smtp", state, *LISTED)
 
 
-def wait_for_master(group, other_than, timeout=15):
-    wait_until(lambda: group.master() is not other_than and
-               ask(group.master().port, "ROLE").startswith("master"), timeout, "another master")
-    return group.master()
-
-
 @pytest.mark.concurrent
 def test_failover(group, gatepost, asker, domain):
     old = group.master()
@@ -57,8 +53,7 @@ def test_failover(group, gatepost, asker, domain):
     assert asker.ask(f"off@{domain}").startswith(OFF)
     load = Load(gatepost, {f"off@{domain}": OFF, f"on@{domain}": ""}).start()
     killed = time.monotonic()
-    old.kill()
-    new = wait_for_master(group, old)
+    new = group.kill_master()
     elected = time.monotonic()
     gatepost.wait_log("event=store-master", f":{new.port}")
     gatepost.wait_log("event=store-watched")
@@ -96,7 +91,7 @@ def test_planned_failover(group, gatepost, asker, domain):
         old = group.master()
         began = time.monotonic()
         group.sentinels[1].ask("SENTINEL", "FAILOVER", group.NAME)
-        new = wait_for_master(group, old)
+        new = group.another_master(old)
         switched = time.monotonic()
         switch(new, f"later@{domain}", "off")
         asker.wait_for(f"later@{domain}", OFF)
@@ -119,9 +114,7 @@ def test_sentinels_come_and_go(group, gatepost, asker, domain):
     assert asker.ask(f"off@{domain}").startswith(OFF)
     group.sentinels[0].kill()
     assert asker.ask(f"off@{domain}").startswith(OFF)
-    old = group.master()
-    old.kill()
-    new = wait_for_master(group, old)
+    new = group.kill_master()
     switch(new, f"other@{domain}", "off")
     asker.wait_for(f"other@{domain}", OFF)
     for sentinel in group.sentinels:
@@ -139,8 +132,7 @@ def test_a_sentinel_that_is_behind(group, gatepost, asker, domain):
     old, absent, others = group.master(), group.sentinels[2], group.sentinels[:2]
     asker.wait_for(f"other@{domain}", "")
     absent.kill()
-    old.kill()
-    new = wait_for_master(group, old)
+    new = group.kill_master()
     switch(new, f"other@{domain}", "off")
     asker.wait_for(f"other@{domain}", OFF)
     for sentinel in others:

@@ -22,7 +22,7 @@ def mail_filter(request, filter_switch, decision_table, redis, dns, redis_server
                 "reply": {"unknown-sender": {"text": TEXT}}}
     instance = filter_switch.use(settings)
     request.node.gatepost = instance
-    request.node.mta_log = sendmail_server.log_text
+    request.node.server_log = sendmail_server.log_text
     yield instance
     instance.check_healthy()
 

@@ -2,10 +2,11 @@
 
 import os
 import subprocess
+from contextlib import contextmanager
 
 from .ports import free_port
 from .process import wait_until
-from .redis_server import RedisServer, environment, in_url
+from .redis_server import LONG_SILENCE, SHORT_SILENCE, RedisServer, environment, in_url
 
 SLOTS = 16384
 
@@ -17,8 +18,8 @@ class RedisCluster:
     A node that is down leaves the others serving (cluster-require-full-coverage no).
     """
 
-    def __init__(self, folder, masters=3, replicas=0, spare=0, directives=(), node_timeout=1000,
-                 password=None, host="127.0.0.1"):
+    def __init__(self, folder, masters=3, replicas=0, spare=0, directives=(), password=None,
+                 host="127.0.0.1"):
         self.nodes = []
         self.host = host
         self._bus_ports = {}
@@ -30,7 +31,7 @@ class RedisCluster:
             bus_port = free_port()
             self.nodes.append(RedisServer(path, [
                 "cluster-enabled yes", "cluster-config-file nodes.conf",
-                f"cluster-port {bus_port}", f"cluster-node-timeout {node_timeout}",
+                f"cluster-port {bus_port}", f"cluster-node-timeout {LONG_SILENCE}",
                 "cluster-require-full-coverage no", "repl-diskless-sync-delay 0",
                 "cluster-replica-validity-factor 0",
                 "cluster-allow-replica-migration no", *directives], password=password,
@@ -59,6 +60,10 @@ class RedisCluster:
             replica.cli("CLUSTER", "REPLICATE", self.id_of(self.masters[0]))
             wait_until(lambda r=replica: "master_link_status:up" in r.cli("INFO", "replication"),
                        20, "replica in step")
+            for node in self.masters:
+                wait_until(lambda n=node, r=replica: f"slave {self.id_of(self.masters[0])}" in next(
+                    line for line in n.cli("CLUSTER", "NODES").splitlines() if f":{r.port}@" in line),
+                    30, "replica known as such")
         self.wait_settled()
         return self
 
@@ -95,6 +100,18 @@ class RedisCluster:
     def stop(self):
         for node in self.nodes:
             node.kill()
+
+    @contextmanager
+    def attentive(self):
+        """As long as this lasts, a node that dies is soon replaced or given up by the others."""
+        self._set_timeout(SHORT_SILENCE)
+        yield
+        self._set_timeout(LONG_SILENCE)
+
+    def _set_timeout(self, milliseconds):
+        for node in self.nodes:
+            if node.running():
+                node.cli("CONFIG", "SET", "cluster-node-timeout", milliseconds)
 
     def id_of(self, node):
         return node.cli("CLUSTER", "MYID")

@@ -9,6 +9,11 @@ import subprocess
 from .ports import free_port
 from .process import Process, wait_until
 
+# ms without an answer after which a server is down: for Sentinels and nodes that are to notice a
+# death, and at all other times, since the stumbling of a busy machine is no death
+SHORT_SILENCE = 1000
+LONG_SILENCE = 30000
+
 
 def environment(password):
     """That of a redis-cli that logs in, if there is a password."""
