@@ -17,8 +17,8 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  libclang-rt-14-dev
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules libldap-2.5-0
- postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-dnspython
- python3-yaml python3-spf prometheus"
+ postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
+ python3-dnspython python3-yaml python3-spf prometheus"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -147,7 +147,8 @@ for flavour in clang asan tsan; do
 done
 
 say "end to end, address and undefined behaviour sanitizers"
-end_to_end asan tests/e2e
+# two modules at a time: the tests wait more than they compute
+end_to_end asan tests/e2e -n 2 --dist loadfile
 
 say "SPF conformance and hostile zones"
 end_to_end asan tests/spf

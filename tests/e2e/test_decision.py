@@ -108,6 +108,8 @@ def test_decision(mta, case, decision_table, filter_switch, redis, dns, dead_sto
     request.node.server_log = mta.log_text
     dns.zones.update(case.zones())
     case.store(redis)
+    if not case.store_down:
+        gatepost.catch_up(redis)
 
     with mta.session(case.door, client=case.client, login=case.login, tls=case.tls,
                      helo=case.helo) as smtp:

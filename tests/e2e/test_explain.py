@@ -79,6 +79,8 @@ def test_it_says_what_the_filter_does(case, decision_table, filter_switch, redis
     request.node.gatepost = gatepost
     dns.zones.update(case.zones())
     case.store(redis)
+    if not case.store_down:
+        gatepost.catch_up(redis)
     wait_until(lambda: ask_filter(gatepost, case), what=case.reason)
     lines = [line for line in gatepost.log_lines() if line.startswith("event=verdict ")]
     ctl = Gatepostctl(gatepost.conf)
@@ -230,9 +232,10 @@ def test_the_store_is_down_and_the_filter_serves_on(start_gatepost, milter_sessi
     with milter_session(gatepost) as mta:
         assert mta.mail(f"a@{domain}").reply
     redis.stop()
+    gatepost.wait_log("event=store-down")
     with milter_session(gatepost) as mta:
         assert "switched off" in mta.mail(f"a@{domain}").reply
-    line = next(line for line in gatepost.log_lines() if "policy=stale" in line)
+    line = gatepost.wait_log("policy=stale")
     status, told = explain(Gatepostctl(gatepost.conf), "--log", line)
     assert (status, told["reason"], told["reply"][:9]) == (4, "policy-unavailable", "451 4.3.0")
     policy_step = told["steps"][told["decided_by"] - 1]

@@ -331,6 +331,7 @@ def test_what_is_known_to_have_changed_does_not_serve_stale(use, domain, session
         writer.set(f"account:{told}", "protocol:submission", "off")
         time.sleep(BOUND)
         faults.KILLED.begin(ground)
+        ground.filter.wait_log("event=store-down")
         assert ask(mta, told) == "451 4.3.0"
         assert ask(mta, kept) == "accepted"
         assert ground.filter.verdict(login=kept, policy="stale")

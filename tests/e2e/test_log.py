@@ -164,6 +164,7 @@ def test_what_is_said_again_is_cut_short_and_counted(start_gatepost, redis):
 def test_store_errors_are_cut_short_and_told_when_they_are_over(start_gatepost, milter_session,
                                                                 redis):
     gatepost = start_gatepost({**SETTINGS, "store": redis.url, "cache_entries": 0})
+    assert not refuse(milter_session, gatepost, "x@example.com")    # it has started
     redis.stop()
     wait_until(lambda: refuse(milter_session, gatepost, "x@example.com")
                and any("event=store-down" in line for line in gatepost.log_lines()), 10,

@@ -83,6 +83,7 @@ def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milt
     gatepost = start_gatepost(settings)
     assert refused(milter_session, gatepost)
     redis.stop()
+    gatepost.wait_log("event=store-down")
     gatepost.configure({**settings, "received_spf": True})
     reload(gatepost)
     assert refused(milter_session, gatepost)

@@ -285,10 +285,10 @@ def _check_refusal(case, reply, verdict, domain):
 def test_mail(site, redis, dns, domain, gatepost, case):
     names = {"d": domain, "D": domain.upper()}
     policy.load(redis, case.policy, **names)
+    gatepost.catch_up(redis)
     if case.spf_record is not None:
         dns.zones[domain] = case.spf_record
     smtp = site.session(case.door, case.client, case.login, case.tls, case.helo.format(**names))
-    gatepost.forget()
     asked = time.monotonic()
     reply = smtp.mail(case.sender.format(**names))
     took = time.monotonic() - asked
@@ -407,6 +407,7 @@ def test_spf_explanation(site, redis, dns, domain, gatepost, explanation):
     """Nothing that a domain explains its record with breaks the reply."""
     dns.zones[domain] = {"TXT": [f"v=spf1 -all exp=why.{domain}"]}
     dns.zones[f"why.{domain}"] = {"TXT": [explanation]}
+    gatepost.catch_up(redis)
     smtp = site.session("mx", "192.0.2.10")
     reply = smtp.mail(f"alice@{domain}")
     assert (reply.code, reply.enhanced) == (550, "5.7.23")

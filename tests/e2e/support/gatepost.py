@@ -1,10 +1,12 @@
 """Owns the filter under test: its configuration file, its process and what it writes to stderr."""
 
+import itertools
 import os
 import signal
 import subprocess
 
 from . import logfmt
+from .milter_client import MilterClient
 from .ports import accepts_unix
 from .process import Process, wait_until
 
@@ -12,6 +14,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.abspath(os.environ.get(
     "GATEPOST", os.path.join(_HERE, "../../../build/milter/gatepost")))
 _TITLED = ("listener", "network", "protocol", "reply")
+_numbers = itertools.count(1)
 _SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer")
 _ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
                 "TSAN_OPTIONS": "suppressions=" + os.path.join(_HERE, "tsan.supp")}
@@ -173,6 +176,28 @@ class Gatepost:
         except TimeoutError:
             lines = "\n".join(self.log_lines())
             raise AssertionError(f"no verdict line with {fields} among:\n{lines}") from None
+
+    def catch_up(self, redis):
+        """Wait until it has heard of all changes so far, of which Redis tells in order; it starts
+        a new page."""
+        login = f"{next(_numbers)}@catch-up.example"
+        nowhere = {"{daemon_name}": "CATCH-UP", "{daemon_port}": "1"}
+
+        def told():
+            self.forget()
+            mta.mail(login, login=login)
+            mta.abort()
+            return login in self.verdict(account=login)["from"]
+
+        with MilterClient(self.socket) as mta:
+            mta.negotiate()
+            mta.connect("192.0.2.255", macro_values=nowhere)
+            mta.helo()
+            assert not told()       # that there is no such account is cached now
+            redis.cli("SET", "gatepost:account:" + login, "of the wrong type")
+            wait_until(told, 30, "all changes heard of")
+        redis.cli("DEL", "gatepost:account:" + login)
+        self.forget()
 
     def wait_log(self, *words, timeout=30):
         """Wait for a log line with all these words since forget() and return it."""

@@ -1,9 +1,14 @@
 """Owns the choice of loopback ports: free ones, below the range the kernel hands to clients."""
 
+import os
 import random
 import socket
 
-_LOWEST, _HIGHEST = 12000, 30000
+# each of the test runners that share the work has a part of the range
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_SIZE = 18000 // _WORKERS
+_LOWEST = 12000 + _WORKER * _SIZE
 _given = set()
 
 
@@ -22,7 +27,7 @@ def _is_free(port):
 def free_port():
     """A port free for TCP and UDP on 127.0.0.1, never given out twice in one run."""
     while True:
-        port = random.randint(_LOWEST, _HIGHEST)
+        port = random.randrange(_LOWEST, _LOWEST + _SIZE)
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
