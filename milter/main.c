@@ -72,7 +72,7 @@ static int run(struct config *config) {
     struct runtime *runtime;
     char why[512], store_name[300];
     snprintf(store_name, sizeof store_name, "%s", config->store); /* runtime_open() may free it */
-    serve_block_signals();
+    serve_prepare_threads();
     if (callbacks_register() != 0 || listen_open(config) != 0) {
         config_free(config);
         return EXIT_FAILURE;

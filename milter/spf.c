@@ -296,16 +296,19 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
                  UNDER_WAY_MAX);
         return;
     }
-    struct evaluation now = {.terms = {.dns = spf->dns,
-                                       .deadline = clock_now_ms() + spf->timeout,
-                                       .values = {.client = query->client,
-                                                  .local = local,
-                                                  .sender_domain = domain,
-                                                  .helo = helo,
-                                                  .receiver = "unknown",
-                                                  .now = (int64_t)time(NULL)},
-                                       .trace = query->trace,
-                                       .trace_context = query->trace_context}};
+    struct evaluation now; /* 8 KiB, most of it tokens that few records need */
+    now.terms = (struct spf_evaluation){.dns = spf->dns,
+                                        .deadline = clock_now_ms() + spf->timeout,
+                                        .values = {.client = query->client,
+                                                   .local = local,
+                                                   .sender_domain = domain,
+                                                   .helo = helo,
+                                                   .receiver = "unknown",
+                                                   .now = (int64_t)time(NULL)},
+                                        .trace = query->trace,
+                                        .trace_context = query->trace_context};
+    now.n_tokens = now.n_records = 0;
+    now.exp = now.exp_domain = NULL;
     const struct spf_engine_source source = {&now, give_record, give_match};
     add_token(&now, (struct token){.domain = domain, .governs = true});
     answer->result = spf_engines_run(spf->engines, &source);

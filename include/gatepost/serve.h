@@ -9,8 +9,11 @@
 /* How long a stop waits for messages under way, in milliseconds. */
 #define SERVE_DRAIN 10000
 
-/* Signals that the filter acts on are kept from every thread that is started from now on. */
-void serve_block_signals(void);
+/*
+ * For every thread that is started from now on: signals that the filter acts on are kept from it,
+ * and its stack is small, so that making and ending it costs less.
+ */
+void serve_prepare_threads(void);
 
 /*
  * Serves with the runtime, whose reference it takes over, until SIGTERM or SIGINT; SIGHUP and
