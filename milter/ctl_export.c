@@ -145,6 +145,15 @@ static int put_all(struct exporting *e, const struct ctl_names *names, char *why
     return rc;
 }
 
+/* What was put out remains JSON: the last two members are those of every failure. */
+static void end_failed(const struct exporting *e, const char *why) {
+    json_t *error = json_text(why);
+    fputs(e->subjects == 0 ? "\n\"error\": " : ",\n\"error\": ", stdout);
+    json_dumpf(error, stdout, JSON_ENCODE_ANY);
+    printf(",\n\"exit\": %d\n}\n", CTL_FAILED);
+    json_decref(error);
+}
+
 int ctl_export(struct ctl *ctl, int argc, char **argv) {
     struct exporting e = {.ctl = ctl};
     struct ctl_names names;
@@ -159,6 +168,8 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
     if (put_all(&e, &names, why, sizeof why) != 0) {
         ctl_names_clear(&names);
         ctl_warn("%s", why);
+        if (ctl->json)
+            end_failed(&e, why);
         return CTL_FAILED;
     }
     if (ctl->json)

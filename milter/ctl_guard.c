@@ -26,9 +26,12 @@ bool ctl_listed_nowhere(const struct policy_set *set, int64_t now) {
 static bool serves(const struct config *config, const char *service) {
     if (config->n_listeners == 1 && config->listeners[0].rules.name == NULL)
         return true;
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].rules.service, service) == 0)
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct decision_listener *door = &config->listeners[i].rules;
+        /* where a login is needed, what it counts as is served */
+        if (strcmp(decision_service(door, door->auth_required), service) == 0)
             return true;
+    }
     return false;
 }
 

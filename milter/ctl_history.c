@@ -27,7 +27,8 @@ static bool matches(const struct filter *filter, const struct history_entry *ent
     char *actor = strndup(entry->actor.text ? entry->actor.text : "", entry->actor.len);
     if (subject == NULL || field == NULL || actor == NULL)
         pass = false;
-    pass = pass && (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0);
+    pass = pass && (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0 ||
+                    strcmp(filter->pattern, subject) == 0); /* an address literal has brackets */
     pass = pass && (ctl->field == NULL || fnmatch(ctl->field, field, 0) == 0);
     pass = pass && (ctl->actor == NULL || fnmatch(ctl->actor, actor, 0) == 0);
     free(subject);

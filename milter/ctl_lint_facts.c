@@ -10,12 +10,12 @@
 #include "gatepost/timestamp.h"
 
 static const char *kind_of(const char *subject, const struct store_field *f,
-                           enum fact_verdict verdict) {
+                           enum fact_verdict verdict, const char *why) {
     static const char *const fields[] = {"source", "tls", "mode"};
     bool protocol = f->name_len > 9 && strncasecmp(f->name, "protocol:", 9) == 0;
     bool address = ctl_is_network(subject) || strncasecmp(f->name, "ip:", 3) == 0;
     if (verdict == FACT_ODD)
-        return address ? "host-bits" : "spelling";
+        return address && strncmp(why, "bits ", 5) == 0 ? "host-bits" : "spelling";
     if (protocol && switch_parse(f->value, f->value_len) >= 0)
         return "unknown-protocol";
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -41,7 +41,7 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
             fact_check(&lint->ctl->fact_rules, subject, f->name, f->name_len, f->value,
                        f->value_len, why, sizeof why);
         if (verdict != FACT_GOOD)
-            lint_found(lint, kind_of(subject, f, verdict), subject, f->name, "%s", why);
+            lint_found(lint, kind_of(subject, f, verdict, why), subject, f->name, "%s", why);
     }
     if (ctl_is_network(subject))
         return;

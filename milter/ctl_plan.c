@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gatepost/ctl_write.h"
 
@@ -75,8 +76,12 @@ static const struct ctl_wanted *wanted_as(bool network, const struct store_field
     return NULL;
 }
 
-/* Many are compared by name only; an import names what it means. */
+/* Many addresses are compared by name only; of settings there are never many. */
 #define FEW 16
+
+static bool is_address(bool network, const struct store_field *field) {
+    return network || (field->name_len > 3 && strncasecmp(field->name, "ip:", 3) == 0);
+}
 
 static int plan_there(struct ctl_plan *plan, bool network, const struct store_field *field,
                       const struct ctl_wanted *wanted, size_t n,
@@ -85,7 +90,8 @@ static int plan_there(struct ctl_plan *plan, bool network, const struct store_fi
     const struct store_text old = {field->value, field->value_len};
     const struct entry *found = table_find(by_wanted, field->name, field->name_len);
     const struct ctl_wanted *want = found != NULL ? found->wanted : NULL;
-    bool respelt = want == NULL && n <= FEW && wanted_as(network, field, wanted, n) != NULL;
+    bool few = n <= FEW || !is_address(network, field);
+    bool respelt = want == NULL && few && wanted_as(network, field, wanted, n) != NULL;
     if (want == NULL)
         return respelt || only ? add(plan, name, old, absent) : 0;
     if (want->value == NULL)

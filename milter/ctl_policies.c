@@ -27,6 +27,8 @@ static int check_name(const struct ctl *ctl, const char *name, char *subject) {
 
 int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
     struct address account = {0};
+    if (strncmp(name, "account:", 8) == 0) /* as everything is shown */
+        name += 8;
     size_t len = strlen(name);
     if (len == 0)
         return ctl_refuse(ctl, "the account's address is empty");
@@ -45,6 +47,8 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
 }
 
 int ctl_name_network(const struct ctl *ctl, const char *name, char **subject) {
+    if (strncmp(name, "network:", 8) == 0)
+        name += 8;
     if (name[0] == '\0')
         return ctl_refuse(ctl, "the network's name is empty");
     if (asprintf(subject, "network:%s", name) < 0)

@@ -71,6 +71,11 @@ static enum fact_verdict check_account(const struct address_rules *rules, const 
         return FACT_GOOD;
     if (domain != NULL && domain[1] == '\0')
         return wrong(why, why_size, domain_fault(""));
+    if (strncmp(name, "*@", 2) == 0 || strncmp(name, "account:", 8) == 0) { /* meant otherwise */
+        snprintf(why, why_size, "nobody has that name: write account:%.300s",
+                 name[0] == '*' ? name + 1 : name + 8);
+        return FACT_WRONG;
+    }
     if (address_from_login(name, rules, &canonical) != 0)
         return wrong(why, why_size, "no memory");
     if (strcmp(canonical.text, name) != 0) {

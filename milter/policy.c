@@ -138,7 +138,11 @@ static int parse_until(const struct fact *fact, int64_t *until) {
     const char *time = fact->value + key_len;
     const char *space = memchr(time, ' ', fact->value_len - key_len);
     size_t len = space ? (size_t)(space - time) : fact->value_len - key_len;
-    return timestamp_parse(time, len, until);
+    if (timestamp_parse(time, len, until) != 0)
+        return -1;
+    if (*until == 0) /* 1970-01-01T00:00:00Z; 0 is no end, and so long ago a second is nothing */
+        *until = 1;
+    return 0;
 }
 
 static int add_ip(struct policy *policy, const struct fact *fact, size_t skip) {

@@ -44,6 +44,9 @@ int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why
         len--;
     line[len] = '\0';
     if (strlen(line) != len) {
+        char *word = cut_word(line, &rest);
+        if (rest > word + strlen(word)) /* the subject ends before it */
+            out->subject = word;
         snprintf(why, why_size, "a NUL octet");
         return -1;
     }

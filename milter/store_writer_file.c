@@ -300,7 +300,7 @@ static enum store_written file_write(struct store_writer *writer, struct store_e
     else if (replace(w, &plan, from, &old, why, why_size) == 0)
         written = file_history_append(w->path, &old, w->actor, edits, n, why, why_size) == 0
                       ? WRITE_DONE
-                      : WRITE_FAILED;
+                      : WRITE_UNRECORDED; /* the file is in its place */
     plan_free(&plan);
     if (from != NULL)
         fclose(from);

@@ -89,8 +89,11 @@ _gatepostctl() {
             ;;
         2\ network\ *) candidates=$(_gatepostctl_ask network list) ;;
         [3-9]*\ protocol\ *)
-            candidates="smtp submission submissions imap pop3 sieve caldav carddav webdav
-                activesync jmap webmail"
+            # sections of the configuration, and services that none of them binds
+            candidates=$(_gatepostctl_ask account show '*' |
+                sed -n '/^protocols$/,/^$/s/^  \([^ ]*\).*/\1/p')
+            [[ -n $candidates ]] || candidates="smtp submission submissions imap pop3 sieve
+                caldav carddav webdav activesync jmap webmail"
             ;;
         '3 ip remove')
             candidates=$(_gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1)

@@ -59,7 +59,8 @@ int store_writer_begin(struct store_writer *writer, const char *subject, char *w
  * WRITE_CONFLICT when something has changed since store_writer_begin(): nothing is written, begin
  * again. WRITE_FAILED with the reason when the store did not take them; it is then not known which
  * of them are written. WRITE_UNRECORDED with the reason when they are written as with WRITE_DONE,
- * but some are missing in the history: that of a cluster is on a node of its own.
+ * but some are missing in the history: that of a cluster is on a node of its own, that of a policy
+ * file is another file.
  */
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
                                       size_t n, char *why, size_t why_size);

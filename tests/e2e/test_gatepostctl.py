@@ -129,6 +129,7 @@ protocol off "al ice" pop3
 protocol off a@b@example.com pop3
 protocol off alice@example..com pop3
 protocol off alice@exa/mple.com pop3
+protocol off *@example.com pop3
 ip add alice 192.0.2.1/24
 ip add alice 192.0.2.0/33
 ip add alice 192.0.2.*
@@ -366,6 +367,20 @@ def test_another_spelling_gives_way(either, on_either):
         "account:alice@example.com protocol:pop3 off"]
 
 
+def test_another_spelling_gives_way_to_many(either, on_either):
+    either.cli("HSET", "gatepost:account:alice@example.com", "Source", "any", "TLS", "optional")
+    on_either.do("import", text="account:alice@example.com source authorized\n" + "".join(
+        f"account:alice@example.com ip:192.0.2.{n} x\n" for n in range(100)))
+    assert [line for line in facts(on_either) if " ip:" not in line] == [
+        "account:alice@example.com TLS optional", "account:alice@example.com source authorized"]
+
+
+def test_names_as_they_are_shown(ctl):
+    ctl.do("tls", "required", "account:alice@example.com")
+    ctl.do("network", "add", "network:relays", "::1")
+    assert facts(ctl) == ["account:alice@example.com tls required", "network:relays ::1"]
+
+
 def test_delete(ctl):
     ctl.do("import", text="account:a@b.example tls required\naccount:c@d.example tls required\n")
     ctl.do("account", "delete", "a@b.example")
@@ -456,6 +471,16 @@ def test_guard(ctl, before, args, words):
 def test_guard_lets_pass(ctl, before, args):
     ctl.do("import", text=before + "\n")
     assert ctl.do(*args).err == ""
+
+
+def test_guard_where_logins_come_by_a_listener_of_service_smtp(folder, redis):
+    """They count as submission: that closes the last door, and smtp none."""
+    ctl = Gatepostctl(folder.file("smtp.conf"), {
+        "store": redis.url, "default_domain": "example.com",
+        "listener": {"mx": {"daemon_port": 25, "service": "smtp", "auth": "required"}}})
+    run = ctl.run("protocol", "off", "alice", "submission")
+    assert run.status == 1 and "the last protocol that a login can send by" in run.err
+    assert ctl.do("protocol", "off", "alice", "smtp").err == ""
 
 
 # ---- what is shown ----
@@ -577,6 +602,14 @@ network:relays nonsense
     assert len(facts(ctl)) == 3
 
 
+def test_import_leaves_a_subject_with_a_nul_octet(ctl):
+    run = ctl.run("import", text="account:z@b.example source authorized\n"
+                                 "account:z@b.example ip:192.0.2.1 a\0b\n"
+                                 "account:y@b.example tls required\n")
+    assert run.status == 1 and ":2: " in run.err
+    assert facts(ctl) == ["account:y@b.example tls required"]
+
+
 def test_import_adds_or_replaces(ctl):
     ctl.do("import", text="account:a@b.example tls required\naccount:c@d.example tls required\n")
     ctl.do("import", text="account:a@b.example mode monitor\n")
@@ -624,6 +657,25 @@ def test_export_tells_what_no_line_can_hold(either, on_either):
     assert run.err.count("not exported") == 3
 
 
+def test_export_that_fails_is_json(folder, redis):
+    """Also behind what could be read."""
+    redis.cli("HSET", "gatepost:account:a@b.example", "tls", "required")
+    redis.cli("HSET", "gatepost:network:relays", "::1", "")
+    for name, readable, there in (("none", "nothing", []),
+                                  ("some", "gatepost:account:*", ["account:a@b.example"])):
+        redis.cli("ACL", "SETUSER", name, "on", "nopass", "resetkeys", "+@all", "~" + readable)
+        secret = folder.file("any")
+        with open(secret, "w") as file:
+            file.write("any\n")
+        ctl = Gatepostctl(folder.file(name + ".conf"), {
+            **SETTINGS, "store": redis.url, "store_user": name, "store_password_file": secret})
+        run = ctl.run("export", "--json")
+        redis.cli("ACL", "DELUSER", name)
+        told = run.json()
+        assert run.status == told["exit"] == 2 and "NOPERM" in told["error"]
+        assert list(told) == [*there, "error", "exit"]
+
+
 # ---- lint ----
 
 FINDINGS = [
@@ -637,6 +689,8 @@ FINDINGS = [
     ("account:a@b.example", "spf:hardfail", "reject", "unknown-field"),
     ("account:a@b.example", "protocol:pop4", "off", "unknown-protocol"),
     ("account:a@b.example", "Tls", "required", "spelling"),
+    ("account:a@b.example", "IP:10.0.0.1", "", "spelling"),
+    ("account:*@b.example", "tls", "required", "never-asked"),
     ("account:a@b.example", "ip:10.0.0.1/8", "", "host-bits"),
     ("network:relays", "10.0.0.1/8", "", "host-bits"),
     ("network:relays", "ten", "", "malformed"),
@@ -770,6 +824,11 @@ def test_history(ctl):
     assert lines[0].endswith("field=tls old= new=required")
 
 
+def test_history_of_an_address_literal(ctl):
+    ctl.do("tls", "required", "a@[192.0.2.1]")
+    assert len(ctl.json("history", "a@[192.0.2.1]")) == 1
+
+
 def test_history_is_capped(either, on_either):
     text = "".join(f"account:user{n}@example.com tls required\n" for n in range(12000))
     on_either.do("import", text=text)
@@ -803,6 +862,17 @@ def test_policy_file_keeps_what_nobody_touched(policy_path, on_file, folder):
     assert (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (0o640, 1, 2)
     assert sorted(os.listdir(os.path.dirname(policy_path))) == [
         "policy", "policy.conf", "policy.history"]
+
+
+def test_policy_file_without_history(policy_path, on_file):
+    """The change is made, and the command says so."""
+    os.mkdir(policy_path + ".history")
+    run = on_file.run("tls", "required", "alice")
+    assert run.status == 2 and "changed, but the history does not have it" in run.err
+    assert facts(on_file) == ["account:alice@example.com tls required"]
+    run = on_file.run("import", text="account:bob@example.com tls required\n")
+    assert run.status == 2 and "the history does not have all of it" in run.err
+    assert "1 subjects were written" in run.err and len(facts(on_file)) == 2
 
 
 # ---- least rights ----
@@ -879,11 +949,16 @@ def complete(ctl, line):
     return run.stdout.split()
 
 
-def test_completion(on_redis):
+def test_completion(redis, on_redis):
     subprocess.run(["bash", "-n", COMPLETION], check=True)
     on_redis.do("import", text="account:alice@example.com ip:192.0.2.1\naccount:alfred@x.example "
                                "tls required\nnetwork:relays 10.0.0.0/8\n")
     conf = f"gatepostctl -c {on_redis.conf} "
+    sections = Gatepostctl(on_redis.conf + ".bound", {
+        "store": redis.url, "protocol": {"both": {"services": ["submission", "submissions"]}}})
+    bound = f"gatepostctl -c {sections.conf} "
+    others = ["smtp", "imap", "pop3", "sieve", "caldav", "carddav", "webdav", "activesync", "jmap",
+              "webmail"]
     for line, wanted in (
             ("gatepostctl acc", ["account"]),
             ("gatepostctl account ", ["show", "list", "delete"]),
@@ -892,6 +967,7 @@ def test_completion(on_redis):
             (conf + "account show alice@e", ["example.com"]),
             (conf + "protocol off alice@example.com sub", ["submission", "submissions"]),
             (conf + "protocol off alice@example.com pop3 im", ["imap"]),
+            (bound + "protocol off alice@example.com ", ["both", *others]),
             (conf + "ip remove alice@example.com 1", ["192.0.2.1"]),
             (conf + "network remove r", ["relays"]),
             (conf + "network remove relays ", ["10.0.0.0/8"]),

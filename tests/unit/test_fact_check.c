@@ -83,6 +83,8 @@ static void test_subjects(void **state) {
         {"account:alice@exam_ple.com", FACT_GOOD, ""},
         {"account:alice@exam/ple.com", FACT_WRONG, "letters, digits"},
         {"account:a@b@example.com", FACT_WRONG, "more than one '@'"},
+        {"account:*@example.com", FACT_WRONG, "write account:@example.com"},
+        {"account:account:alice@example.com", FACT_WRONG, "write account:alice@example.com"},
         {"account:al ice@example.com", FACT_WRONG, "white space"},
         {"account:al\x1b[1mice@example.com", FACT_WRONG, "control character"},
         {"account:al\xffice@example.com", FACT_WRONG, "no UTF-8"},

@@ -239,10 +239,12 @@ static void test_ip_entries_add_up(void **state) {
         {"198.51.100.2", 0, SETTING_UNSET, "conf"},
         {"203.0.113.5", 1801353599, SETTING_SET, "account:a@x:ip:203.0.113.0/24"},
         {"203.0.113.5", 1801353600, SETTING_UNSET, "conf"},
+        {"233.252.0.1", 1801353599, SETTING_UNSET, "conf"},
     };
     struct policy *account =
         POLICY("ip:192.0.2.0/24=", "ip:203.0.113.0/24=until=2027-01-31T00:00:00Z partner");
-    struct policy *domain = POLICY("ip:2001:db8::/32=office");
+    struct policy *domain =
+        POLICY("ip:2001:db8::/32=office", "ip:233.252.0.1=until=1970-01-01T00:00:00Z");
     struct policy *everybody = POLICY("ip:198.51.100.1=monitoring");
     struct policy_set set = set_of(account, domain, everybody);
     (void)state;

@@ -42,10 +42,13 @@ static void test_parse(void **state) {
 }
 
 static void test_nul(void **state) {
-    char line[] = "account:a@b source a\0ny\n", why[300];
+    char line[] = "account:a@b source a\0ny\n", early[] = "account:a\0@b source any\n", why[300];
     struct policy_line out;
     (void)state;
     assert_int_equal(policy_line_parse(line, sizeof line - 1, &out, why, sizeof why), -1);
+    assert_string_equal(out.subject, "account:a@b");
+    assert_string_equal(why, "a NUL octet");
+    assert_int_equal(policy_line_parse(early, sizeof early - 1, &out, why, sizeof why), -1);
     assert_null(out.subject);
     assert_string_equal(why, "a NUL octet");
 }
