@@ -4,7 +4,7 @@
  */
 #include "gatepost/address.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,12 +69,13 @@ static int join(char *local, char *domain, struct address *out) {
 /* `local` is writable and unquoted; `domain` may be NULL */
 static int canonical(char *local, char *domain, const struct address_rules *rules,
                      struct address *out) {
-    size_t dots = domain == NULL ? 0 : strlen(domain);
-    while (dots > 0 && domain[dots - 1] == '.') /* "example.com." is example.com */
-        domain[--dots] = '\0';
     cut_extension(local, rules->delimiters);
     const char *named = domain != NULL && domain[0] != '\0' ? domain : rules->default_domain;
-    return join(fold(local, rules->lower_case), fold(named, rules->domain_to_ascii), out);
+    char *folded = fold(named, rules->domain_to_ascii);
+    size_t dots = folded == NULL ? 0 : strlen(folded);
+    while (dots > 0 && folded[dots - 1] == '.') /* "example.com." is example.com */
+        folded[--dots] = '\0';
+    return join(fold(local, rules->lower_case), folded, out);
 }
 
 /* The path without its angle brackets and source route (RFC 5321 4.1.2 A-d-l); into `path` */
@@ -128,6 +129,94 @@ static void unquote(char *local) {
         *to++ = *from;
     }
     *to = '\0';
+}
+
+/* Behind the octets that have no meaning of their own in any syntax of an address. */
+static const char *skip_plain(const char *at, const char *also) {
+    while ((unsigned char)*at >= 0x80 || (*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') ||
+           (*at >= 'a' && *at <= 'z') || (*at != '\0' && strchr(also, *at) != NULL))
+        at++;
+    return at;
+}
+
+/* Behind the quoted-string that begins at `at`. */
+static const char *skip_quoted(const char *at) {
+    for (at++; *at != '\0' && *at != '"'; at++)
+        if (*at == '\\' && at[1] != '\0')
+            at++;
+    return at + (*at == '"');
+}
+
+static bool is_mailbox(const char *path) {
+    const char *at = path + (path[0] == '<');
+    at = *at == '"' ? skip_quoted(at) : skip_plain(at, "!#$%&'*+-/=?^_`{|}~.");
+    if (*at != '@')
+        return false;
+    bool literal = *++at == '[';
+    const char *domain = at + literal;
+    at = skip_plain(domain, literal ? ".:-" : ".-_");
+    if (at == domain || (literal && *at++ != ']'))
+        return false;
+    return strcmp(at, path[0] == '<' ? ">" : "") == 0;
+}
+
+bool address_is_path(const char *path) {
+    return path[0] == '\0' || strcmp(path, "<>") == 0 || is_mailbox(path);
+}
+
+/* Takes white space and comments out where they are not quoted. */
+static void tidy(char *path) {
+    char *to = path;
+    unsigned depth = 0; /* of comments */
+    for (const char *from = path, *end; *from != '\0'; from = end) {
+        bool left_out = depth > 0 || strchr("( \t\r\n", *from) != NULL;
+        end = from + (*from == '\\' && from[1] != '\0' ? 2 : 1);
+        if (*from == '"' && depth == 0)
+            end = skip_quoted(from);
+        depth += *from == '(';
+        depth -= *from == ')' && depth > 0;
+        if (!left_out) {
+            memmove(to, from, (size_t)(end - from));
+            to += end - from;
+        }
+    }
+    *to = '\0';
+}
+
+/* The domain in what is no Reverse-path, terminated in place; "" when there is none. */
+static char *domain_of(char *path) {
+    bool quoted;
+    char *at = find_at(path, &quoted), *domain = at;
+    if (domain == NULL)
+        domain = strrchr(path, '%');
+    if (domain != NULL)
+        domain++;
+    else if (strchr(path, '!') != NULL)
+        domain = path + strspn(path, "<");
+    else
+        return path + strlen(path);
+    unquote(domain);
+    domain[strcspn(domain, "<>!%,;:")] = '\0';
+    return domain;
+}
+
+char *address_reread(const char *given, const char *understood) {
+    bool whole = strchr(understood, '@') != NULL || address_is_path(understood), quoted;
+    char *path = strdup(whole ? understood : given), *sender = NULL;
+    if (path == NULL)
+        return NULL;
+    if (whole) {
+        char *at = find_at(path, &quoted);
+        if (at != NULL)
+            unquote(at + 1);
+        return path;
+    }
+    tidy(path);
+    const char *domain = domain_of(path);
+    if (asprintf(&sender, "%s%s%s", understood, domain[0] == '\0' ? "" : "@", domain) < 0)
+        sender = NULL;
+    free(path);
+    return sender;
 }
 
 int address_from_sender(const char *sender, const struct address_rules *rules,

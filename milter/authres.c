@@ -12,9 +12,20 @@ static bool is_plain(const char *text, size_t len) {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                "!#$%&'*+-^_`{|}~.";
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] < 0x80 && (text[i] == '\0' || strchr(safe, text[i]) == NULL))
+        if (((unsigned char)text[i] < 0x80 && (text[i] == '\0' || strchr(safe, text[i]) == NULL)) ||
+            (i > 0 && text[i] == '.' && text[i - 1] == '.'))
             return false;
     return len > 0 && text[0] != '.' && text[len - 1] != '.';
+}
+
+/* Is it one quoted-string already, from the first octet to the last? */
+static bool is_quoted(const char *text, size_t len) {
+    for (size_t i = 1; i < len && text[0] == '"'; i++) {
+        if (text[i] == '"')
+            return i == len - 1;
+        i += text[i] == '\\';
+    }
+    return false;
 }
 
 /* A quoted-string (RFC 5322 3.2.4). */
@@ -39,17 +50,17 @@ static void put_word(struct textbuf *buf, const char *text, size_t len) {
 /* local-part "@" domain, each quoted as it needs */
 static void put_mailbox(struct textbuf *buf, const char *sender) {
     const char *at = strrchr(sender, '@');
-    if (at == NULL) {
+    if (at == NULL || !is_plain(at + 1, strlen(at + 1))) { /* no domain-name: a value whole */
         put_word(buf, sender, strlen(sender));
         return;
     }
     size_t local = (size_t)(at - sender);
-    if (local >= 2 && sender[0] == '"' && at[-1] == '"') /* quoted by its writer already */
+    if (is_quoted(sender, local)) /* by its writer */
         textbuf_put_header(buf, sender, local);
     else if (local > 0)
         put_word(buf, sender, local);
     textbuf_puts(buf, "@");
-    put_word(buf, at + 1, strlen(at + 1));
+    textbuf_puts(buf, at + 1);
 }
 
 void authres_put(struct textbuf *buf, const struct spf_evidence *evidence) {

@@ -35,7 +35,7 @@ static struct session *session_of(SMFICTX *ctx) {
 static void ask_macros(SMFICTX *ctx) {
     static char connect[] = "j v {daemon_name} {daemon_addr} {daemon_port}";
     static char helo[] = "{tls_version}";
-    static char mail[] = "i {auth_authen} {tls_version}";
+    static char mail[] = "i {auth_authen} {mail_addr} {tls_version}";
     smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
     smfi_setsymlist(ctx, SMFIM_HELO, helo);
     smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);
@@ -133,6 +133,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv) {
     if (session == NULL || argv == NULL || argv[0] == NULL)
         return SMFIS_TEMPFAIL;
     const struct session_mail mail = {.sender = argv[0],
+                                      .understood = macro(ctx, "{mail_addr}"),
                                       .login = macro(ctx, "{auth_authen}"),
                                       .tls = macro(ctx, "{tls_version}"),
                                       .queue = macro(ctx, "i")};

@@ -20,6 +20,24 @@ char *idna_domain_to_ascii(const char *domain) {
     return copy;
 }
 
+char *idna_address_to_ascii(const char *address) {
+    const char *at = strrchr(address, '@'), *domain = at == NULL ? address : at + 1;
+    const char *end = domain;
+    while (*end != '\0' && (unsigned char)*end < 0x80)
+        end++;
+    char *ascii = *end == '\0' ? NULL : idna_domain_to_ascii(domain);
+    if (ascii == NULL)
+        return NULL;
+    size_t local = (size_t)(domain - address), len = strlen(ascii);
+    char *whole = malloc(local + len + 1);
+    if (whole != NULL) {
+        memcpy(whole, address, local);
+        memcpy(whole + local, ascii, len + 1);
+    }
+    free(ascii);
+    return whole;
+}
+
 char *idna_lower_case(const char *text) {
     size_t len = 0;
     /* language "": no locale's special rules; the terminating NUL is mapped along */

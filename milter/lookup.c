@@ -24,7 +24,9 @@ static int name_subjects(struct lookup *out, const struct address *account) {
     if (out->memory == NULL)
         return -1;
     strcpy(stpcpy(out->memory, "account:"), account->text);
-    out->set.subjects[SUBJECT_ACCOUNT] = out->memory;
+    /* a name without a domain must not be another subject's: "*", "@domain", "user@domain" */
+    if (domain_size > 0 || (strcmp(account->text, "*") != 0 && strchr(account->text, '@') == NULL))
+        out->set.subjects[SUBJECT_ACCOUNT] = out->memory;
     if (domain_size > 0) {
         strcpy(stpcpy(out->memory + size, "account:@"), account->domain);
         out->set.subjects[SUBJECT_DOMAIN] = out->memory + size;

@@ -213,15 +213,20 @@ static enum decision_next ask_store(struct judging *j) {
 
 static enum decision_next ask_spf(struct judging *j, bool helo) {
     struct session *session = j->session;
+    const char *name = session->helo, *sender = helo ? NULL : j->message->sender;
+    char *ascii_name = name == NULL ? NULL : idna_address_to_ascii(name); /* RFC 7208 4.3 */
+    char *ascii_sender = sender == NULL ? NULL : idna_address_to_ascii(sender);
     const struct spf_query query = {.client = session->client,
-                                    .helo = session->helo,
-                                    .sender = helo ? NULL : j->message->sender,
+                                    .helo = ascii_name != NULL ? ascii_name : name,
+                                    .sender = ascii_sender != NULL ? ascii_sender : sender,
                                     .trace = j->observer == NULL ? NULL : j->observer->spf,
                                     .trace_context =
                                         j->observer == NULL ? NULL : j->observer->context};
     int64_t begin = clock_now_us();
     spf_check(session->runtime->spf, &query, &j->spf);
     metrics_spf(j->spf.result, clock_now_us() - begin);
+    free(ascii_name);
+    free(ascii_sender);
     if (j->observer != NULL)
         j->observer->spf_done(j->observer->context, helo ? IDENTITY_HELO : IDENTITY_MAILFROM,
                               &j->spf);
@@ -304,15 +309,27 @@ static struct decision_facts facts_of(const struct session *session,
         .now = (int64_t)time(NULL)};
 }
 
+/* The message's reverse-path as its MTA reads it; NULL when there is no memory. */
+static struct message *begin_message(const struct session_mail *mail) {
+    if (mail->understood == NULL || address_is_path(mail->sender))
+        return message_new(mail->sender);
+    char *sender = address_reread(mail->sender, mail->understood);
+    struct message *message = sender == NULL ? NULL : message_new(sender);
+    free(sender);
+    return message;
+}
+
 void session_mail(struct session *session, const struct session_mail *given,
                   struct session_answer *answer) {
     struct session_mail mail = *given;
     struct judging j = {.session = session, .observer = mail.observer, .begin = clock_now_us()};
     session_end_message(session);
-    j.message = session->message = message_new(mail.sender);
+    j.message = session->message = begin_message(&mail);
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     char *login = NULL, members[2][60];
     bool ready = j.message != NULL;
+    if (ready)
+        mail.sender = j.message->sender;
     if (mail.login != NULL && mail.login[0] == '\0')
         mail.login = NULL;
     if (mail.login != NULL && session->xtext_logins) {

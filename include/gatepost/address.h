@@ -8,6 +8,8 @@
 #ifndef GATEPOST_ADDRESS_H
 #define GATEPOST_ADDRESS_H
 
+#include <stdbool.h>
+
 struct address_rules {
     const char *default_domain; /* appended where a domain is missing; "" for none */
     const char *delimiters;     /* any of these begins an address extension; "" for none */
@@ -24,6 +26,21 @@ struct address {
     char *text;         /* local@domain, or the local part alone; malloc'd */
     const char *domain; /* into text, behind the '@'; NULL when there is none */
 };
+
+/*
+ * Is it a Reverse-path as RFC 5321 4.1.2 has it, with or without angle brackets, source routes
+ * aside? Then every MTA reads the same sender from it. The domain is not looked at closely.
+ */
+bool address_is_path(const char *path);
+
+/*
+ * The sender that an MTA makes of what is no Reverse-path. Postfix and Sendmail take more than
+ * RFC 5321 knows (white space, comments, "Name <address>", a quoted domain, user%domain,
+ * domain!user) and hand the mail on without it, so what they understood is judged: `understood`,
+ * the macro {mail_addr}. Sendmail names its own users without their domain, which is then that in
+ * `given`. Returns text to be freed, or NULL when there is no memory.
+ */
+char *address_reread(const char *given, const char *understood);
 
 /*
  * The account of an envelope sender as MAIL FROM carries it (RFC 5321 4.1.2), with or without

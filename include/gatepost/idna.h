@@ -11,6 +11,12 @@
 char *idna_domain_to_ascii(const char *domain);
 
 /*
+ * An address with its domain as A-labels, or a domain. Returns a malloc'd text, or NULL when there
+ * is nothing to convert: the domain is US-ASCII, or no internationalised domain name.
+ */
+char *idna_address_to_ascii(const char *address);
+
+/*
  * UTF-8 text in lower case and normalisation form C, whatever the locale. Returns a malloc'd
  * text, or NULL when it is no UTF-8.
  */

@@ -67,6 +67,7 @@ void session_helo(struct session *session, const char *name);
 /* What the MTA tells at MAIL FROM; texts other than sender may be NULL. */
 struct session_mail {
     const char *sender;                      /* with or without angle brackets */
+    const char *understood;                  /* {mail_addr} */
     const char *login;                       /* {auth_authen} */
     const char *tls;                         /* {tls_version} */
     const char *queue;                       /* {i} */

@@ -29,7 +29,7 @@ static sfsistat step_done(SMFICTX *ctx, int step) {
 static void ask_macros(SMFICTX *ctx) {
     static char connect[] = "j v {daemon_name} {daemon_addr} {daemon_port}";
     static char helo[] = "{tls_version}";
-    static char mail[] = "i {auth_authen} {tls_version}";
+    static char mail[] = "i {auth_authen} {mail_addr} {tls_version}";
     smfi_setsymlist(ctx, SMFIM_CONNECT, connect);
     smfi_setsymlist(ctx, SMFIM_HELO, helo);
     smfi_setsymlist(ctx, SMFIM_ENVFROM, mail);

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from support.forged_headers import FORGED, bodies, claiming, mixed, unfolded
+from support.odd_senders import ODD_SENDERS
 from support.sendmail import HOSTNAME, ODD_LOGINS, RECIPIENT
 
 CLIENT = "192.0.2.1"
@@ -153,6 +154,29 @@ def test_login_that_sendmail_encodes(session, redis, mail_filter, login):
     verdict = mail_filter.verdict(stage="mail")
     assert (verdict["login"], verdict["account"]) == (login, account)
     assert (verdict["reason"], reply.code) == ("protocol-disabled", 550)
+
+
+# a group is none to it, but another user
+@pytest.mark.parametrize("sender", ["alice@{d}", *(s for s in ODD_SENDERS if s[0] != "x")])
+@pytest.mark.parametrize("own", [False, True], ids=["stranger", "own"])
+def test_senders_that_sendmail_understands(session, redis, mail_filter, domain, sender, own):
+    """What it takes is judged as what it hands on, its own users among them."""
+    domain = HOSTNAME if own else domain
+    redis.cli("HSET", f"gatepost:account:alice@{domain}", "protocol:smtp", "off")
+    mail_filter.catch_up(redis)
+    reply = session().mail(sender.replace("{d}", domain))
+    assert reply.code in (550, 553)
+    if reply.code == 550:
+        assert mail_filter.verdict(stage="mail")["reason"] == "protocol-disabled"
+
+
+def test_sender_that_claims_results(session, deliver, dns, domain):
+    """What a client writes into its sender stays one value of our field."""
+    dns.zones[domain] = {"TXT": ["v=spf1 ?all"]}
+    message = deliver(session(), f'"a"; dkim=pass header.d=bank.example x="b"@{domain}')
+    results, = message.header("Authentication-Results")
+    assert re.fullmatch(rf'{HOSTNAME}; spf=neutral smtp\.mailfrom="([^"\\]|\\.)*"(@{domain})?',
+                        unfolded(results))
 
 
 def test_filter_is_down(session, mail_filter, domain):

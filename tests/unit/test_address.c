@@ -98,6 +98,71 @@ static void test_senders(void **state) {
     }
 }
 
+static void test_paths(void **state) {
+    static const char *const good[] = {
+        "",
+        "<>",
+        "<alice@example.com>",
+        "alice@example.com",
+        "<a!b%c=d+e@example.com>",
+        "<\"a b\\\"<@>(c)\"@example.com>",
+        "<alice@[IPv6:2001:db8::1]>",
+        "<alice@example.com.>",
+        "<j\xc3\xb6rg@b\xc3\xbc"
+        "cher.example>",
+    };
+    static const char *const bad[] = {
+        "<alice>",          "< >",
+        "<alice@>",         "<alice@d >",
+        "< alice@d>",       "<alice @d>",
+        "<alice@d(x)>",     "<alice(x)@d>",
+        "<<alice@d>>",      "Alice <alice@d>",
+        "<alice@\"d\">",    "<\"alice\"x@d>",
+        "<alice@\\d>",      "<x:alice@d;>",
+        "<@relay:alice@d>", "<alice@d",
+        "alice@d>",         "<a@b@d>",
+        "<d!alice>",        "<alice%d>",
+        "<\"alice@d>",      "<alice@[192.0.2.1>",
+        "<alice@d]>",       "<alice@d\t>",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        if (!address_is_path(good[i]))
+            fail_msg("%s is none", good[i]);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (address_is_path(bad[i]))
+            fail_msg("%s is one", bad[i]);
+}
+
+/* With what Postfix or Sendmail was seen to make of it. */
+static void test_reread(void **state) {
+    static const struct {
+        const char *given, *understood, *sender;
+    } rows[] = {
+        {"<alice@d.example >", "alice@d.example", "alice@d.example"},
+        {"<d.example!alice>", "alice@d.example", "alice@d.example"},
+        {"<alice@\"d.example\">", "alice@\"d.example\"", "alice@d.example"},
+        {"<\"a b\"@ d.example>", "\"a b\"@d.example", "\"a b\"@d.example"},
+        {"< >", "", ""},
+        {"< >", "<>", "<>"},
+        {"<alice@mx.example >", "alice", "alice@mx.example"},
+        {"<alice@(a (b) \")mx.example(c)>", "alice", "alice@mx.example"},
+        {"<Alice <alice@mx.example>>", "alice", "alice@mx.example"},
+        {"<alice@\"mx.example\">", "alice", "alice@mx.example"},
+        {"<alice%mx.example>", "alice", "alice@mx.example"},
+        {"<mx.example!alice>", "alice", "alice@mx.example"},
+        {"<alice>", "alice", "alice"},
+        {"<alice(>", "alice", "alice"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *sender = address_reread(rows[i].given, rows[i].understood);
+        if (strcmp(sender, rows[i].sender) != 0)
+            fail_msg("%s: %s", rows[i].given, sender);
+        free(sender);
+    }
+}
+
 static void test_logins(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(logins); i++) {
@@ -132,9 +197,8 @@ static void test_xtext(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_senders),
-        cmocka_unit_test(test_logins),
-        cmocka_unit_test(test_xtext),
+        cmocka_unit_test(test_senders), cmocka_unit_test(test_paths), cmocka_unit_test(test_reread),
+        cmocka_unit_test(test_logins),  cmocka_unit_test(test_xtext),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
