@@ -246,6 +246,17 @@ void config_free(struct config *config) {
     free(config);
 }
 
+/* The default of a list is none, or a single text. */
+static bool is_default_list(cfg_opt_t *option) {
+    const char *text = option->def.parsed; /* as it is written: "{}", "{relays}" */
+    if (cfg_opt_size(option) == 0)
+        return strcmp(text, "{}") == 0;
+    const char *value = cfg_opt_getnstr(option, 0);
+    size_t len = strlen(value);
+    return cfg_opt_size(option) == 1 && strlen(text) == len + 2 &&
+           strncmp(text + 1, value, len) == 0;
+}
+
 static bool is_default(cfg_opt_t *option) {
     switch (option->type) {
     case CFGT_SEC:
@@ -256,7 +267,7 @@ static bool is_default(cfg_opt_t *option) {
         return cfg_opt_getnbool(option, 0) == option->def.boolean;
     case CFGT_STR:
         if ((option->flags & CFGF_LIST) != 0)
-            return (option->flags & CFGF_MODIFIED) == 0;
+            return is_default_list(option);
         const char *value = cfg_opt_getnstr(option, 0);
         return value == option->def.string || (value != NULL && option->def.string != NULL &&
                                                strcmp(value, option->def.string) == 0);

@@ -226,8 +226,9 @@ int check_protocol_name(const char *value, char *why, size_t why_size) {
 
 int check_refusal_reason(const char *value, char *why, size_t why_size) {
     int reason = words_find(&reason_words, value, strlen(value));
-    if (reason >= 0 && reason != REASON_TRUSTED && reason != REASON_ACCOUNT &&
-        reason != REASON_IP_AUTHORIZED && reason != REASON_SPF_PASS)
+    /* in one spelling only: two of the same title shall be noticed */
+    if (reason >= 0 && strcmp(reason_words.names[reason], value) == 0 && reason != REASON_TRUSTED &&
+        reason != REASON_ACCOUNT && reason != REASON_IP_AUTHORIZED && reason != REASON_SPF_PASS)
         return 0;
     snprintf(why, why_size, "a reply's name must be %s", reason_words.listed);
     return -1;

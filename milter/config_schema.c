@@ -124,6 +124,8 @@ static const struct {
     {"reply|text", check_template},
 };
 
+#define SETTINGS_MAX 10000
+
 /* libconfuse hands no pointer to its callbacks, and one thread parses at a time. */
 static struct {
     const char *path;
@@ -135,7 +137,7 @@ static struct {
         int line;
         unsigned n; /* texts of a list so far */
         bool ended; /* its value is complete: any more is a second one */
-    } seen[1024];
+    } seen[SETTINGS_MAX];
     size_t n_seen;
 } parsing;
 
@@ -171,8 +173,6 @@ static bool is_duplicate(const cfg_t *cfg, const cfg_opt_t *option) {
         return false;
     while (i < parsing.n_seen && parsing.seen[i].option != option)
         i++;
-    if (i == sizeof parsing.seen / sizeof *parsing.seen)
-        return false;
     bool again = i < parsing.n_seen;
     if (!again) {
         parsing.seen[i].option = option;
@@ -226,6 +226,10 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
     char why[256];
     config_check *check = check_of(cfg, option);
     const char *value = NULL;
+    if (parsing.n_seen == SETTINGS_MAX) {
+        cfg_error(cfg, "%s: there are more than %d settings", option->name, SETTINGS_MAX);
+        return -1;
+    }
     if (is_duplicate(cfg, option)) {
         cfg_error(cfg, "%s: given a second time", option->name);
         return -1;
@@ -257,27 +261,33 @@ static char *skip_quoted(char *at) {
     return *end == '\0' ? end : end + 1;
 }
 
-/* Behind the comment that begins at `at`; `at` itself when none does. */
-static char *skip_comment(char *at) {
-    if (at[0] == '#' || (at[0] == '/' && at[1] == '/'))
+/*
+ * Behind the comment that begins at `at`; `at` itself when none does, as inside a word that is not
+ * quoted (file:/a//b); NULL when it does not end.
+ */
+static char *skip_comment(char *at, bool in_word) {
+    if (at[0] == '#' || (at[0] == '/' && at[1] == '/' && !in_word))
         return at + strcspn(at, "\n");
-    if (at[0] != '/' || at[1] != '*')
+    if (at[0] != '/' || at[1] != '*' || in_word)
         return at;
     char *end = strstr(at + 2, "*/");
-    return end == NULL ? at + strlen(at) : end + 2;
+    return end == NULL ? NULL : end + 2;
 }
 
 /*
  * Makes up for two faults of libconfuse: it counts the lines of comments twice, so they become
- * spaces; and it takes the end of the file for the end of a section. Returns the line of a section
- * or list that is not closed, or 0.
+ * spaces; and it takes the end of the file for the end of a section. Returns the line of a section,
+ * list or comment that is not closed, or 0.
  */
 static int prepare(char *text) {
     int opened[8] = {0}, line = 1;
     size_t depth = 0;
+    bool in_word = false;
     while (*text != '\0') {
-        char *end = skip_comment(text);
+        char *end = skip_comment(text, in_word);
         bool comment = end != text;
+        if (end == NULL)
+            return line;
         if (!comment && (*text == '"' || *text == '\''))
             end = skip_quoted(text);
         else if (!comment)
@@ -286,6 +296,7 @@ static int prepare(char *text) {
             opened[depth++] = line;
         else if (*text == '}' && depth > 0)
             depth--;
+        in_word = !comment && strchr(" \t\n\"'{}()=,", *text) == NULL;
         for (; text < end; text++) {
             line += *text == '\n';
             if (comment && *text != '\n')
@@ -339,7 +350,8 @@ static cfg_t *parse(const char *path, char *why, size_t why_size) {
     if (rc == CFG_SUCCESS && !parsing.failed && unclosed == 0)
         return cfg;
     if (!parsing.failed)
-        snprintf(why, why_size, "%s:%d: the section or list that begins here is not closed", path,
+        snprintf(why, why_size,
+                 "%s:%d: the section, list or comment that begins here is not closed", path,
                  unclosed);
     cfg_free(cfg);
     return NULL;

@@ -94,6 +94,9 @@ static void test_errors(void **state) {
         {"# {\nspf {\n  fail = reject /* } */\n", 2, "is not closed"},
         {"network \"}\" { members = {} }\nlistener \"mx\" {\n  tls = required\n", 2, "not closed"},
         {"mode = \"enforce\n", 2, ""},
+        {"mode = monitor\n/* the doors\nlistener \"a\" { auth = required }\n", 2, "not closed"},
+        {"mode = monitor /*/\n", 1, "not closed"},
+        {"reply \"SPF\" { text = \"x\" }\n", 1, "reply: \"SPF\""},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -178,6 +181,48 @@ static void test_print_changed(void **state) {
     config_free(config);
 }
 
+/* What is written but is the default is no change. */
+static void test_print_defaults(void **state) {
+    static const char *const rows[][2] = {
+        {"trusted = { \"relays\" }\nspf { nameservers = {} }\n", ""},
+        {"trusted = {}\n", "trusted = {}\n"},
+        {"trusted = { \"relays\", \"more\" }\n", "trusted = {\"relays\", \"more\"}\n"},
+        {"trusted = { \"relay\" }\n", "trusted = {\"relay\"}\n"},
+        {"listener \"mx\" { connect_from = {} }\n", "listener \"mx\" {\n}\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char why[1024], text[500] = "";
+        struct config *config = load(rows[i][0], why, sizeof why);
+        FILE *out = fmemopen(text, sizeof text, "w");
+        config_print_changed(config, out);
+        fclose(out);
+        assert_string_equal(text, rows[i][1]);
+        config_free(config);
+    }
+}
+
+/* Two slashes inside a word begin no comment. */
+static void test_slashes(void **state) {
+    char why[1024];
+    struct config *config = load("store = file:/tmp//policy // comment\n", why, sizeof why);
+    (void)state;
+    assert_non_null(config);
+    assert_string_equal(config->store, "file:/tmp//policy");
+    config_free(config);
+}
+
+static void test_too_many_settings(void **state) {
+    char *text = malloc(500000), why[1024];
+    size_t len = 0;
+    (void)state;
+    for (int i = 0; i < 10100; i++)
+        len += (size_t)sprintf(text + len, "network \"n%d\" { members = { \"::1\" } }\n", i);
+    assert_null(load(text, why, sizeof why));
+    assert_non_null(strstr(why, "members: there are more than 10000 settings"));
+    free(text);
+}
+
 static void test_durations(void **state) {
     static const struct {
         const char *text;
@@ -224,8 +269,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),        cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_listeners),
-        cmocka_unit_test(test_print_changed), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_nameservers),
+        cmocka_unit_test(test_print_changed), cmocka_unit_test(test_print_defaults),
+        cmocka_unit_test(test_slashes),       cmocka_unit_test(test_too_many_settings),
+        cmocka_unit_test(test_durations),     cmocka_unit_test(test_nameservers),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
 }
