@@ -23,6 +23,7 @@
 struct entry {
     char key[KEY_SIZE];
     struct dns_answer *answer; /* NULL while its owner finds it */
+    bool sought;               /* somebody is finding it */
     unsigned waiting;          /* threads that wait for it: it must stay */
     UT_hash_handle hh;
 };
@@ -108,6 +109,7 @@ static struct entry *insert(struct dns_cache *cache, struct shard *shard, const 
     if (entry == NULL)
         return NULL;
     memcpy(entry->key, key, KEY_SIZE);
+    entry->sought = true;
     HASH_ADD_STR(shard->entries, key, entry);
     if (entry->hh.tbl == NULL) {
         free(entry);
@@ -118,15 +120,18 @@ static struct entry *insert(struct dns_cache *cache, struct shard *shard, const 
 }
 
 /* Waits for the owner of an entry; under the lock. */
-static struct dns_answer *wait_for(struct shard *shard, struct entry *entry, int64_t deadline) {
+static struct dns_answer *wait_for(struct shard *shard, struct entry *entry, int64_t deadline,
+                                   bool *owner) {
     struct timespec until = clock_timespec(deadline);
     int rc = 0;
     entry->waiting++;
-    while (entry->answer == NULL && rc == 0)
+    while (entry->answer == NULL && entry->sought && rc == 0)
         rc = pthread_cond_timedwait(&shard->found, &shard->lock, &until);
     entry->waiting--;
     if (entry->answer != NULL)
         atomic_fetch_add(&entry->answer->references, 1);
+    else if (!entry->sought) /* its owner gave up: now it is ours */
+        *owner = entry->sought = true;
     return entry->answer;
 }
 
@@ -147,7 +152,7 @@ struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum
     if (entry == NULL)
         *owner = insert(cache, shard, key) != NULL;
     else
-        answer = wait_for(shard, entry, deadline);
+        answer = wait_for(shard, entry, deadline, owner);
     pthread_mutex_unlock(&shard->lock);
     return answer;
 }
@@ -157,13 +162,6 @@ void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type
     char key[KEY_SIZE] = "";
     struct shard *shard = shard_of(cache, name, type, key);
     struct entry *entry;
-    struct dns_answer *none = NULL;
-    if (answer == NULL) /* those who wait must hear something */
-        answer = none = calloc(1, sizeof *none);
-    if (none != NULL) {
-        none->status = DNS_FAILED;
-        snprintf(none->why, sizeof none->why, "no memory");
-    }
     pthread_mutex_lock(&shard->lock);
     HASH_FIND_STR(shard->entries, key, entry);
     if (entry != NULL && entry->answer == NULL && answer != NULL) {
@@ -173,6 +171,9 @@ void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type
         pthread_cond_broadcast(&shard->found);
     } else if (entry != NULL && entry->answer == NULL && entry->waiting == 0) {
         drop(shard, entry);
+    } else if (entry != NULL && entry->answer == NULL) { /* one of those who wait is to find it */
+        entry->sought = false;
+        pthread_cond_broadcast(&shard->found);
     }
     pthread_mutex_unlock(&shard->lock);
 }

@@ -140,6 +140,11 @@ static bool is_record(const ns_rr *rr, int type, const char *owner) {
            strcasecmp(ns_rr_name(*rr), owner) == 0;
 }
 
+/* RFC 2181 8: one with the highest bit set is 0. */
+static uint32_t ttl_of(const ns_rr *rr) {
+    return ns_rr_ttl(*rr) <= INT32_MAX ? ns_rr_ttl(*rr) : 0;
+}
+
 /* Goes from `name` to what its CNAME says, in place: 1, 0 when it has none, or UNREADABLE. */
 static int next_cname(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
     for (int i = 0; i < ns_msg_count(*msg, ns_s_an); i++) {
@@ -151,7 +156,7 @@ static int next_cname(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
         if (ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(rr), name,
                                NS_MAXDNAME) < 0)
             return UNREADABLE;
-        *ttl = ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
+        *ttl = ttl_of(&rr) < *ttl ? ttl_of(&rr) : *ttl;
         return 1;
     }
     return 0;
@@ -176,7 +181,7 @@ static uint32_t absence_ttl(ns_msg *msg) {
         if (ns_rr_type(rr) != ns_t_soa || ns_rr_rdlen(rr) < 4)
             continue;
         uint32_t minimum = ns_get32(ns_rr_rdata(rr) + ns_rr_rdlen(rr) - 4);
-        return minimum < ns_rr_ttl(rr) ? minimum : ns_rr_ttl(rr);
+        return minimum < ttl_of(&rr) ? minimum : ttl_of(&rr);
     }
     return 0;
 }
@@ -220,7 +225,7 @@ static int collect(struct dns_answer *answer, ns_msg *msg, const char *owner, en
             rc = add_record(answer, msg, &rr);
             if (answer->n > before && type == DNS_MX)
                 preferences[before] = ns_get16(ns_rr_rdata(rr));
-            *ttl = ns_rr_ttl(rr) < *ttl ? ns_rr_ttl(rr) : *ttl;
+            *ttl = ttl_of(&rr) < *ttl ? ttl_of(&rr) : *ttl;
         }
     }
     if (rc == READ && type == DNS_MX)
@@ -257,7 +262,8 @@ struct dns_answer *dns_packet_read(const unsigned char *packet, int len, enum dn
         rc = collect(answer, &msg, name, type, ttl);
     if (rc == READ) {
         answer->status = answer->n > 0 ? DNS_FOUND : DNS_ABSENT;
-        *ttl = answer->n > 0 ? *ttl : absence_ttl(&msg);
+        uint32_t absence = answer->n > 0 ? *ttl : absence_ttl(&msg);
+        *ttl = absence < *ttl ? absence : *ttl; /* that of a CNAME before it counts too */
         return answer;
     }
     dns_answer_release(answer);

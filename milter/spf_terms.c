@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gatepost/clock.h"
+
 int spf_fail(struct spf_evaluation *evaluation, enum spf_result error, const char *format, ...) {
     va_list args;
     if (evaluation->failed)
@@ -102,6 +104,15 @@ int spf_count_lookup(struct spf_evaluation *e, const char *term) {
                         "more than %d terms that look things up, %.80s the last", SPF_LOOKUPS_MAX,
                         term);
     return 0;
+}
+
+/* RFC 7208 4.6.4: a fault of the DNS that took all the time is the evaluation's end, also at ptr.
+ */
+static bool out_of_time(struct spf_evaluation *e) {
+    if (clock_now_ms() < e->deadline)
+        return false;
+    spf_fail(e, RESULT_TEMPERROR, "no answer in time");
+    return true;
 }
 
 /* The one SPF record among the TXT records; its place, the number of records when there is none. */
@@ -249,7 +260,7 @@ static int match_ptr(struct spf_evaluation *e, const char *domain) {
         matched =
             is_below(names->records[i].data, domain) && is_validated(e, names->records[i].data);
     dns_answer_release(names);
-    return matched;
+    return matched == 0 && out_of_time(e) ? -1 : matched;
 }
 
 /* %{p} (RFC 7208 7.3): the domain itself if validated, else a name below it, else any, else
@@ -267,6 +278,8 @@ static void find_name(struct spf_evaluation *e, const char *domain) {
             best = rank;
         }
     }
+    if (best < 2)
+        out_of_time(e);
     dns_answer_release(names);
 }
 

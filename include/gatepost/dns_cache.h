@@ -25,7 +25,10 @@ void dns_cache_free(struct dns_cache *cache);
 struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type,
                                  int64_t deadline, bool *owner);
 
-/* The owner's answer, kept until answer->expires; NULL: it found none, the next one may try. */
+/*
+ * The owner's answer, kept until answer->expires; NULL: it found none, and of those who wait one
+ * becomes the owner.
+ */
 void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type,
                    struct dns_answer *answer);
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from support.nameserver import TcpServer, UdpServer
 from support.ports import free_port
 
-TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
 IN, CHAOS = 1, 3
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, NOTAUTH = 0, 1, 2, 3, 4, 5, 6, 9
@@ -39,6 +39,7 @@ class Record(NamedTuple):
     rdata: bytes
     owner: object = None        # the name in wire form; None: the name asked for
     rdclass: int = IN
+    ttl: int = 0
 
 
 def wire_name(name):
@@ -72,9 +73,14 @@ def cname(host, owner=None):
     return Record("CNAME", wire_name(host), None if owner is None else wire_name(owner))
 
 
+def soa(owner, minimum):
+    return Record("SOA", wire_name("ns." + owner) + wire_name("root." + owner)
+                  + struct.pack("!5I", 1, 3600, 600, 86400, minimum), wire_name(owner))
+
+
 def record_octets(record):
     owner = b"\xc0\x0c" if record.owner is None else record.owner
-    return owner + struct.pack("!HHIH", TYPES[record.rdtype], record.rdclass, 0,
+    return owner + struct.pack("!HHIH", TYPES[record.rdtype], record.rdclass, record.ttl,
                                len(record.rdata)) + record.rdata
 
 

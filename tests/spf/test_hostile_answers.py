@@ -1,6 +1,7 @@
 """Hostile name servers: slow, dead, lying and broken answers. Each evaluation ends in time, is
 never taken in, and the filter is well afterwards."""
 
+import itertools
 import random
 import struct
 import time
@@ -14,12 +15,13 @@ from ground import CLIENT, Ground
 from hostile_nameserver import (
     CHAOS, FORMERR, NOTAUTH, NOTIMP, NXDOMAIN, REFUSED, SERVFAIL, YXDOMAIN, HostileNameServer,
     Record, address, answers, cname, drips, fails, first, flood, hang_up, late, message, mx, ptr,
-    raw, record_octets, sends, silent, truncated, txt, wire_name)
+    raw, record_octets, sends, silent, soa, truncated, txt, wire_name)
 
 OTHER = "203.0.113.99"
 PASS, FAIL = txt("v=spf1 +all"), txt("v=spf1 -all")
 QUERIES = 6         # for one name: a few attempts, over UDP and over TCP
 EVIL = "evil.example"
+_clients = itertools.count(100)
 
 
 def foreign(record, name=EVIL):
@@ -67,12 +69,14 @@ def test_failure_at_a_term(ground, behaviour, term, rdtype):
                          ids=["silent", "SERVFAIL", "15"])
 @pytest.mark.parametrize("failing", ["PTR", "A"])
 def test_failure_at_ptr(ground, behaviour, failing):
-    """RFC 7208 5.5: the names that fail do not match; only a lack of time ends it all."""
+    """RFC 7208 5.5, 4.6.4: names that fail do not match; a lack of time ends it all."""
+    last = next(_clients)   # what failed is kept for a second
     ground.publish("v=spf1 ptr +all")
-    ground.server.zones["10.2.0.192.in-addr.arpa"] = {
+    ground.server.zones[f"{last}.2.0.192.in-addr.arpa"] = {
         "PTR": behaviour if failing == "PTR" else answers(ptr(f"h.{ground.domain}"))}
     ground.put("h", behaviour, "A")
-    assert ground.result() in (("temperror", "pass") if behaviour is silent else ("pass",))
+    assert ground.result(client=f"192.0.2.{last}") == (
+        "temperror" if behaviour is silent else "pass")
 
 
 def test_slow_answers_add_up(ground):
@@ -107,6 +111,24 @@ def test_many_ask_the_same(ground, behaviour, expected):
     assert ground.count() <= QUERIES
 
 
+def test_who_is_late_spoils_nothing_for_others(ground):
+    """He asks for what others ask for too, when his own time is nearly over."""
+    for _ in range(10):
+        ground.publish("v=spf1 a:slow.$d include:popular.$d -all", popular=late(0.4, answers(PASS)))
+        ground.put("slow", late(ground.timeout - 0.3, answers(address(OTHER))), "A")
+        with ThreadPoolExecutor(1) as pool:
+            slow = pool.submit(ground.result)
+            wait_until(lambda: slow.done() or ground.count("popular"))
+            asked = not slow.done()
+            if asked:
+                assert ground.result(sender=f"x@popular.{ground.domain}") == "pass"
+            assert slow.result() == "temperror" or not asked
+        if asked:
+            return
+        ground.move()
+    raise AssertionError("never in time to ask")
+
+
 def test_silence_keeps_nobody_else_waiting(ground):
     """Other domains are evaluated while one is waited for."""
     ground.publish(silent)
@@ -118,6 +140,31 @@ def test_silence_keeps_nobody_else_waiting(ground):
         assert ground.result(sender=f"x@good.{ground.domain}") == "pass"
         assert time.monotonic() - begin < ground.timeout / 2
         assert {future.result() for future in stuck} == {"temperror"}
+
+
+# how long answers are kept
+
+
+@pytest.mark.parametrize("ttl, kept", [(60, True), (0, False), (0x80000000, False),
+                                       (0xffffffff, False)])
+def test_ttl(ground, ttl, kept):
+    """RFC 2181 8: with the highest bit set it is 0."""
+    ground.publish(answers(PASS._replace(ttl=ttl)))
+    assert ground.result() == "pass"
+    ground.publish(answers(FAIL._replace(ttl=ttl)))
+    assert ground.result() == ("pass" if kept else "fail")
+
+
+@pytest.mark.parametrize("ttl, kept", [(60, True), (0, False)])
+def test_ttl_of_an_absence_behind_an_alias(ground, ttl, kept):
+    def absent(query, send):
+        alias = cname("elsewhere.example")._replace(ttl=ttl)
+        send(message(query, body=record_octets(alias) + record_octets(
+            soa("example", 3600)._replace(ttl=3600)), counts=[1, 1, 0]))
+    ground.publish(absent)
+    assert ground.result() == "none"
+    ground.publish("v=spf1 -all")
+    assert ground.result() == ("none" if kept else "fail")
 
 
 # TCP
