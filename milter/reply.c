@@ -202,7 +202,10 @@ void reply_render(const struct verdict *verdict, const char *template,
     textbuf_init(&ending, ending_text, sizeof ending_text);
     textbuf_puts(&ending, "; session ");
     textbuf_put_reply(&ending, values->session == NULL ? "-" : values->session, 40);
-    textbuf_init(&text, out->text, sizeof out->text - ending.len);
+    size_t room = sizeof out->text - ending.len;
+    if (values->prefix > REPLY_PREFIX)
+        room -= values->prefix < room ? values->prefix - REPLY_PREFIX : room - REPLY_PREFIX;
+    textbuf_init(&text, out->text, room);
     fill(&text, template != NULL ? template : reply_default_template(verdict), verdict, values);
     if (template == NULL && verdict->reason == REASON_SPF && values->explanation != NULL)
         fill(&text, ". {domain} explains: {explanation}", verdict, values);

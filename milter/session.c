@@ -279,6 +279,8 @@ static void judged(struct judging *j, const struct session_mail *mail,
     values.login = mail->login;
     values.domain = j->spf.domain;
     values.explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
+    if (session->xtext_logins && values.sender != NULL)
+        values.prefix = strlen("<>... ") + strlen(values.sender); /* Sendmail names it */
     refuse(session, verdict, &values, answer);
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
     int64_t took = clock_now_us() - j->begin;

@@ -22,9 +22,13 @@ struct reply_values {
     const char *domain;      /* {domain}: the domain whose SPF record was evaluated */
     const char *explanation; /* {explanation}: what that domain says of a fail; NULL for nothing */
     const char *session;     /* {session}; every reply ends with it in any case */
+    size_t prefix;           /* octets that the MTA puts before the text */
 };
 
 #define REPLY_TEXT_SIZE 420
+
+/* Up to so many octets before it the longest text leaves room in the line (RFC 5321 4.5.3.1.5). */
+#define REPLY_PREFIX 70
 
 struct reply {
     char code[4];               /* "550" */

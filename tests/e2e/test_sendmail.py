@@ -179,6 +179,17 @@ def test_sender_that_claims_results(session, deliver, dns, domain):
                         unfolded(results))
 
 
+def test_longest_reply(session, dns, domain):
+    """RFC 5321 4.5.3.1.5: 512 octets, the sender that Sendmail puts before the text included."""
+    labels = "x" * 60
+    domain = f"{labels}.{labels}.{labels}.{domain}"
+    dns.zones[domain] = {"TXT": [f"v=spf1 exp=why.{domain} -all"]}
+    dns.zones["why." + domain] = {"TXT": ["because " * 60]}
+    reply = session().mail(f"{'a' * 50}@{domain}")
+    assert reply.enhanced == "5.7.23" and "; session " in reply.text[-40:]
+    assert 400 < len(f"{reply.code} {reply.text}\r\n") <= 512
+
+
 def test_filter_is_down(session, mail_filter, domain):
     """F=T: mail waits, and passes as soon as the filter is back."""
     mail_filter.stop(signal.SIGKILL)
