@@ -45,6 +45,15 @@ int sigwait(const sigset_t *set, int *number) {
  */
 #define THREAD_STACK (512 * 1024)
 
+/* ThreadSanitizer's own data of a thread lies on its stack and is larger: the system's stacks. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
+#undef THREAD_STACK
+#define THREAD_STACK 0 /* which is refused */
+#endif
+
 static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
 static int signal_pipe[2];
 
