@@ -75,6 +75,25 @@ def test_what_takes_a_restart_is_named(redis, start_gatepost, milter_session, si
     assert not refused(milter_session, gatepost), "it listens where it did"
 
 
+def test_a_stop_closes_the_socket_that_is_open(redis, start_gatepost, milter_session, site):
+    """Not the one that the configuration names since."""
+    gatepost = start_gatepost({"trusted": []})
+    another = site.folder.file("another")
+    with open(another, "w"):
+        os.chmod(another, 0o666)
+    gatepost.configure({"trusted": [], "store": redis.url, "socket": "unix:" + another})
+    reload(gatepost)
+    with milter_session(gatepost) as mta:
+        assert mta.mail("alice@example.com").letter == "c"
+        os.kill(gatepost.pid, signal.SIGTERM)
+        wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 20, "a closed door")
+        mta.abort()
+    began = time.monotonic()
+    assert gatepost.stop() == 0
+    assert time.monotonic() - began < 5
+    assert os.stat(another).st_mode & 0o777 == 0o666
+
+
 def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milter_session):
     """With Redis gone nothing can be asked: what is known serves on."""
     redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
