@@ -42,7 +42,8 @@ struct redis_watch {
     int wake_fd; /* readable when to stop, or when the server has moved */
     atomic_bool stopping;
     pthread_t thread;
-    int64_t census_due; /* the thread's; 0 for not */
+    int64_t census_due; /* the thread's, as is the next; 0 for not */
+    bool broken;        /* a connection broke or failed, and none has served since */
 };
 
 enum watch_end { WATCH_STOPPED, WATCH_MOVED, WATCH_BROKEN, WATCH_REFUSED };
@@ -65,6 +66,13 @@ static void wake(struct redis_watch *watch) {
     uint64_t one = 1;
     while (write(watch->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
+}
+
+/* A connection serves: after another one broke it may have reached another server. */
+static void note_served(struct redis_watch *watch) {
+    if (watch->broken)
+        redis_pool_renew(watch->pool);
+    watch->broken = false;
 }
 
 static void on_told(void *context, enum store_event event, const char *subject) {
@@ -181,6 +189,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
     int64_t began = clock_now_ms();
     if (redis_tracking_open(&w.tracking, watch->pool, watch->timeout, &refused, why, why_size) ==
         0) {
+        note_served(watch);
         redis_pool_report(watch->pool, true, began, NULL);
         if (*was_down)
             log_event(LOG_INFO, "store-watched", "store", watch->store, "keys", watch->prefix,
@@ -190,11 +199,14 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
         watch->census_due = clock_now_ms();
         watch->told(watch->context, STORE_WATCHED, NULL);
         end = serve(watch, &w, why, why_size);
+        watch->broken = true;
         watch->told(watch->context, STORE_LOST, NULL);
     } else if (refused) {
+        note_served(watch);
         redis_pool_report(watch->pool, true, began, NULL);
         end = WATCH_REFUSED;
     } else {
+        watch->broken = true;
         redis_pool_report(watch->pool, false, began, why);
     }
     redis_tracking_close(&w.tracking);
@@ -218,6 +230,10 @@ static enum watch_end supervise_blindly(struct redis_watch *watch) {
             redisFree(conn);
             conn = NULL;
         }
+        if (up)
+            note_served(watch);
+        else
+            watch->broken = true;
         redis_pool_report(watch->pool, up, began, why);
         woken = woken_within(watch, RETRY_LAST);
     }
