@@ -126,6 +126,28 @@ def test_the_watch_reaches_another_server(make_redis, make_proxy, start, mail, d
         assert asker.ask(f"x@{domain}").startswith(OFF)
 
 
+def test_a_server_that_is_too_slow_is_down_until_it_is_faster(make_redis, make_proxy, start, mail,
+                                                              domain):
+    """The watch waits longer than a look-up does: what it hears then does not make it up."""
+    redis = make_redis()
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    proxy = make_proxy(redis)
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}")
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    gatepost.forget()
+    proxy.delay = TIMEOUT * 1.7
+    while not lines(gatepost, "store-down"):
+        assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    probes = proxy.sent(PROBE)
+    wait_until(lambda: proxy.sent(PROBE) >= probes + 4, 30, "late answers")
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    assert not lines(gatepost, "store-up")
+    proxy.delay = 0
+    asker.wait_for(f"off@{domain}", OFF)
+    assert len(lines(gatepost, "store-down")) == len(lines(gatepost, "store-up")) == 1
+
+
 def test_a_server_that_dies_and_is_back(make_redis, start, mail, domain):
     redis = make_redis(persist=True)
     policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
