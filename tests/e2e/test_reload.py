@@ -113,6 +113,24 @@ def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milt
     gatepost.verdict(reason="trusted")
 
 
+def test_the_times_of_the_cache_change_and_it_stays(redis, start_gatepost, milter_session):
+    """With Redis gone stale_max is raised, so that mail flows on; and lowered again."""
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
+    settings = {**SETTINGS, "store": redis.url}
+    gatepost = start_gatepost(settings)
+    assert refused(milter_session, gatepost)
+    redis.stop()
+    gatepost.wait_log("event=store-down")
+    for times, told in (({"stale_max": "24h", "cache_ttl": "6m"}, {"policy": "stale"}),
+                        ({"stale_max": "1ms"}, {"reason": "policy-unavailable"}),
+                        ({}, {"policy": "stale"})):
+        gatepost.configure({**settings, **times})
+        assert "event=reload generation=" in reload(gatepost)[0]
+        gatepost.forget()
+        assert refused(milter_session, gatepost)
+        gatepost.verdict(**told)
+
+
 @pytest.mark.concurrent
 def test_a_thousand_reloads_under_load(redis, start_gatepost):
     for number in range(10):
