@@ -411,7 +411,7 @@ static void forget_all(struct policy_cache *cache) {
 
 static void end_epoch(struct policy_cache *cache) {
     uint64_t state = atomic_load(&cache->state);
-    if (WATCHING(state) == WATCHED)
+    if (WATCHING(state) != UNWATCHED)
         atomic_store(&cache->ends[EPOCH(state) % ENDS], clock_now_ms());
     atomic_store(&cache->state, EPOCH(state) << 2 | UNWATCHED);
 }

@@ -44,6 +44,7 @@ struct redis_watch {
     pthread_t thread;
     int64_t census_due; /* the thread's, as is the next; 0 for not */
     bool broken;        /* a connection broke or failed, and none has served since */
+    bool blind;         /* STORE_BLIND was told last */
 };
 
 enum watch_end { WATCH_STOPPED, WATCH_MOVED, WATCH_BROKEN, WATCH_REFUSED };
@@ -66,6 +67,14 @@ static void wake(struct redis_watch *watch) {
     uint64_t one = 1;
     while (write(watch->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
+}
+
+/* Does a server that tells of no changes still answer? Told when that is news. */
+static void note_blind(struct redis_watch *watch) {
+    bool up = redis_pool_is_up(watch->pool);
+    if (up != watch->blind)
+        watch->told(watch->context, up ? STORE_BLIND : STORE_LOST, NULL);
+    watch->blind = up;
 }
 
 /* A connection serves: after another one broke it may have reached another server. */
@@ -198,6 +207,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
         *was_down = false;
         w.next_ping = clock_now_ms() + PING_INTERVAL;
         watch->census_due = clock_now_ms();
+        watch->blind = false;
         watch->told(watch->context, STORE_WATCHED, NULL);
         end = serve(watch, &w, why, why_size);
         watch->broken = true;
@@ -209,6 +219,8 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
     } else {
         watch->broken = true;
         redis_pool_report(watch->pool, false, began, why);
+        if (watch->blind)
+            note_blind(watch);
     }
     redis_tracking_close(&w.tracking);
     return end;
@@ -236,6 +248,7 @@ static enum watch_end supervise_blindly(struct redis_watch *watch) {
         else
             watch->broken = true;
         redis_pool_report(watch->pool, up, began, why);
+        note_blind(watch);
         woken = woken_within(watch, RETRY_LAST);
     }
     if (conn != NULL)
@@ -258,6 +271,7 @@ static void *run(void *arg) {
                           "effect", "changes are noticed late", (char *)NULL);
             told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
+            watch->blind = true;
             end = supervise_blindly(watch);
         } else if (end == WATCH_BROKEN) {
             if (!down_before || !was_down) {

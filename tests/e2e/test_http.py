@@ -96,15 +96,19 @@ def test_no_secret_is_told(site, start_served, milter_session, domain):
         server.stop()
 
 
-def test_readiness_follows_store_and_cache(start_served, milter_session, redis, domain):
-    gatepost, web = start_served(stale_max="4s")
-
+def readiness_of(web):
+    """A function (status, text) that waits until /readyz says so."""
     def becomes(status, text):
         def told():
             answer = web.ask("/readyz")
             return (answer.status, bool(re.search(text, answer.text))) == (status, True)
         wait_until(told, 20, f"{status} {text}")
+    return becomes
 
+
+def test_readiness_follows_store_and_cache(start_served, milter_session, redis, domain):
+    gatepost, web = start_served(stale_max="4s")
+    becomes = readiness_of(web)
     becomes(200, "^ready$")
     redis.stop()
     becomes(503, "nothing usable is cached")
@@ -119,6 +123,22 @@ def test_readiness_follows_store_and_cache(start_served, milter_session, redis, 
     becomes(503, "nothing usable is cached")
     assert "4.3.0" in mail(milter_session, gatepost, f"off@{domain}")
     assert web.ask("/healthz").status == 200
+    redis.start()
+    becomes(200, "^ready$")
+
+
+def test_readiness_without_tracking(start_served, milter_session, redis, domain):
+    """That a Redis is gone which tells of no changes is known all the same."""
+    redis.cli("ACL", "SETUSER", "default", "-client|tracking")
+    gatepost, web = start_served(stale_max="4s")
+    becomes = readiness_of(web)
+    wait_until(lambda: web.ask("/status").json()["store"]["changes"] == "blind")
+    mail(milter_session, gatepost, f"x@{domain}")
+    becomes(200, "^ready$")
+    redis.stop()
+    becomes(200, r"serve for [0-4] s more$")
+    becomes(503, "nothing usable is cached")
+    assert web.ask("/status").json()["store"]["changes"] == "lost"
     redis.start()
     becomes(200, "^ready$")
 
