@@ -127,19 +127,26 @@ def test_readiness_follows_store_and_cache(start_served, milter_session, redis, 
     becomes(200, "^ready$")
 
 
-def test_readiness_without_tracking(start_served, milter_session, redis, domain):
+@pytest.mark.parametrize("many", [False, True], ids=["server", "cluster"])
+def test_readiness_without_tracking(start_served, milter_session, redis, make_cluster, domain,
+                                    many):
     """That a Redis is gone which tells of no changes is known all the same."""
-    redis.cli("ACL", "SETUSER", "default", "-client|tracking")
-    gatepost, web = start_served(stale_max="4s")
+    store = make_cluster() if many else redis
+    servers = store.masters if many else [redis]
+    for server in servers:
+        server.cli("ACL", "SETUSER", "default", "-client|tracking")
+    gatepost, web = start_served(store=store.url, stale_max="4s")
     becomes = readiness_of(web)
     wait_until(lambda: web.ask("/status").json()["store"]["changes"] == "blind")
     mail(milter_session, gatepost, f"x@{domain}")
     becomes(200, "^ready$")
-    redis.stop()
+    for server in servers:
+        server.stop()
     becomes(200, r"serve for [0-4] s more$")
     becomes(503, "nothing usable is cached")
     assert web.ask("/status").json()["store"]["changes"] == "lost"
-    redis.start()
+    for server in servers:
+        server.start()
     becomes(200, "^ready$")
 
 
