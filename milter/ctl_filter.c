@@ -194,13 +194,13 @@ int ctl_status(struct ctl *ctl, int argc, char **argv) {
 static pid_t find_filter(const struct config *config, char *why, size_t why_size) {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    if (dial_path(config) == NULL) {
+    if (dial_path(config->socket) == NULL) {
         snprintf(why, why_size, "%s is no unix socket: send the filter SIGUSR1", config->socket);
         return -1;
     }
-    int fd = dial_filter(config);
+    int fd = dial_filter(config->socket);
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
-        snprintf(why, why_size, "%s: %s", dial_path(config),
+        snprintf(why, why_size, "%s: %s", dial_path(config->socket),
                  fd < 0 ? strerror(errno) : "it cannot be told who listens");
     if (fd >= 0)
         close(fd);
@@ -243,7 +243,7 @@ static bool is_filter(pid_t pid) {
 static pid_t find_process(const struct config *config, const json_t *status, char *why,
                           size_t why_size) {
     json_int_t told = json_integer_value(json_object_get(status, "pid"));
-    if (status == NULL || dial_path(config) != NULL) {
+    if (status == NULL || dial_path(config->socket) != NULL) {
         pid_t pid = find_filter(config, why, why_size);
         if (pid > 0 && status != NULL && told != pid) {
             snprintf(why, why_size, "process %d has the socket, another one %s", (int)pid,

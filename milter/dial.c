@@ -9,13 +9,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-const char *dial_path(const struct config *config) {
-    const char *colon = strchr(config->socket, ':');
-    return strncmp(config->socket, "inet", 4) == 0 ? NULL : colon + 1;
+const char *dial_path(const char *name) {
+    const char *colon = strchr(name, ':');
+    return strncmp(name, "inet", 4) == 0 ? NULL : colon + 1;
 }
 
-int dial_filter(const struct config *config) {
-    const char *path = dial_path(config);
+int dial_filter(const char *name) {
+    const char *path = dial_path(name);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (path == NULL || strlen(path) >= sizeof address.sun_path) {
         errno = EINVAL;

@@ -17,6 +17,8 @@
 #include "gatepost/dial.h"
 #include "gatepost/log.h"
 
+static char *opened; /* the setting; until the process ends */
+
 static int fail(const char *what, const char *name, const char *problem) {
     log_event(LOG_ERR, "start-failed", "setting", what, "value", name, "problem", problem,
               (char *)NULL);
@@ -28,21 +30,21 @@ static void ignore_default(const char *what, const char *name) {
               "it does not exist on this host", (char *)NULL);
 }
 
-void listen_wake(const struct config *config) {
-    int fd = dial_filter(config);
+void listen_wake(void) {
+    int fd = dial_filter(opened);
     if (fd >= 0)
         close(fd);
 }
 
-void listen_close(const struct config *config) {
-    const char *path = dial_path(config);
+void listen_close(void) {
+    const char *path = dial_path(opened);
     if (path != NULL)
         chmod(path, 0600);
 }
 
 /* Does somebody answer on the socket already? */
 static bool is_in_use(const struct config *config) {
-    int fd = dial_filter(config);
+    int fd = dial_filter(config->socket);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -50,7 +52,7 @@ static bool is_in_use(const struct config *config) {
 
 /* Opens the socket with the mode and group that the configuration gives. */
 static int open_socket(const struct config *config) {
-    const char *path = dial_path(config);
+    const char *path = dial_path(config->socket);
     gid_t group = (gid_t)-1;
     if (path != NULL && config->socket_group[0] != '\0') {
         struct group *found = getgrnam(config->socket_group);
@@ -100,7 +102,7 @@ static int drop_privileges(const struct config *config) {
             return fail("user", config->user, "only root can become another user");
         return 0;
     }
-    const char *path = dial_path(config);
+    const char *path = dial_path(config->socket);
     if (path != NULL && chown(path, user->pw_uid, (gid_t)-1) != 0)
         return fail("user", config->user, strerror(errno));
     if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
@@ -110,5 +112,8 @@ static int drop_privileges(const struct config *config) {
 }
 
 int listen_open(const struct config *config) {
+    opened = strdup(config->socket);
+    if (opened == NULL)
+        return fail("socket", config->socket, "no memory");
     return open_socket(config) != 0 ? -1 : drop_privileges(config);
 }

@@ -57,6 +57,7 @@ struct shard {
 
 struct policy_cache {
     struct policy_cache_settings settings;
+    atomic_int_fast64_t ttl, stale_max; /* milliseconds */
     atomic_uint_fast64_t state;
     atomic_int_fast64_t ends[ENDS]; /* of epochs, in milliseconds; 0: it has not */
     size_t n_shards, limit;         /* of entries in a shard */
@@ -107,6 +108,11 @@ static void drop(struct shard *shard, struct entry *entry) {
     free(entry);
 }
 
+void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_max) {
+    atomic_store(&cache->ttl, ttl);
+    atomic_store(&cache->stale_max, stale_max);
+}
+
 void policy_cache_free(struct policy_cache *cache) {
     if (cache == NULL)
         return;
@@ -125,7 +131,7 @@ static bool is_fresh(const struct policy_cache *cache, const struct shard *shard
     const struct shared_policy *known = entry->known;
     return known != NULL && !entry->outdated && atomic_load(&shard->changes) == 0 &&
            WATCHING(state) != UNWATCHED && EPOCH(known->state) == EPOCH(state) &&
-           now - known->asked_at < cache->settings.ttl;
+           now - known->asked_at < atomic_load(&cache->ttl);
 }
 
 /* When was it last known to be so? In milliseconds. */
@@ -311,7 +317,7 @@ static void serve_stale(struct policy_cache *cache, struct ask *ask) {
     struct entry *entry = find(ask);
     if (entry != NULL && entry->known != NULL && !entry->outdated &&
         now - valid_at(cache, entry->known, atomic_load(&cache->state), now) <=
-            cache->settings.stale_max) {
+            atomic_load(&cache->stale_max)) {
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
     }
@@ -405,7 +411,7 @@ static void forget_all(struct policy_cache *cache) {
 
 static void end_epoch(struct policy_cache *cache) {
     uint64_t state = atomic_load(&cache->state);
-    if (WATCHING(state) == WATCHED)
+    if (WATCHING(state) != UNWATCHED)
         atomic_store(&cache->ends[EPOCH(state) % ENDS], clock_now_ms());
     atomic_store(&cache->state, EPOCH(state) << 2 | UNWATCHED);
 }

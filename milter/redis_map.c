@@ -90,9 +90,20 @@ void redis_map_doubt(struct redis_map *map) {
     pthread_mutex_unlock(&map->lock);
 }
 
+/*
+ * The node of that address, new if need be. One that will be watched is supervised from the start:
+ * nobody else shall wait for its name to be resolved. NULL when there is no memory.
+ */
+static struct redis_node *now_add(struct redis_map *map, const char *host, int port) {
+    struct redis_node *node = redis_node_add(&map->nodes, host, port, map->login, map->store, map);
+    if (node != NULL && node->watch == NULL && map->watching)
+        redis_pool_supervise(node->pool, true);
+    return node;
+}
+
 struct redis_node *redis_map_redirected(struct redis_map *map, const char *host, int port) {
     pthread_mutex_lock(&map->lock);
-    struct redis_node *node = redis_node_add(&map->nodes, host, port, map->login, map->store, map);
+    struct redis_node *node = now_add(map, host, port);
     if (node != NULL) {
         node->references++;
         node->guest_until = clock_now_ms() + GUEST_STAY;
@@ -176,8 +187,7 @@ static int adopt(struct redis_map *map, const struct redis_topology *t) {
     bool complete = nodes != NULL, differs = true;
     pthread_mutex_lock(&map->lock);
     for (size_t i = 0; complete && i < t->n; i++)
-        complete = (nodes[i] = redis_node_add(&map->nodes, t->masters[i].host, t->masters[i].port,
-                                              map->login, map->store, map)) != NULL;
+        complete = (nodes[i] = now_add(map, t->masters[i].host, t->masters[i].port)) != NULL;
     if (complete)
         differs = now_differs(map, t, nodes);
     pthread_mutex_unlock(&map->lock);

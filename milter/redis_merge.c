@@ -9,7 +9,7 @@
 #include "gatepost/log.h"
 
 void redis_merge_init(struct redis_merge *merge, const char *store) {
-    *merge = (struct redis_merge){.store = store, .holds = 1};
+    *merge = (struct redis_merge){.store = store, .holds = 1, .said = STORE_LOST};
     pthread_mutex_init(&merge->lock, NULL);
 }
 
@@ -23,15 +23,21 @@ static void now_tell(struct redis_merge *merge, enum store_event event, const ch
         merge->told(merge->context, event, subject);
 }
 
-/* Says whether the store is watched, when that is news. */
+/* Says how the store is watched, when that is news, or blind and time to say so again. */
 static void now_say(struct redis_merge *merge) {
-    bool watched = merge->settled == merge->holds && merge->sources != NULL;
-    for (const struct redis_source *s = merge->sources; s != NULL; s = s->next)
-        watched = watched && s->watched;
-    if (watched == merge->said_watched)
+    bool lost = merge->settled != merge->holds || merge->sources == NULL, blind = false;
+    int64_t now = clock_now_ms();
+    for (const struct redis_source *s = merge->sources; s != NULL; s = s->next) {
+        lost = lost || s->state == STORE_LOST;
+        blind = blind || s->state == STORE_BLIND;
+    }
+    enum store_event state = lost ? STORE_LOST : blind ? STORE_BLIND : STORE_WATCHED;
+    bool due = state == STORE_BLIND && now - merge->said_at >= STORE_BLIND_INTERVAL;
+    if (state == merge->said && !due)
         return;
-    merge->said_watched = watched;
-    now_tell(merge, watched ? STORE_WATCHED : STORE_LOST, NULL);
+    merge->said = state;
+    merge->said_at = now;
+    now_tell(merge, state, NULL);
 }
 
 static void now_say_empty(struct redis_merge *merge) {
@@ -54,7 +60,7 @@ void redis_merge_listen(struct redis_merge *merge, store_told *told, void *conte
 
 void redis_merge_add(struct redis_merge *merge, struct redis_source *source) {
     pthread_mutex_lock(&merge->lock);
-    *source = (struct redis_source){.merge = merge, .next = merge->sources};
+    *source = (struct redis_source){.merge = merge, .next = merge->sources, .state = STORE_LOST};
     merge->sources = source;
     now_say(merge);
     pthread_mutex_unlock(&merge->lock);
@@ -96,27 +102,14 @@ void redis_merge_settle(struct redis_merge *merge, unsigned holds) {
 void redis_source_told(void *context, enum store_event event, const char *subject) {
     struct redis_source *source = context;
     struct redis_merge *merge = source->merge;
-    int64_t now = clock_now_ms();
     pthread_mutex_lock(&merge->lock);
-    switch (event) {
-    case STORE_CHANGED:
+    if (event != STORE_CHANGED) {
+        source->state = event;
+        now_say(merge);
+    } else {
         if (subject != NULL && strncmp(subject, "account:", 8) == 0)
             source->empty = merge->said_empty = false;
         now_tell(merge, event, subject);
-        break;
-    case STORE_WATCHED:
-    case STORE_LOST:
-        source->watched = event == STORE_WATCHED;
-        now_say(merge);
-        break;
-    case STORE_BLIND: /* one of them is enough, and one word for all of them */
-        source->watched = false;
-        now_say(merge);
-        if (merge->said_blind == 0 || now - merge->said_blind > STORE_BLIND_INTERVAL / 2) {
-            merge->said_blind = now;
-            now_tell(merge, event, NULL);
-        }
-        break;
     }
     pthread_mutex_unlock(&merge->lock);
 }

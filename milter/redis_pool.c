@@ -220,6 +220,13 @@ void redis_pool_move(struct redis_pool *pool, const char *host, int port) {
     pthread_mutex_unlock(&pool->lock);
 }
 
+void redis_pool_renew(struct redis_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    pool->move++;
+    drop_idle(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void redis_pool_supervise(struct redis_pool *pool, bool supervised) {
     pthread_mutex_lock(&pool->lock);
     pool->supervised = supervised;

@@ -49,6 +49,7 @@ struct redis_sentinel {
 struct named_master {
     struct store_seed server;
     long long epoch; /* -1: not told */
+    bool behind;     /* see is_behind() */
 };
 
 struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const char *store,
@@ -162,6 +163,10 @@ static int ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadl
     return rc;
 }
 
+static bool same_server(const struct store_seed *a, const struct store_seed *b) {
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
 static bool is_at(struct redis_sentinel *s, const struct store_seed *master) {
     struct redis_server server = redis_pool_server(s->pool);
     return strcmp(server.host, master->host) == 0 && server.port == master->port;
@@ -190,6 +195,7 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
     const char *who = s->seeds[s->at].host;
     char reason[300];
     int rc = -1;
+    out->behind = false;
     redisReply *reply = ask_sentinel(s, conn, 3, argv, deadline, why, why_size);
     if (reply == NULL) {
         hang_up(conn);
@@ -205,7 +211,8 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
         strcpy(out->server.host, reply->element[0]->str);
         out->server.port = (int)strtol(reply->element[1]->str, NULL, 10);
         rc = ask_epoch(s, *conn, deadline, &out->epoch, why, why_size);
-        if (rc == 0 && is_behind(s, out)) {
+        out->behind = rc == 0 && is_behind(s, out);
+        if (out->behind) {
             rc = -1;
             snprintf(why, why_size,
                      "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
@@ -224,13 +231,23 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
 
 /*
  * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open.
- * Returns 0 and the master, or -1 with the reason of the last.
+ * Returns 0 and the master, or -1 with the reason of the last. More than half of them have not
+ * missed a failover: if they agree, they have been told of the master anew (SENTINEL MONITOR), and
+ * their epochs begin anew with it. A single one may have missed it.
  */
 static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                    int64_t deadline, char *why, size_t why_size) {
+    struct store_seed other = {.port = 0};
+    size_t agreed = 0;
     for (size_t tries = 0; tries < s->n_seeds; tries++) {
         int64_t limit = clock_now_ms() + s->timeout;
         if (ask_on(s, conn, out, limit < deadline ? limit : deadline, why, why_size) == 0)
+            return 0;
+        if (out->behind) {
+            agreed = same_server(&other, &out->server) ? agreed + 1 : 1;
+            other = out->server;
+        }
+        if (out->behind && agreed > s->n_seeds / 2 && s->n_seeds > 1)
             return 0;
         s->at = (s->at + 1) % s->n_seeds;
     }

@@ -42,7 +42,9 @@ struct redis_watch {
     int wake_fd; /* readable when to stop, or when the server has moved */
     atomic_bool stopping;
     pthread_t thread;
-    int64_t census_due; /* the thread's; 0 for not */
+    int64_t census_due; /* the thread's, as is the next; 0 for not */
+    bool broken;        /* a connection broke or failed, and none has served since */
+    bool blind;         /* STORE_BLIND was told last */
 };
 
 enum watch_end { WATCH_STOPPED, WATCH_MOVED, WATCH_BROKEN, WATCH_REFUSED };
@@ -65,6 +67,21 @@ static void wake(struct redis_watch *watch) {
     uint64_t one = 1;
     while (write(watch->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
+}
+
+/* Does a server that tells of no changes still answer? Told when that is news. */
+static void note_blind(struct redis_watch *watch) {
+    bool up = redis_pool_is_up(watch->pool);
+    if (up != watch->blind)
+        watch->told(watch->context, up ? STORE_BLIND : STORE_LOST, NULL);
+    watch->blind = up;
+}
+
+/* A connection serves: after another one broke it may have reached another server. */
+static void note_served(struct redis_watch *watch) {
+    if (watch->broken)
+        redis_pool_renew(watch->pool);
+    watch->broken = false;
 }
 
 static void on_told(void *context, enum store_event event, const char *subject) {
@@ -112,11 +129,12 @@ static int take_tracked(struct redis_watch *watch, struct watching *w, char *why
     return 0;
 }
 
-/* After something was read: is that which was awaited there? */
+/* After something was read: is that which was awaited there? In time for a look-up? */
 static void note_answer(struct redis_watch *watch, struct watching *w) {
     if (w->asked == 0 || w->tracking.pong_awaited || w->tracking.probe_awaited > 0)
         return;
-    redis_pool_report(watch->pool, true, w->asked, NULL);
+    bool in_time = clock_now_ms() - w->asked <= watch->timeout;
+    redis_pool_report(watch->pool, in_time, w->asked, "no answer within store_timeout");
     w->asked = 0;
 }
 
@@ -181,6 +199,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
     int64_t began = clock_now_ms();
     if (redis_tracking_open(&w.tracking, watch->pool, watch->timeout, &refused, why, why_size) ==
         0) {
+        note_served(watch);
         redis_pool_report(watch->pool, true, began, NULL);
         if (*was_down)
             log_event(LOG_INFO, "store-watched", "store", watch->store, "keys", watch->prefix,
@@ -188,14 +207,20 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
         *was_down = false;
         w.next_ping = clock_now_ms() + PING_INTERVAL;
         watch->census_due = clock_now_ms();
+        watch->blind = false;
         watch->told(watch->context, STORE_WATCHED, NULL);
         end = serve(watch, &w, why, why_size);
+        watch->broken = true;
         watch->told(watch->context, STORE_LOST, NULL);
     } else if (refused) {
+        note_served(watch);
         redis_pool_report(watch->pool, true, began, NULL);
         end = WATCH_REFUSED;
     } else {
+        watch->broken = true;
         redis_pool_report(watch->pool, false, began, why);
+        if (watch->blind)
+            note_blind(watch);
     }
     redis_tracking_close(&w.tracking);
     return end;
@@ -218,7 +243,12 @@ static enum watch_end supervise_blindly(struct redis_watch *watch) {
             redisFree(conn);
             conn = NULL;
         }
+        if (up)
+            note_served(watch);
+        else
+            watch->broken = true;
         redis_pool_report(watch->pool, up, began, why);
+        note_blind(watch);
         woken = woken_within(watch, RETRY_LAST);
     }
     if (conn != NULL)
@@ -241,6 +271,7 @@ static void *run(void *arg) {
                           "effect", "changes are noticed late", (char *)NULL);
             told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
+            watch->blind = true;
             end = supervise_blindly(watch);
         } else if (end == WATCH_BROKEN) {
             if (!down_before || !was_down) {

@@ -45,6 +45,15 @@ int sigwait(const sigset_t *set, int *number) {
  */
 #define THREAD_STACK (512 * 1024)
 
+/* ThreadSanitizer's own data of a thread lies on its stack and is larger: the system's stacks. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
+#undef THREAD_STACK
+#define THREAD_STACK 0 /* which is refused */
+#endif
+
 static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
 static int signal_pipe[2];
 
@@ -123,12 +132,12 @@ static int next_signal(int ms) {
 }
 
 /* Nobody new, and those with a message under way may finish it. False when libmilter has ended. */
-static bool drain(const struct runtime *runtime) {
+static bool drain(void) {
     int64_t deadline = clock_now_ms() + SERVE_DRAIN;
     char state[80];
     long left;
     sd_notify(0, "STOPPING=1");
-    listen_close(runtime->config);
+    listen_close();
     while ((left = metrics_messages()) > 0 && clock_now_ms() < deadline) {
         snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
         sd_notify(0, state);
@@ -153,7 +162,7 @@ static void *run_stop(void *arg) {
  * five seconds, or when one comes. A thread of its pool can leave with the pool's lock (8.17.1):
  * all the others wait for that then, for ever. False when libmilter has not ended.
  */
-static bool stop_milter(const struct runtime *runtime) {
+static bool stop_milter(void) {
     int64_t deadline = clock_now_ms() + STOP_MAX;
     pthread_t stopper;
     if (pthread_create(&stopper, NULL, run_stop, NULL) != 0)
@@ -161,7 +170,7 @@ static bool stop_milter(const struct runtime *runtime) {
     pthread_detach(stopper);
     bool ended = false;
     while (!ended && clock_now_ms() < deadline) {
-        listen_wake(runtime->config);
+        listen_wake();
         ended = next_signal(20) == 0;
     }
     return ended;
@@ -197,8 +206,8 @@ int serve(struct runtime *runtime) {
             serving = false;
             stopped = number != 0;
             http_stopping(http);
-            if (stopped && drain(runtime))
-                ended = stop_milter(runtime);
+            if (stopped && drain())
+                ended = stop_milter();
         }
     }
     if (ended)

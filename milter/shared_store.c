@@ -20,10 +20,9 @@ struct store_settings shared_store_settings(const struct config *config) {
 /* Everything that makes a store another one; NULL when there is no memory. */
 static char *identity_of(const struct config *config) {
     char *identity;
-    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%" PRId64 " %zu %" PRId64 " %" PRId64,
-                     config->store, config->store_user, config->store_password_file,
-                     config->key_prefix, config->store_timeout, config->cache_entries,
-                     config->cache_ttl, config->stale_max);
+    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%" PRId64 " %zu", config->store,
+                     config->store_user, config->store_password_file, config->key_prefix,
+                     config->store_timeout, config->cache_entries);
     return n < 0 ? NULL : identity;
 }
 
@@ -34,6 +33,10 @@ static void told(void *context, enum store_event event, const char *subject) {
     for (struct store_follower *f = shared->followers; f != NULL; f = f->next)
         f->told(f->context, event, subject);
     pthread_mutex_unlock(&shared->lock);
+}
+
+void shared_store_keep(struct shared_store *shared, const struct config *config) {
+    policy_cache_keep(shared->cache, config->cache_ttl, config->stale_max);
 }
 
 static int open_parts(struct shared_store *shared, const struct config *config, char *why,
@@ -49,14 +52,13 @@ static int open_parts(struct shared_store *shared, const struct config *config, 
         .store = shared->store,
         .key_prefix = shared->key_prefix,
         .entries = shared->store->remote ? config->cache_entries : 0,
-        .ttl = config->cache_ttl,
-        .stale_max = config->stale_max,
         .timeout = config->store_timeout};
     shared->cache = policy_cache_new(&cache);
     if (shared->cache == NULL) {
         snprintf(why, why_size, "no memory");
         return -1;
     }
+    shared_store_keep(shared, config);
     return store_watch(shared->store, told, shared, why, why_size);
 }
 

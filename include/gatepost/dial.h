@@ -1,15 +1,13 @@
 /*
- * The filter's socket as the configuration names it, from the other side.
+ * The filter's socket from the other side; `name` is its setting `socket`.
  */
 #ifndef GATEPOST_DIAL_H
 #define GATEPOST_DIAL_H
 
-#include "gatepost/config.h"
+/* The path of a unix socket, inside `name`, or NULL when it is none. */
+const char *dial_path(const char *name);
 
-/* The path of a unix socket, or NULL when the configured one is none. */
-const char *dial_path(const struct config *config);
-
-/* Connects to the configured unix socket; a file descriptor, or -1 with errno. */
-int dial_filter(const struct config *config);
+/* Connects to a unix socket; a file descriptor, or -1 with errno. */
+int dial_filter(const char *name);
 
 #endif

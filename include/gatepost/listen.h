@@ -8,14 +8,15 @@
 
 /*
  * Opens the configured socket for libmilter, with its mode and group, and then becomes the
- * configured user for good. Returns 0, or -1: logged as event=start-failed. Before any thread.
+ * configured user for good. Returns 0, or -1: logged as event=start-failed. Once, before any
+ * thread. It is this socket that the others mean, whatever a later configuration says.
  */
 int listen_open(const struct config *config);
 
 /* Nobody but the filter's own user comes in by a unix socket any more. */
-void listen_close(const struct config *config);
+void listen_close(void);
 
 /* Makes libmilter look up from its wait for a connection. */
-void listen_wake(const struct config *config);
+void listen_wake(void);
 
 #endif

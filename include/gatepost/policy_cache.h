@@ -20,13 +20,15 @@ struct policy_cache_settings {
     struct store *store;    /* must outlive the cache, as must key_prefix */
     const char *key_prefix; /* of the store's keys, for the log */
     size_t entries;         /* subjects kept at most; 0: none, every look-up asks the store */
-    int64_t ttl, stale_max; /* milliseconds */
     int64_t timeout;        /* milliseconds that a look-up may wait for another one's answer */
 };
 
-/* NULL when there is no memory. */
+/* NULL when there is no memory. It keeps nothing before policy_cache_keep() is called. */
 struct policy_cache *policy_cache_new(const struct policy_cache_settings *settings);
 void policy_cache_free(struct policy_cache *cache);
+
+/* How long it keeps what it knows, in milliseconds: from now on, and what it knows already. */
+void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_max);
 
 /* What the store's watch tells. Does not block. */
 void policy_cache_told(struct policy_cache *cache, enum store_event event, const char *subject);

@@ -1,8 +1,9 @@
 /*
  * The words of several watches made those of one store.
  *
- * The store is watched when every source is and nobody holds it; it is lost when one is lost.
- * Changes are passed on as they come. Any thread; `told` is called by one at a time.
+ * The store is watched when every source is and nobody holds it; it is lost when one is lost, and
+ * else blind when one is. Changes are passed on as they come. Any thread; `told` is called by one
+ * at a time.
  */
 #ifndef GATEPOST_REDIS_MERGE_H
 #define GATEPOST_REDIS_MERGE_H
@@ -16,8 +17,8 @@
 struct redis_source {
     struct redis_merge *merge;
     struct redis_source *next;
-    bool watched;
-    bool empty; /* no policy was found there, and none has come since */
+    enum store_event state; /* STORE_LOST, STORE_WATCHED or STORE_BLIND */
+    bool empty;             /* no policy was found there, and none has come since */
 };
 
 struct redis_merge {
@@ -26,10 +27,11 @@ struct redis_merge {
     store_told *told;  /* NULL: nobody listens */
     void *context;
     struct redis_source *sources;
-    unsigned holds;   /* so far */
-    unsigned settled; /* how many of them are settled */
-    bool said_watched, said_empty;
-    int64_t said_blind; /* when; 0 for never */
+    unsigned holds;        /* so far */
+    unsigned settled;      /* how many of them are settled */
+    enum store_event said; /* of the watch, and when */
+    int64_t said_at;
+    bool said_empty;
 };
 
 void redis_merge_init(struct redis_merge *merge, const char *store);

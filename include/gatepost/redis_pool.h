@@ -23,7 +23,7 @@ struct redis_lease {
     redisContext *conn;
     bool pooled; /* it has served before, so the server may have closed it meanwhile */
     int64_t began, deadline;
-    unsigned move; /* of redis_pool_move() */
+    unsigned move; /* counts redis_pool_move() and redis_pool_renew() */
 };
 
 /*
@@ -57,6 +57,13 @@ struct redis_server redis_pool_server(struct redis_pool *pool);
 
 /* The server to ask is another one from now on. Connections to the old one are closed. */
 void redis_pool_move(struct redis_pool *pool, const char *host, int port);
+
+/*
+ * The server may be another one since a connection to it broke: behind a name, an address that
+ * moves, or a proxy. Connections made so far are closed: idle ones now, those that are lent when
+ * they are given back.
+ */
+void redis_pool_renew(struct redis_pool *pool);
 
 /*
  * Somebody looks after the server from now on, by redis_pool_connect(), and reports: look-ups leave

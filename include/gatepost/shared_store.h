@@ -33,10 +33,14 @@ struct store_settings shared_store_settings(const struct config *config);
 
 /*
  * The store that a configuration describes: `last` (NULL for none) if it is the same, else a fresh
- * one. Returns 0 and one reference, or -1 with the reason. Any thread.
+ * one. Returns 0 and one reference, or -1 with the reason. Any thread. `last` keeps policies as
+ * long as before, until shared_store_keep().
  */
 int shared_store_open(const struct config *config, struct shared_store *last,
                       struct shared_store **out, char *why, size_t why_size);
+
+/* Policies are kept as long as this configuration says, by all who share the store. */
+void shared_store_keep(struct shared_store *shared, const struct config *config);
 
 struct shared_store *shared_store_acquire(struct shared_store *shared);
 void shared_store_release(struct shared_store *shared);

@@ -107,7 +107,8 @@ enum store_event {
     STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
     STORE_WATCHED, /* from now on every change is told; what changed before is not known */
     STORE_LOST,    /* changes may go untold, until STORE_WATCHED */
-    STORE_BLIND,   /* this store does not tell of changes; said every STORE_BLIND_INTERVAL ms */
+    STORE_BLIND,   /* this store does not tell of changes; said every STORE_BLIND_INTERVAL ms, while
+                      it answers; STORE_LOST when it does not */
 };
 #define STORE_BLIND_INTERVAL 10000
 

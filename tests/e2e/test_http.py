@@ -96,15 +96,19 @@ def test_no_secret_is_told(site, start_served, milter_session, domain):
         server.stop()
 
 
-def test_readiness_follows_store_and_cache(start_served, milter_session, redis, domain):
-    gatepost, web = start_served(stale_max="4s")
-
+def readiness_of(web):
+    """A function (status, text) that waits until /readyz says so."""
     def becomes(status, text):
         def told():
             answer = web.ask("/readyz")
             return (answer.status, bool(re.search(text, answer.text))) == (status, True)
         wait_until(told, 20, f"{status} {text}")
+    return becomes
 
+
+def test_readiness_follows_store_and_cache(start_served, milter_session, redis, domain):
+    gatepost, web = start_served(stale_max="4s")
+    becomes = readiness_of(web)
     becomes(200, "^ready$")
     redis.stop()
     becomes(503, "nothing usable is cached")
@@ -120,6 +124,29 @@ def test_readiness_follows_store_and_cache(start_served, milter_session, redis, 
     assert "4.3.0" in mail(milter_session, gatepost, f"off@{domain}")
     assert web.ask("/healthz").status == 200
     redis.start()
+    becomes(200, "^ready$")
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["server", "cluster"])
+def test_readiness_without_tracking(start_served, milter_session, redis, make_cluster, domain,
+                                    many):
+    """That a Redis is gone which tells of no changes is known all the same."""
+    store = make_cluster() if many else redis
+    servers = store.masters if many else [redis]
+    for server in servers:
+        server.cli("ACL", "SETUSER", "default", "-client|tracking")
+    gatepost, web = start_served(store=store.url, stale_max="4s")
+    becomes = readiness_of(web)
+    wait_until(lambda: web.ask("/status").json()["store"]["changes"] == "blind")
+    mail(milter_session, gatepost, f"x@{domain}")
+    becomes(200, "^ready$")
+    for server in servers:
+        server.stop()
+    becomes(200, r"serve for [0-4] s more$")
+    becomes(503, "nothing usable is cached")
+    assert web.ask("/status").json()["store"]["changes"] == "lost"
+    for server in servers:
+        server.start()
     becomes(200, "^ready$")
 
 

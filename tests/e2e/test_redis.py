@@ -14,6 +14,7 @@ from support.policy_asker import Asker
 from support.process import wait_until
 from support.redis_login import acl_of_the_package, password_file
 from support.redis_server import RedisServer, ask
+from support.tcp_proxy import TcpProxy
 
 TIMEOUT = 0.3           # store_timeout
 MARGIN = 1.0            # for a loaded machine and the sanitizers
@@ -22,6 +23,7 @@ BARE = {"store_timeout": "300ms", "cache_entries": 0, "trusted": [], "network": 
         "listener": {"mx": {"service": "smtp"}}}
 OFF = "550 5.7.1"
 UNAVAILABLE = "451 4.3.0"
+PROBE = b"\r\ngatepost:account:\r\n"     # the watch asks for this key
 
 
 @pytest.fixture
@@ -38,6 +40,20 @@ def make_redis(site, domain):
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture
+def make_proxy():
+    """A function (server): a proxy before it, stopped at the end."""
+    made = []
+
+    def make(server):
+        made.append(TcpProxy(server.port))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.stop()
 
 
 @pytest.fixture
@@ -85,6 +101,51 @@ def test_a_hung_server_costs_its_time_out_a_few_times_only(make_redis, start, ma
     assert len(lines(gatepost, "store-down")) == 1
     assert len(lines(gatepost, "store-up")) == 1
     assert "no answer within store_timeout, since" in gatepost.wait_log("store-error", "since")
+
+
+@pytest.mark.parametrize("tracking", [True, False], ids=["tracking", "no-tracking"])
+def test_the_watch_reaches_another_server(make_redis, make_proxy, start, mail, domain, tracking):
+    """Look-ups go there as well, though their connections to the old one still work."""
+    old, new = make_redis(), make_redis()
+    policy.load(old, "account:x@{d} ip:192.0.2.10", d=domain)
+    policy.load(new, "account:x@{d} protocol:smtp off", d=domain)
+    for server in (old, new):
+        if not tracking:
+            server.cli("ACL", "SETUSER", "default", "-client|tracking")
+    proxy = make_proxy(old)
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}")
+    asker = mail(gatepost)
+    assert asker.ask(f"x@{domain}") == ""
+    if not tracking:
+        gatepost.wait_log("event=store-not-watched")
+    proxy.target = new.port
+    wait_until(lambda: proxy.sent(PROBE) > 1, 20, "a watch")
+    proxy.drop(b"SUBSCRIBE", PROBE)
+    asker.wait_for(f"x@{domain}", OFF)
+    for _ in range(20):
+        assert asker.ask(f"x@{domain}").startswith(OFF)
+
+
+def test_a_server_that_is_too_slow_is_down_until_it_is_faster(make_redis, make_proxy, start, mail,
+                                                              domain):
+    """The watch waits longer than a look-up does: what it hears then does not make it up."""
+    redis = make_redis()
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    proxy = make_proxy(redis)
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}")
+    asker = mail(gatepost)
+    assert asker.ask(f"off@{domain}").startswith(OFF)
+    gatepost.forget()
+    proxy.delay = TIMEOUT * 1.7
+    while not lines(gatepost, "store-down"):
+        assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    probes = proxy.sent(PROBE)
+    wait_until(lambda: proxy.sent(PROBE) >= probes + 4, 30, "late answers")
+    assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
+    assert not lines(gatepost, "store-up")
+    proxy.delay = 0
+    asker.wait_for(f"off@{domain}", OFF)
+    assert len(lines(gatepost, "store-down")) == len(lines(gatepost, "store-up")) == 1
 
 
 def test_a_server_that_dies_and_is_back(make_redis, start, mail, domain):

@@ -9,7 +9,7 @@ from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_sentinel import SentinelGroup
-from support.redis_server import ask
+from support.redis_server import RedisServer, ask
 
 TIMEOUT = 0.3
 MARGIN = 1.0
@@ -40,6 +40,14 @@ def gatepost(request, start_gatepost, group):
 @pytest.fixture
 def asker(gatepost, milter_session):
     return Asker(milter_session(gatepost))
+
+
+@pytest.fixture
+def stranger(site, domain):
+    """A Redis that is none of the group's."""
+    server = RedisServer(site.folder.sub("stranger-" + domain)).start()
+    yield server
+    server.stop()
 
 
 def switch(server, sender, state):
@@ -142,6 +150,24 @@ def test_a_sentinel_that_is_behind(group, gatepost, asker, domain):
     for state, reply in (("on", ""), ("off", OFF)):
         switch(new, f"other@{domain}", state)
         asker.wait_for(f"other@{domain}", reply)
+
+
+@pytest.mark.parametrize("gatepost", [1000], indirect=True, ids=["cached"])
+def test_a_master_named_anew(group, gatepost, asker, stranger, domain):
+    """SENTINEL REMOVE and MONITOR: the epochs begin anew, and most Sentinels agree."""
+    group.sentinels[1].ask("SENTINEL", "FAILOVER", group.NAME)
+    second = group.another_master(group.servers[0])
+    gatepost.wait_log("event=store-master", f":{second.port}")
+    asker.wait_for(f"x@{domain}", "")
+    switch(stranger, f"x@{domain}", "off")
+    for sentinel in group.sentinels:
+        assert sentinel.ask("SENTINEL", "REMOVE", group.NAME) == "OK"
+    for sentinel in group.sentinels[1:]:
+        assert sentinel.ask("SENTINEL", "MONITOR", group.NAME, stranger.host, stranger.port,
+                            2) == "OK"
+    asker.wait_for(f"x@{domain}", OFF)
+    switch(stranger, f"x@{domain}", "on")
+    asker.wait_for(f"x@{domain}", "")
 
 
 def test_gatepostctl(group, site, domain):

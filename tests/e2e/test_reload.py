@@ -75,6 +75,25 @@ def test_what_takes_a_restart_is_named(redis, start_gatepost, milter_session, si
     assert not refused(milter_session, gatepost), "it listens where it did"
 
 
+def test_a_stop_closes_the_socket_that_is_open(redis, start_gatepost, milter_session, site):
+    """Not the one that the configuration names since."""
+    gatepost = start_gatepost({"trusted": []})
+    another = site.folder.file("another")
+    with open(another, "w"):
+        os.chmod(another, 0o666)
+    gatepost.configure({"trusted": [], "store": redis.url, "socket": "unix:" + another})
+    reload(gatepost)
+    with milter_session(gatepost) as mta:
+        assert mta.mail("alice@example.com").letter == "c"
+        os.kill(gatepost.pid, signal.SIGTERM)
+        wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 20, "a closed door")
+        mta.abort()
+    began = time.monotonic()
+    assert gatepost.stop() == 0
+    assert time.monotonic() - began < 5
+    assert os.stat(another).st_mode & 0o777 == 0o666
+
+
 def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milter_session):
     """With Redis gone nothing can be asked: what is known serves on."""
     redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
@@ -92,6 +111,24 @@ def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milt
     with milter_session(gatepost, address="198.51.100.7") as mta:
         assert not mta.mail("alice@example.com").reply
     gatepost.verdict(reason="trusted")
+
+
+def test_the_times_of_the_cache_change_and_it_stays(redis, start_gatepost, milter_session):
+    """With Redis gone stale_max is raised, so that mail flows on; and lowered again."""
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
+    settings = {**SETTINGS, "store": redis.url}
+    gatepost = start_gatepost(settings)
+    assert refused(milter_session, gatepost)
+    redis.stop()
+    gatepost.wait_log("event=store-down")
+    for times, told in (({"stale_max": "24h", "cache_ttl": "6m"}, {"policy": "stale"}),
+                        ({"stale_max": "1ms"}, {"reason": "policy-unavailable"}),
+                        ({}, {"policy": "stale"})):
+        gatepost.configure({**settings, **times})
+        assert "event=reload generation=" in reload(gatepost)[0]
+        gatepost.forget()
+        assert refused(milter_session, gatepost)
+        gatepost.verdict(**told)
 
 
 @pytest.mark.concurrent

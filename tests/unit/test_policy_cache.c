@@ -57,11 +57,10 @@ static void open_bench(struct bench *bench, size_t entries, int64_t ttl, int64_t
     const struct policy_cache_settings settings = {.store = &bench->gate.store,
                                                    .key_prefix = "gatepost:",
                                                    .entries = entries,
-                                                   .ttl = ttl,
-                                                   .stale_max = stale_max,
                                                    .timeout = 5000};
     bench->cache = policy_cache_new(&settings);
     assert_non_null(bench->cache);
+    policy_cache_keep(bench->cache, ttl, stale_max);
 }
 
 static void close_bench(struct bench *bench) {
