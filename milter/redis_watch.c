@@ -129,13 +129,18 @@ static int take_tracked(struct redis_watch *watch, struct watching *w, char *why
     return 0;
 }
 
-/* After something was read: is that which was awaited there? In time for a look-up? */
+/*
+ * After something was read: is that which was awaited there? When it is too late for a look-up, the
+ * server is asked again at once: it may have been a moment only.
+ */
 static void note_answer(struct redis_watch *watch, struct watching *w) {
     if (w->asked == 0 || w->tracking.pong_awaited || w->tracking.probe_awaited > 0)
         return;
     bool in_time = clock_now_ms() - w->asked <= watch->timeout;
     redis_pool_report(watch->pool, in_time, w->asked, "no answer within store_timeout");
     w->asked = 0;
+    if (!in_time)
+        w->next_ping = clock_now_ms();
 }
 
 /*
