@@ -108,8 +108,7 @@ static void test_paths(void **state) {
         "<\"a b\\\"<@>(c)\"@example.com>",
         "<alice@[IPv6:2001:db8::1]>",
         "<alice@example.com.>",
-        "<j\xc3\xb6rg@b\xc3\xbc"
-        "cher.example>",
+        "<j\xc3\xb6rg@\xc3\xb6.example>",
     };
     static const char *const bad[] = {
         "<alice>",          "< >",
