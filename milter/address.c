@@ -78,8 +78,7 @@ static int canonical(char *local, char *domain, const struct address_rules *rule
     return join(fold(local, rules->lower_case), folded, out);
 }
 
-/* The path without its angle brackets and source route (RFC 5321 4.1.2 A-d-l); into `path` */
-static char *strip_path(char *path) {
+char *address_strip_path(char *path) {
     size_t len = strlen(path);
     if (len >= 2 && path[0] == '<' && path[len - 1] == '>') {
         path[len - 1] = '\0';
@@ -119,9 +118,9 @@ static char *find_at(char *path, bool *quoted) {
     return at;
 }
 
-static void unquote(char *local) {
-    char *to = local;
-    for (char *from = local; *from != '\0'; from++) {
+static void unquote(char *text) {
+    char *to = text;
+    for (char *from = text; *from != '\0'; from++) {
         if (*from == '"')
             continue;
         if (*from == '\\' && from[1] != '\0')
@@ -139,8 +138,7 @@ static const char *skip_plain(const char *at, const char *also) {
     return at;
 }
 
-/* Behind the quoted-string that begins at `at`. */
-static const char *skip_quoted(const char *at) {
+const char *address_skip_quoted(const char *at) {
     for (at++; *at != '\0' && *at != '"'; at++)
         if (*at == '\\' && at[1] != '\0')
             at++;
@@ -149,7 +147,7 @@ static const char *skip_quoted(const char *at) {
 
 static bool is_mailbox(const char *path) {
     const char *at = path + (path[0] == '<');
-    at = *at == '"' ? skip_quoted(at) : skip_plain(at, "!#$%&'*+-/=?^_`{|}~.");
+    at = *at == '"' ? address_skip_quoted(at) : skip_plain(at, "!#$%&'*+-/=?^_`{|}~.");
     if (*at != '@')
         return false;
     bool literal = *++at == '[';
@@ -172,7 +170,7 @@ static void tidy(char *path) {
         bool left_out = depth > 0 || strchr("( \t\r\n", *from) != NULL;
         end = from + (*from == '\\' && from[1] != '\0' ? 2 : 1);
         if (*from == '"' && depth == 0)
-            end = skip_quoted(from);
+            end = address_skip_quoted(from);
         depth += *from == '(';
         depth -= *from == ')' && depth > 0;
         if (!left_out) {
@@ -201,11 +199,12 @@ static char *domain_of(char *path) {
 }
 
 char *address_reread(const char *given, const char *understood) {
-    bool whole = strchr(understood, '@') != NULL || address_is_path(understood), quoted;
+    bool whole = strchr(understood, '@') != NULL || address_is_path(understood);
     char *path = strdup(whole ? understood : given), *sender = NULL;
     if (path == NULL)
         return NULL;
     if (whole) {
+        bool quoted;
         char *at = find_at(path, &quoted);
         if (at != NULL)
             unquote(at + 1);
@@ -224,7 +223,7 @@ int address_from_sender(const char *sender, const struct address_rules *rules,
     char *copy = strdup(sender);
     if (copy == NULL)
         return -1;
-    char *path = strip_path(copy);
+    char *path = address_strip_path(copy);
     if (path[0] == '\0') {
         *out = (struct address){.text = copy};
         copy[0] = '\0';

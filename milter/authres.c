@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gatepost/address.h"
+
 /* Octets that need no quoting in either grammar: a MIME token (RFC 2045 5.1) that is a dot-atom. */
 static bool is_plain(const char *text, size_t len) {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -16,16 +18,6 @@ static bool is_plain(const char *text, size_t len) {
             (i > 0 && text[i] == '.' && text[i - 1] == '.'))
             return false;
     return len > 0 && text[0] != '.' && text[len - 1] != '.';
-}
-
-/* Is it one quoted-string already, from the first octet to the last? */
-static bool is_quoted(const char *text, size_t len) {
-    for (size_t i = 1; i < len && text[0] == '"'; i++) {
-        if (text[i] == '"')
-            return i == len - 1;
-        i += text[i] == '\\';
-    }
-    return false;
 }
 
 /* A quoted-string (RFC 5322 3.2.4). */
@@ -55,7 +47,7 @@ static void put_mailbox(struct textbuf *buf, const char *sender) {
         return;
     }
     size_t local = (size_t)(at - sender);
-    if (is_quoted(sender, local)) /* by its writer */
+    if (sender[0] == '"' && address_skip_quoted(sender) == at) /* quoted by its writer */
         textbuf_put_header(buf, sender, local);
     else if (local > 0)
         put_word(buf, sender, local);

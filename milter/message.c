@@ -7,22 +7,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gatepost/address.h"
 #include "gatepost/metrics.h"
 #include "gatepost/textbuf.h"
 
 /* The reverse-path as SPF and headers want it: no brackets, no source route. */
 static char *bare_path(const char *sender) {
-    size_t len = strlen(sender);
-    if (len >= 2 && sender[0] == '<' && sender[len - 1] == '>') {
-        sender++;
-        len -= 2;
-    }
-    const char *colon = sender[0] == '@' ? memchr(sender, ':', len) : NULL;
-    if (colon != NULL) {
-        len -= (size_t)(colon + 1 - sender);
-        sender = colon + 1;
-    }
-    return strndup(sender, len);
+    char *copy = strdup(sender), *bare = copy == NULL ? NULL : address_strip_path(copy);
+    if (bare != NULL)
+        memmove(copy, bare, strlen(bare) + 1);
+    return copy;
 }
 
 struct message *message_new(const char *reverse_path) {

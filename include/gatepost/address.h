@@ -27,6 +27,13 @@ struct address {
     const char *domain; /* into text, behind the '@'; NULL when there is none */
 };
 
+/* Behind the quoted-string that begins at `at` (RFC 5321 4.1.2), or the end of what is not closed.
+ */
+const char *address_skip_quoted(const char *at);
+
+/* A path without its angle brackets and source route (RFC 5321 4.1.2 A-d-l): a part of `path`. */
+char *address_strip_path(char *path);
+
 /*
  * Is it a Reverse-path as RFC 5321 4.1.2 has it, with or without angle brackets, source routes
  * aside? Then every MTA reads the same sender from it. The domain is not looked at closely.

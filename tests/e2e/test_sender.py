@@ -57,6 +57,17 @@ def test_names_of_others(milter_session, redis, domain, gatepost, subject, sende
         assert "not registered" in mta.mail(sender.replace("{d}", domain)).reply
 
 
+@pytest.mark.parametrize("sender", [
+    "<@relay.example,@other.example:alice@{d}>", "<@[IPv6:2001:db8::1]:alice@{d}>"])
+def test_source_routes(milter_session, redis, domain, gatepost, sender):
+    """As Sendmail hands them over: the colon of an address literal ends no route."""
+    redis.cli("HSET", f"gatepost:account:alice@{domain}", "protocol:smtp", "off")
+    gatepost.catch_up(redis)
+    with milter_session(gatepost) as mta:
+        assert "switched off" in mta.mail(sender.replace("{d}", domain)).reply
+    assert gatepost.verdict(stage="mail")["sender"] == f"alice@{domain}"
+
+
 def test_delivered_as_judged(site, redis, dns, domain, gatepost):
     dns.zones[domain] = {"TXT": ["v=spf1 ip4:192.0.2.0/24 -all"]}
     subject = f"odd sender of {domain}"
