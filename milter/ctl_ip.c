@@ -125,7 +125,7 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
         if (ctl_same_field(network, f->name, f->name_len, field, len))
             return f;
         bool has_block =
-            f->name_len > skip && (network || strncasecmp(f->name, "ip:", 3) == 0) &&
+            f->name_len > skip && ctl_is_block(network, f->name, f->name_len) &&
             netblock_parse(f->name + skip, f->name_len - skip, &wider, why, sizeof why) == 0;
         if (is_block && has_block && wider.prefix <= block.prefix &&
             netblock_contains(&wider, &block.base))

@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "gatepost/ctl_write.h"
 
@@ -79,10 +78,6 @@ static const struct ctl_wanted *wanted_as(bool network, const struct store_field
 /* Many addresses are compared by name only; of settings there are never many. */
 #define FEW 16
 
-static bool is_address(bool network, const struct store_field *field) {
-    return network || (field->name_len > 3 && strncasecmp(field->name, "ip:", 3) == 0);
-}
-
 static int plan_there(struct ctl_plan *plan, bool network, const struct store_field *field,
                       const struct ctl_wanted *wanted, size_t n,
                       const struct lookup_table *by_wanted, bool only) {
@@ -90,7 +85,7 @@ static int plan_there(struct ctl_plan *plan, bool network, const struct store_fi
     const struct store_text old = {field->value, field->value_len};
     const struct entry *found = table_find(by_wanted, field->name, field->name_len);
     const struct ctl_wanted *want = found != NULL ? found->wanted : NULL;
-    bool few = n <= FEW || !is_address(network, field);
+    bool few = n <= FEW || !ctl_is_block(network, field->name, field->name_len);
     bool respelt = want == NULL && few && wanted_as(network, field, wanted, n) != NULL;
     if (want == NULL)
         return respelt || only ? add(plan, name, old, absent) : 0;

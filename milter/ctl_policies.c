@@ -224,15 +224,17 @@ bool ctl_entry_counts(const struct ip_entry *entry, int64_t now) {
     return !entry->malformed && (entry->until == 0 || now < entry->until);
 }
 
+bool ctl_is_block(bool network, const char *field, size_t len) {
+    return network || (len > 3 && strncasecmp(field, "ip:", 3) == 0);
+}
+
 bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len) {
     struct netblock x, y;
     char why[160];
     size_t skip = network ? 0 : 3;
     if (a_len == b_len && memcmp(a, b, a_len) == 0)
         return true;
-    bool blocks = network || (a_len > 3 && b_len > 3 && strncasecmp(a, "ip:", 3) == 0 &&
-                              strncasecmp(b, "ip:", 3) == 0);
-    if (!blocks)
+    if (!ctl_is_block(network, a, a_len) || !ctl_is_block(network, b, b_len))
         return a_len == b_len && strncasecmp(a, b, a_len) == 0;
     return netblock_parse(a + skip, a_len - skip, &x, why, sizeof why) == 0 &&
            netblock_parse(b + skip, b_len - skip, &y, why, sizeof why) == 0 &&

@@ -29,8 +29,7 @@
 #define KEPT_MAX (24 * 3600 * 1000LL)
 #define FAILURE_KEPT 1000
 
-/* Who has waited for less than this, in milliseconds, and is late knows nothing of use to others.
- */
+/* Who is late after asking for less than this, in milliseconds, knows nothing of use to others. */
 #define PATIENCE_MIN 500
 
 struct dns {
@@ -42,7 +41,7 @@ struct dns {
 };
 
 static int channel_new(const struct dns *dns, ares_channel *out) {
-    /* a lost packet is sent again after a second; the caller's deadline ends it all */
+    /* a lost packet is sent again after 400 ms; the caller's deadline ends it all */
     struct ares_options options = {
         .flags = ARES_FLAG_NOALIASES | ARES_FLAG_EDNS, .timeout = 400, .tries = 5, .ednspsz = 1232};
     int rc = ares_init_options(
@@ -238,14 +237,14 @@ enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type,
                           struct dns_answer **out) {
     bool owner;
     enum metrics_dns outcome = DNS_CACHED;
-    int64_t begin = clock_now_ms();
     struct dns_answer *answer = dns_cache_get(dns->cache, name, type, deadline, &owner);
     if (answer == NULL) {
-        bool in_time = clock_now_ms() < deadline;
-        answer = in_time ? ask(dns, name, type, deadline) : failure("no answer in time");
+        int64_t begin = clock_now_ms();
+        answer = begin < deadline ? ask(dns, name, type, deadline) : failure("no answer in time");
+        int64_t end = clock_now_ms();
         bool failed = answer == NULL || answer->status == DNS_FAILED;
-        outcome = clock_now_ms() >= deadline ? DNS_LATE : failed ? DNS_ERROR : DNS_ANSWERED;
-        bool hasty = failed && outcome == DNS_LATE && clock_now_ms() - begin < PATIENCE_MIN;
+        outcome = end >= deadline ? DNS_LATE : failed ? DNS_ERROR : DNS_ANSWERED;
+        bool hasty = failed && outcome == DNS_LATE && end - begin < PATIENCE_MIN;
         if (owner)
             dns_cache_put(dns->cache, name, type, hasty ? NULL : answer);
     }

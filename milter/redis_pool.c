@@ -209,21 +209,25 @@ redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t 
     return conn;
 }
 
+/* No connection made so far serves again; under the lock. */
+static void now_renew(struct redis_pool *pool) {
+    pool->move++;
+    drop_idle(pool);
+}
+
 void redis_pool_move(struct redis_pool *pool, const char *host, int port) {
     pthread_mutex_lock(&pool->lock);
     snprintf(pool->server.host, sizeof pool->server.host, "%s", host);
     pool->server.port = port;
     pool->server.found[0] = '\0';
     pool->named = is_named(&pool->server);
-    pool->move++;
-    drop_idle(pool);
+    now_renew(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
 void redis_pool_renew(struct redis_pool *pool) {
     pthread_mutex_lock(&pool->lock);
-    pool->move++;
-    drop_idle(pool);
+    now_renew(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 

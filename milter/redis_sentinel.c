@@ -246,9 +246,9 @@ static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_m
         if (out->behind) {
             agreed = same_server(&other, &out->server) ? agreed + 1 : 1;
             other = out->server;
+            if (agreed > s->n_seeds / 2 && s->n_seeds > 1)
+                return 0;
         }
-        if (out->behind && agreed > s->n_seeds / 2 && s->n_seeds > 1)
-            return 0;
         s->at = (s->at + 1) % s->n_seeds;
     }
     return -1;

@@ -203,9 +203,8 @@ void reply_render(const struct verdict *verdict, const char *template,
     textbuf_puts(&ending, "; session ");
     textbuf_put_reply(&ending, values->session == NULL ? "-" : values->session, 40);
     size_t room = sizeof out->text - ending.len;
-    if (values->prefix > REPLY_PREFIX)
-        room -= values->prefix < room ? values->prefix - REPLY_PREFIX : room - REPLY_PREFIX;
-    textbuf_init(&text, out->text, room);
+    size_t over = values->prefix > REPLY_PREFIX ? values->prefix - REPLY_PREFIX : 0;
+    textbuf_init(&text, out->text, room > over + REPLY_PREFIX ? room - over : REPLY_PREFIX);
     fill(&text, template != NULL ? template : reply_default_template(verdict), verdict, values);
     if (template == NULL && verdict->reason == REASON_SPF && values->explanation != NULL)
         fill(&text, ". {domain} explains: {explanation}", verdict, values);

@@ -43,15 +43,13 @@ int sigwait(const sigset_t *set, int *number) {
  * with 64 connections), and glibc keeps 40 MiB of stacks for the next ones: five of the usual
  * 8 MiB, 80 of these. The deepest SPF evaluation gets by with a quarter of it.
  */
-#define THREAD_STACK (512 * 1024)
-
-/* ThreadSanitizer's own data of a thread lies on its stack and is larger: the system's stacks. */
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif
 #if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
-#undef THREAD_STACK
-#define THREAD_STACK 0 /* which is refused */
+#define THREAD_STACK 0 /* is refused, so it is the system's: its own data would not fit */
+#else
+#define THREAD_STACK (512 * 1024)
 #endif
 
 static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};

@@ -106,8 +106,7 @@ int spf_count_lookup(struct spf_evaluation *e, const char *term) {
     return 0;
 }
 
-/* RFC 7208 4.6.4: a fault of the DNS that took all the time is the evaluation's end, also at ptr.
- */
+/* RFC 7208 4.6.4: a fault of the DNS that took all the time ends the evaluation, also at ptr. */
 static bool out_of_time(struct spf_evaluation *e) {
     if (clock_now_ms() < e->deadline)
         return false;

@@ -56,6 +56,9 @@ void ctl_policies_clear(struct ctl_policies *policies);
 /* Has the entry an effect now? */
 bool ctl_entry_counts(const struct ip_entry *entry, int64_t now);
 
+/* Is it a field for an address or block, in such a subject? */
+bool ctl_is_block(bool network, const char *field, size_t len);
+
 /* Do two fields of such a subject say the same thing, spelt differently or not? */
 bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len);
 
