@@ -36,10 +36,10 @@ int reload_configuration(struct runtime **current) {
     name_all_ignored(last->config, fresh->config);
     shared_store_keep(fresh->store, fresh->config);
     log_open(fresh->config->log, fresh->config->log_format, fresh->config->log_level);
-    snprintf(generation, sizeof generation, "%u", fresh->generation);
-    log_event(LOG_INFO, "reload", "generation", generation, (char *)NULL);
     callbacks_use(runtime_acquire(fresh));
     *current = fresh;
     runtime_release(last);
+    snprintf(generation, sizeof generation, "%u", fresh->generation);
+    log_event(LOG_INFO, "reload", "generation", generation, (char *)NULL); /* it holds by now */
     return 0;
 }
