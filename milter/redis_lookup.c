@@ -39,7 +39,7 @@ static int take_fields(const redisReply *reply, struct store_hash *hash) {
 }
 
 /* What one look-up came to so far; what is worse is greater. */
-enum outcome { LOOKUP_DONE, LOOKUP_REFUSED, LOOKUP_LATER, LOOKUP_BROKEN };
+enum outcome { LOOKUP_DONE, LOOKUP_REFUSED, LOOKUP_LATER, LOOKUP_LOGIN, LOOKUP_BROKEN };
 
 static enum outcome take_error(struct redis_lookup *l, size_t place, const char *error, char *why,
                                size_t why_size) {
@@ -58,8 +58,7 @@ static enum outcome take_error(struct redis_lookup *l, size_t place, const char 
         struct redis_server server = redis_pool_server(l->pool);
         if (server.login != NULL)
             redis_login_refused(server.login);
-        l->lease.pooled = false;
-        return LOOKUP_BROKEN;
+        return LOOKUP_LOGIN;
     }
     return fault == FAULT_LATER ? LOOKUP_LATER : LOOKUP_REFUSED;
 }
@@ -112,7 +111,7 @@ static int send_on(struct redis_lookup *l, char *why, size_t why_size) {
 
 static enum outcome read_on(struct redis_lookup *l, char *why, size_t why_size) {
     enum outcome worst = LOOKUP_DONE;
-    for (size_t i = 0; i < l->n && worst != LOOKUP_BROKEN; i++) {
+    for (size_t i = 0; i < l->n && worst < LOOKUP_LOGIN; i++) {
         char reason[600];
         redisReply *reply = redis_conn_read(l->lease.conn, l->deadline, reason, sizeof reason);
         if (reply != NULL && l->asking) {
@@ -133,20 +132,28 @@ static void give(struct redis_lookup *l, enum outcome outcome, const char *why) 
     static const enum redis_service services[] = {[LOOKUP_DONE] = SERVICE_ANSWERED,
                                                   [LOOKUP_REFUSED] = SERVICE_ANSWERED,
                                                   [LOOKUP_LATER] = SERVICE_LATER,
+                                                  [LOOKUP_LOGIN] = SERVICE_BROKEN,
                                                   [LOOKUP_BROKEN] = SERVICE_BROKEN};
     redis_pool_give(l->pool, &l->lease, services[outcome], why);
 }
 
+/* The server may have closed that connection and no other: once, a fresh one takes its place. */
+static void replace_broken(struct redis_lookup *l, char *why, size_t why_size) {
+    bool retry = !l->retried && clock_now_ms() < l->deadline;
+    l->retried = true;
+    redis_pool_give(l->pool, &l->lease, retry ? SERVICE_CUT : SERVICE_BROKEN, why);
+    l->sent = retry && redis_pool_take(l->pool, true, l->deadline, &l->lease, why, why_size) == 0;
+}
+
+static void send_all(struct redis_lookup *l, char *why, size_t why_size) {
+    while (l->sent && send_on(l, why, why_size) != 0)
+        replace_broken(l, why, why_size);
+}
+
 void redis_lookup_send(struct redis_lookup *l, char *why, size_t why_size) {
+    l->retried = false;
     l->sent = redis_pool_take(l->pool, false, l->deadline, &l->lease, why, why_size) == 0;
-    bool retried = false;
-    while (l->sent && send_on(l, why, why_size) != 0) {
-        bool pooled = l->lease.pooled;
-        give(l, LOOKUP_BROKEN, why);
-        l->sent = pooled && !retried &&
-                  redis_pool_take(l->pool, true, l->deadline, &l->lease, why, why_size) == 0;
-        retried = true;
-    }
+    send_all(l, why, why_size);
 }
 
 static void forget_answers(struct redis_lookup *l) {
@@ -158,18 +165,16 @@ static void forget_answers(struct redis_lookup *l) {
 }
 
 int redis_lookup_read(struct redis_lookup *l, char *why, size_t why_size) {
+    enum outcome outcome = LOOKUP_BROKEN;
+    while (l->sent && (outcome = read_on(l, why, why_size)) >= LOOKUP_LOGIN) {
+        forget_answers(l);
+        if (outcome == LOOKUP_LOGIN)
+            break;
+        replace_broken(l, why, why_size);
+        send_all(l, why, why_size);
+    }
     if (!l->sent)
         return -1;
-    enum outcome outcome = read_on(l, why, why_size);
-    if (outcome == LOOKUP_BROKEN && l->lease.pooled && clock_now_ms() < l->deadline) {
-        forget_answers(l);
-        give(l, LOOKUP_BROKEN, why);
-        if (redis_pool_take(l->pool, true, l->deadline, &l->lease, why, why_size) != 0)
-            return -1;
-        outcome = send_on(l, why, why_size) == 0 ? read_on(l, why, why_size) : LOOKUP_BROKEN;
-    }
-    if (outcome == LOOKUP_BROKEN)
-        forget_answers(l);
     give(l, outcome, why);
     return outcome == LOOKUP_DONE ? 0 : -1;
 }

@@ -149,7 +149,7 @@ void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, co
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
                     struct redis_lease *lease, char *why, size_t why_size) {
     struct redis_server server;
-    *lease = (struct redis_lease){.began = clock_now_ms(), .deadline = deadline};
+    *lease = (struct redis_lease){.began = clock_now_ms()};
     if (await_free(pool, fresh, deadline, lease, &server, why, why_size) != 0)
         return -1;
     if (lease->conn != NULL) {
@@ -166,8 +166,7 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
 
 void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum redis_service service,
                      const char *why) {
-    bool broken = service == SERVICE_BROKEN;
-    bool outlived = broken && lease->pooled && clock_now_ms() < lease->deadline;
+    bool broken = service == SERVICE_BROKEN || service == SERVICE_CUT;
     if (broken && lease->conn != NULL)
         redisFree(lease->conn);
     pthread_mutex_lock(&pool->lock);
@@ -184,7 +183,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum re
     pthread_cond_signal(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
     lease->conn = NULL;
-    if (!moved && !outlived) /* a connection that the server has closed says nothing about it */
+    if (!moved && service != SERVICE_CUT)
         report(pool, service == SERVICE_ANSWERED, lease->began, why);
 }
 

@@ -70,6 +70,15 @@ static int open_both(struct redis_tracking *t, struct redis_pool *pool, int64_t 
     return redis_probe(t->tracked, t->prefix, t->master, clock_now_ms() + timeout, why, why_size);
 }
 
+static bool is_alive(redisContext *listening, int64_t timeout) {
+    const char *ping[] = {"PING"};
+    char why[200];
+    redisReply *reply =
+        redis_conn_ask(listening, 1, ping, clock_now_ms() + timeout, why, sizeof why);
+    freeReplyObject(reply);
+    return reply != NULL;
+}
+
 int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout,
                         bool *refused, char *why, size_t why_size) {
     const char *client_id[] = {"CLIENT", "ID"};
@@ -95,8 +104,11 @@ int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64
     const char *track[] = {"CLIENT", "TRACKING", "ON",     "REDIRECT",
                            id,       "BCAST",    "PREFIX", t->prefix};
     reply = command(t->tracked, 8, track, clock_now_ms() + timeout, refused, why, why_size);
-    if (reply == NULL)
+    if (reply == NULL) {
+        /* a subscription that has just been closed is refused as well: that is a fault */
+        *refused = *refused && is_alive(t->listening, timeout);
         return -1;
+    }
     freeReplyObject(reply);
     return 0;
 }

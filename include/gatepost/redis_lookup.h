@@ -21,8 +21,9 @@ struct redis_lookup {
     bool asking;                      /* with ASKING before each */
     struct redis_redirect *redirects; /* by place; NULL: a redirection is an error */
     int64_t deadline;
-    struct redis_lease lease; /* private, as is the next */
-    bool sent;
+    struct redis_lease lease; /* private, as are the next */
+    bool sent;                /* a connection is lent, and what was asked for is sent on it */
+    bool retried;
 };
 
 /*
@@ -32,9 +33,9 @@ struct redis_lookup {
 void redis_lookup_send(struct redis_lookup *lookup, char *why, size_t why_size);
 
 /*
- * Reads. A connection that has died since it was last used is replaced by a fresh one, once, within
- * the same deadline. Returns 0 when all are answered or redirected; or -1 when some are
- * STORE_UNANSWERED, with the reason in `why`, which was also given to the first half.
+ * Reads. A connection that breaks is replaced by a fresh one, once, within the same deadline.
+ * Returns 0 when all are answered or redirected; or -1 when some are STORE_UNANSWERED, with the
+ * reason in `why`, which was also given to the first half.
  */
 int redis_lookup_read(struct redis_lookup *lookup, char *why, size_t why_size);
 

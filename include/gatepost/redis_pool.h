@@ -21,8 +21,8 @@ void redis_pool_free(struct redis_pool *pool);
 /* A connection, lent for one look-up. */
 struct redis_lease {
     redisContext *conn;
-    bool pooled; /* it has served before, so the server may have closed it meanwhile */
-    int64_t began, deadline;
+    bool pooled; /* it has served before */
+    int64_t began;
     unsigned move; /* counts redis_pool_move() and redis_pool_renew() */
 };
 
@@ -37,6 +37,7 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
 enum redis_service {
     SERVICE_ANSWERED,
     SERVICE_LATER,  /* it answered that it cannot serve now */
+    SERVICE_CUT,    /* the connection broke, which says nothing of the server: another will tell */
     SERVICE_BROKEN, /* no answer, or none that can be used: the connection is closed */
 };
 

@@ -126,6 +126,41 @@ def test_the_watch_reaches_another_server(make_redis, make_proxy, start, mail, d
         assert asker.ask(f"x@{domain}").startswith(OFF)
 
 
+def test_a_subscription_lost_before_it_is_tracked(make_redis, make_proxy, start, domain):
+    """Redis refuses to redirect to it; that is no reason to do without the watch."""
+    redis = make_redis()
+    proxy = make_proxy(redis)
+
+    def lose(_):
+        proxy.drop(b"SUBSCRIBE")
+        wait_until(lambda: not redis.cli("CLIENT", "LIST", "TYPE", "pubsub").strip(), 20,
+                   "its end")
+
+    proxy.once(b"TRACKING", lose)
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}", cache_entries=100)
+    gatepost.wait_log("event=store-watch-lost", "redirect")
+    gatepost.wait_log("event=store-watched")
+    assert not lines(gatepost, "store-not-watched")
+
+
+def test_a_new_connection_breaks(make_redis, make_proxy, start, mail, domain):
+    """The look-up is made again on another, and nothing is said against the server."""
+    redis = make_redis()
+    policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
+    proxy = make_proxy(redis)
+    sent = []
+
+    def cut(connection):
+        sent.append(connection.sent)
+        connection.close()
+
+    proxy.once(b"account:*\r\n", cut)
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}")
+    assert mail(gatepost).ask(f"off@{domain}").startswith(OFF)
+    look_up, = sent
+    assert look_up.count(b"HGETALL") == 1 and not lines(gatepost, "store-error")
+
+
 def test_a_server_that_is_too_slow_is_down_until_it_is_faster(make_redis, make_proxy, start, mail,
                                                               domain):
     """The watch waits longer than a look-up does: what it hears then does not make it up."""

@@ -31,6 +31,7 @@ class TcpProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._connections = []
+        self._once = {}         # octets: action
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -57,12 +58,22 @@ class TcpProxy:
             while data := source.recv(65536):
                 if forth:
                     connection.sent += data
+                    self._act(connection, data)
                 elif self.delay:
                     time.sleep(self.delay)
                 sink.sendall(data)
         except OSError:
             pass
         connection.close()
+
+    def _act(self, connection, data):
+        for octets in list(self._once):
+            if octets in data and (action := self._once.pop(octets, None)):
+                action(connection)
+
+    def once(self, octets, action):
+        """Call action(connection) the next time that these are sent, before they are passed on."""
+        self._once[octets] = action
 
     def sent(self, octets):
         """How often clients have sent these."""
