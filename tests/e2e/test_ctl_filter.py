@@ -147,8 +147,10 @@ class Watching:
 
     def __init__(self, conf):
         self._outer, inner = pty.openpty()
-        self._child = subprocess.Popen([CTL, "-c", conf, "status", "--watch"], stdout=inner,
-                                       stderr=subprocess.STDOUT)
+        self._child = subprocess.Popen(
+            [CTL, "-c", conf, "status", "--watch"], stdout=inner, stderr=subprocess.STDOUT,
+            # who runs the tests in the background of a shell has it ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         os.close(inner)
         self.text = b""
 
