@@ -128,12 +128,12 @@ static enum outcome read_on(struct redis_lookup *l, char *why, size_t why_size) 
     return worst;
 }
 
+/* Not what is LOOKUP_BROKEN: that is replace_broken()'s. */
 static void give(struct redis_lookup *l, enum outcome outcome, const char *why) {
     static const enum redis_service services[] = {[LOOKUP_DONE] = SERVICE_ANSWERED,
                                                   [LOOKUP_REFUSED] = SERVICE_ANSWERED,
                                                   [LOOKUP_LATER] = SERVICE_LATER,
-                                                  [LOOKUP_LOGIN] = SERVICE_BROKEN,
-                                                  [LOOKUP_BROKEN] = SERVICE_BROKEN};
+                                                  [LOOKUP_LOGIN] = SERVICE_BROKEN};
     redis_pool_give(l->pool, &l->lease, services[outcome], why);
 }
 
@@ -166,15 +166,15 @@ static void forget_answers(struct redis_lookup *l) {
 
 int redis_lookup_read(struct redis_lookup *l, char *why, size_t why_size) {
     enum outcome outcome = LOOKUP_BROKEN;
-    while (l->sent && (outcome = read_on(l, why, why_size)) >= LOOKUP_LOGIN) {
+    while (l->sent && (outcome = read_on(l, why, why_size)) == LOOKUP_BROKEN) {
         forget_answers(l);
-        if (outcome == LOOKUP_LOGIN)
-            break;
         replace_broken(l, why, why_size);
         send_all(l, why, why_size);
     }
     if (!l->sent)
         return -1;
+    if (outcome == LOOKUP_LOGIN)
+        forget_answers(l);
     give(l, outcome, why);
     return outcome == LOOKUP_DONE ? 0 : -1;
 }

@@ -124,7 +124,7 @@ static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
     return taken ? 0 : -1;
 }
 
-static void report(struct redis_pool *pool, bool answered, int64_t began, const char *why) {
+void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, const char *why) {
     char name[REDIS_NAME_SIZE];
     struct redis_server server;
     if (answered && atomic_load_explicit(&pool->breaker.failures, memory_order_relaxed) == 0) {
@@ -140,10 +140,6 @@ static void report(struct redis_pool *pool, bool answered, int64_t began, const 
         pthread_cond_broadcast(&pool->changed);
         pthread_mutex_unlock(&pool->lock);
     }
-}
-
-void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, const char *why) {
-    report(pool, answered, began, why);
 }
 
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
@@ -184,7 +180,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum re
     pthread_mutex_unlock(&pool->lock);
     lease->conn = NULL;
     if (!moved && service != SERVICE_CUT)
-        report(pool, service == SERVICE_ANSWERED, lease->began, why);
+        redis_pool_report(pool, service == SERVICE_ANSWERED, lease->began, why);
 }
 
 redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t deadline, char *why,
