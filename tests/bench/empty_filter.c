@@ -25,7 +25,7 @@ static sfsistat step_done(SMFICTX *ctx, int step) {
     return quiet != NULL && ((quiet - quiet_sets) & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
-/* The lists of milter/callbacks.c. */
+/* The lists of milter/filter/callbacks.c. */
 static void ask_macros(SMFICTX *ctx) {
     static char connect[] = "j v {daemon_name} {daemon_addr} {daemon_port}";
     static char helo[] = "{tls_version}";

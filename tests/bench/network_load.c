@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gatepost/clock.h"
-#include "gatepost/netset.h"
-#include "gatepost/store.h"
+#include "gatepost/base/clock.h"
+#include "gatepost/core/netset.h"
+#include "gatepost/store/store.h"
 
 #define LOOKUPS 2000000
 

@@ -17,7 +17,7 @@
 
 #include <spf2/spf.h>
 
-#include "gatepost/spf.h"
+#include "gatepost/spf/spf.h"
 
 struct question {
     char client[50], helo[100], sender[200];

@@ -167,8 +167,8 @@ def test_the_table_of_commands(make_ctl, site):
 
 
 def default_replies():
-    """The default texts of milter/reply.c, in the words of the table."""
-    with open(os.path.join(TOP, "milter/reply.c"), encoding="utf-8") as source:
+    """The default texts of milter/core/reply.c, in the words of the table."""
+    with open(os.path.join(TOP, "milter/core/reply.c"), encoding="utf-8") as source:
         found = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)[,;:]', source.read())
     replies = ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
     for name, word in (("account", "ACCOUNT"), ("client", "IP"), ("domain", "DOMAIN"),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gatepost/dns_packet.h"
+#include "milter/dns/packet.h"
 
 #define LINES_MAX 256
 #define INPUT_MAX 65536

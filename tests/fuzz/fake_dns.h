@@ -10,15 +10,15 @@
  * finds the records whose name ends in the same bits as its own first octet. A backslash makes the
  * next octet data, even the end of a line.
  */
-#ifndef GATEPOST_FAKE_DNS_H
-#define GATEPOST_FAKE_DNS_H
+#ifndef GATEPOST_TESTS_FUZZ_FAKE_DNS_H
+#define GATEPOST_TESTS_FUZZ_FAKE_DNS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gatepost/dns.h"
-#include "gatepost/netblock.h"
+#include "gatepost/core/netblock.h"
+#include "gatepost/dns/dns.h"
 
 struct fake_scene {
     struct ip_address client;

@@ -1,8 +1,8 @@
 /*
  * What every fuzz target includes: its entry point and its way to say that a promise is broken.
  */
-#ifndef GATEPOST_FUZZ_H
-#define GATEPOST_FUZZ_H
+#ifndef GATEPOST_TESTS_FUZZ_FUZZ_H
+#define GATEPOST_TESTS_FUZZ_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "gatepost/dns_packet.h"
+#include "milter/dns/packet.h"
 
 static void check_answer(const struct dns_answer *answer, enum dns_type type) {
     PROMISE(answer->status != DNS_FOUND || answer->n > 0);

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#include "gatepost/log_line.h"
-#include "gatepost/textbuf.h"
+#include "gatepost/core/textbuf.h"
+#include "milter/ctl/explain/log_line.h"
 
 static void read_any(const char *text) {
     struct ctl_question question = {0};

@@ -2,15 +2,15 @@
  * Fuzz target: one SPF evaluation with everything that belongs to it, libspf2 included, on a name
  * server made of the input. Promises: one of the seven results, an explanation of a fail only, a
  * reason for an error only, no more look-ups than RFC 7208 allows, and the same with a trace as
- * without. Linked with --wrap for what spf.c asks of spf_terms.c, to see the counters.
+ * without. Linked with --wrap for what spf.c asks of terms.c, to see the counters.
  */
 #include "fuzz.h"
 
 #include <string.h>
 
 #include "fake_dns.h"
-#include "gatepost/spf.h"
-#include "gatepost/spf_terms.h"
+#include "gatepost/spf/spf.h"
+#include "milter/spf/terms.h"
 
 /* Above anything that ten terms with ten names each, %{p} and an explanation can ask. */
 #define QUERIES_MAX 150

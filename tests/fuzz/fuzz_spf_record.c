@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "gatepost/spf_macro.h"
-#include "gatepost/spf_record.h"
+#include "milter/spf/macro.h"
+#include "milter/spf/record.h"
 
 static char dots[1400], octets[400], wide[300], many[520];
 

@@ -1,8 +1,8 @@
 /*
  * What every unit test includes: cmocka and its prerequisites, in the order that it wants.
  */
-#ifndef GATEPOST_UNIT_H
-#define GATEPOST_UNIT_H
+#ifndef GATEPOST_TESTS_UNIT_UNIT_H
+#define GATEPOST_TESTS_UNIT_UNIT_H
 
 #include <setjmp.h>
 #include <stdarg.h>

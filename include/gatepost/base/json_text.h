@@ -1,0 +1,18 @@
+/*
+ * Octets of strangers as JSON strings, by jansson.
+ */
+#ifndef GATEPOST_BASE_JSON_TEXT_H
+#define GATEPOST_BASE_JSON_TEXT_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+/*
+ * A JSON string of `len` octets; an octet that is no UTF-8 becomes U+00HH, since JSON knows no
+ * octets. NULL gives null. Returns a new reference, or NULL when there is no memory.
+ */
+json_t *json_octets(const char *text, size_t len);
+json_t *json_text(const char *text);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * The policy of one account: its three subjects, looked up together.
+ */
+#ifndef GATEPOST_CACHE_ACCOUNT_LOOKUP_H
+#define GATEPOST_CACHE_ACCOUNT_LOOKUP_H
+
+#include "gatepost/cache/policy_cache.h"
+#include "gatepost/core/address.h"
+
+struct account_lookup {
+    struct policy_set set;                 /* texts and policies below */
+    struct shared_policy *known[SUBJECTS]; /* one reference each; NULL where there is no subject */
+    char *memory;                          /* owned: the names of the subjects */
+    bool stale;                            /* it served without the store */
+};
+
+/*
+ * Looks an account up. Returns 0 and a look-up to be cleared by the caller, or -1 with the reason
+ * in `why` and nothing to clear. Any thread.
+ */
+int account_lookup_find(struct policy_cache *cache, const struct address *account,
+                        struct account_lookup *out, char *why, size_t why_size);
+void account_lookup_clear(struct account_lookup *lookup);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The store with its cache and its watch, shared by the configurations that describe the same one,
+ * so that a reload loses nothing that is known.
+ */
+#ifndef GATEPOST_CACHE_LIVE_STORE_H
+#define GATEPOST_CACHE_LIVE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "gatepost/cache/policy_cache.h"
+#include "gatepost/config/config.h"
+#include "gatepost/store/store.h"
+
+/* Who else wants to hear what the watch tells; a list's link, owned by who follows. */
+struct store_follower {
+    store_told *told;
+    void *context;
+    struct store_follower *next;
+};
+
+struct live_store {
+    struct store *store;
+    struct policy_cache *cache;
+    char *identity, *key_prefix; /* owned; the settings that it was opened with, and one of them */
+    pthread_mutex_t lock;
+    struct store_follower *followers; /* under lock */
+    atomic_uint references;
+};
+
+/* The store settings of a configuration; texts are the configuration's. */
+struct store_settings live_store_settings(const struct config *config);
+
+/*
+ * The store that a configuration describes: `last` (NULL for none) if it is the same, else a fresh
+ * one. Returns 0 and one reference, or -1 with the reason. Any thread. `last` keeps policies as
+ * long as before, until live_store_keep().
+ */
+int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
+                    char *why, size_t why_size);
+
+/* Policies are kept as long as this configuration says, by all who share the store. */
+void live_store_keep(struct live_store *shared, const struct config *config);
+
+struct live_store *live_store_acquire(struct live_store *shared);
+void live_store_release(struct live_store *shared);
+
+/*
+ * From now on `follower` is told; until unfollowed, which returns when it is told no more. What it
+ * does must not take long.
+ */
+void live_store_follow(struct live_store *shared, struct store_follower *follower);
+void live_store_unfollow(struct live_store *shared, struct store_follower *follower);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Policies as the store has them now: subjects asked for, decoded once, shared by reference.
+ */
+#ifndef GATEPOST_CACHE_POLICY_FETCH_H
+#define GATEPOST_CACHE_POLICY_FETCH_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "gatepost/core/policy.h"
+#include "gatepost/store/store.h"
+
+/* What the store said of one subject. Never changes; any number of threads may read it. */
+struct shared_policy {
+    atomic_uint references;
+    struct policy *policy; /* NULL: the subject is absent */
+    int64_t asked_at;      /* milliseconds of clock_now_ms() */
+    uint64_t state;        /* the cache's own */
+};
+
+/*
+ * Asks for `n` subjects at once, at most SUBJECTS. What is malformed is logged with its key
+ * (`key_prefix` and subject), field and reason, and counted. out[i] is what the store said of
+ * subjects[i], with one reference of the caller's, or NULL where it was not answered. Returns 0
+ * when every one is answered, or -1 with the reason in `why`.
+ */
+int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
+                 struct shared_policy **out, char *why, size_t why_size);
+
+/* The policy of a hash that is there; owned by the caller, NULL when there is no memory. */
+struct policy *policy_decode(const struct store_hash *hash);
+
+struct shared_policy *shared_policy_acquire(struct shared_policy *known);
+void shared_policy_release(struct shared_policy *known);
+
+#endif

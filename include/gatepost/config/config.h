@@ -1,0 +1,95 @@
+/*
+ * The configuration: gatepost.conf, read with libconfuse, checked whole before anybody sees it.
+ *
+ * A loaded configuration never changes; a reload loads another one. All texts in it belong to it.
+ */
+#ifndef GATEPOST_CONFIG_CONFIG_H
+#define GATEPOST_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "gatepost/core/decision.h"
+#include "gatepost/core/netset.h"
+
+/* A list of texts. */
+struct config_list {
+    const char **items;
+    size_t n;
+};
+
+struct config_listener {
+    struct decision_listener rules;
+    const char *daemon_name;       /* "" when not matched on; likewise below */
+    int daemon_port;               /* 0 */
+    struct ip_address daemon_addr; /* IP_NONE */
+    struct config_list connect_from;
+};
+
+struct config_network {
+    const char *name;
+    struct netset *members;
+};
+
+enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR };
+enum log_format { LOG_LOGFMT, LOG_JSON };
+
+struct config {
+    const char *path; /* the caller's */
+    const char *socket, *socket_group, *user;
+    bool socket_group_given, user_given; /* in the file; a default may name nobody */
+    mode_t socket_mode;
+    const char *store, *store_user, *store_password_file, *key_prefix;
+    int64_t store_timeout, cache_ttl, stale_max; /* milliseconds */
+    size_t cache_entries;
+    const char *authserv_id; /* "": the MTA's {j} */
+    bool authentication_results, received_spf;
+    const char *default_domain, *address_delimiter;
+    enum log_target log;
+    enum log_format log_format;
+    int log_level;           /* of syslog(3) */
+    const char *http_listen; /* "": nowhere */
+    struct config_list trusted;
+    struct config_list nameservers;
+    int64_t spf_timeout; /* milliseconds */
+    struct decision_rules rules;
+    struct config_network *networks;
+    struct config_listener *listeners;
+    size_t n_networks, n_listeners;
+    bool any_connect_from;        /* some listener has connect_from */
+    const char *replies[REASONS]; /* templates; NULL for the default */
+    struct cfg_t *cfg;            /* owns the texts */
+    struct protocol *protocols;   /* rules.protocols, owned */
+};
+
+/*
+ * Reads and checks a file; `path` must outlive the result. Returns 0 and a configuration owned by
+ * the caller, or -1 with one line "FILE:LINE: reason" in `why` (FILE alone where no line is at
+ * fault). One thread at a time; config_free() any thread.
+ */
+int config_load(const char *path, struct config **out, char *why, size_t why_size);
+void config_free(struct config *config);
+
+/* Prints the settings that differ from the defaults, in the file's own syntax. */
+void config_print_changed(const struct config *config, FILE *to);
+
+/*
+ * The listener of a connection: the first whose daemon_name, daemon_port and daemon_addr, as far
+ * as it has them, match the MTA's macros (NULL where the MTA gave none); the first of all when
+ * none matches; one of service smtp that requires nothing when there is no listener section.
+ */
+const struct config_listener *config_listener(const struct config *config, const char *daemon_name,
+                                              const char *daemon_port, const char *daemon_addr);
+
+/* The configuration's network of that name, or NULL. */
+const struct config_network *config_network(const struct config *config, const char *name);
+
+/*
+ * A duration as the configuration writes it: a whole number and ms, s, m, h or d. Returns 0 and
+ * milliseconds, or -1.
+ */
+int duration_parse(const char *text, int64_t *milliseconds);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * The decision: may this client, through this door, send as this account?
+ *
+ * It is a pure function in pieces. A caller begins it with the facts of a message and is told what
+ * the decision wants next (the account's policy, an SPF result) or that it is made; it fetches
+ * what is wanted in its own way and goes on. The filter and `explain` drive the same code.
+ *
+ *     next = decision_mail(&d, &rules, &listener, &facts);
+ *     while (next != DECISION_MADE)
+ *         next = next == DECISION_WANTS_POLICY ? decision_policy(&d, fetched) : ...;
+ *     use d.verdict
+ *
+ * Nothing here allocates, waits or reads a clock. A struct decision belongs to one thread at a
+ * time; what it points to must outlive it.
+ */
+#ifndef GATEPOST_CORE_DECISION_H
+#define GATEPOST_CORE_DECISION_H
+
+#include "gatepost/core/policy.h"
+
+/* A named set of services that a user switches on and off together. */
+struct protocol {
+    const char *name; /* in lower case */
+    const char *const *services;
+    size_t n_services;
+};
+
+/* What the configuration says for every listener. */
+struct decision_rules {
+    const struct protocol *protocols;
+    size_t n_protocols;
+    enum verdict_kind spf[SPF_RESULTS]; /* the action for each result */
+    bool helo_always;                   /* check the HELO identity first for every message */
+    enum mode mode;
+    enum verdict_kind on_store_error; /* accept, defer or reject */
+};
+
+/* A door of the MTA. */
+struct decision_listener {
+    const char *name, *service;
+    bool tls_required, auth_required;
+    bool reject_unknown;   /* unknown_sender = reject */
+    bool has_connect_from; /* only clients of its networks may connect */
+    enum mode mode;
+};
+
+/*
+ * Is the client in a set of networks? When it is in none that can be read: UNKNOWN if one of them
+ * cannot be had, MALFORMED if one has a member that cannot be read.
+ */
+enum membership { MEMBER_NO, MEMBER_YES, MEMBER_UNKNOWN, MEMBER_MALFORMED };
+
+struct network_answer {
+    enum membership membership;
+    struct policy_origin from; /* of MALFORMED: the network and its member */
+};
+
+struct decision_facts {
+    struct ip_address client;
+    struct network_answer allowed; /* in the listener's connect_from */
+    struct network_answer trusted; /* in a trusted network */
+    bool tls;
+    bool logged_in;
+    bool has_account; /* false for the null sender without a login */
+    int64_t now;      /* seconds since the epoch */
+};
+
+enum spf_identity { IDENTITY_NONE, IDENTITY_HELO, IDENTITY_MAILFROM };
+
+struct verdict {
+    enum verdict_kind kind; /* what was decided */
+    enum reason reason;
+    enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
+    enum spf_result spf;        /* its result */
+    struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
+    bool monitor;               /* only told, not done: the message is accepted */
+};
+
+enum decision_next {
+    DECISION_MADE,
+    DECISION_WANTS_POLICY,       /* decision_policy() or decision_policy_failed() */
+    DECISION_WANTS_SPF_HELO,     /* decision_spf() with the HELO identity's result */
+    DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
+};
+
+struct decision {
+    const struct decision_rules *rules;
+    const struct decision_listener *listener;
+    const struct decision_facts *facts;
+    const struct policy_set *policy; /* NULL until given, and for the null sender */
+    enum decision_next next;
+    struct verdict verdict; /* valid once DECISION_MADE */
+};
+
+bool protocol_contains(const struct protocol *protocol, const char *service);
+
+/* The service of a message: a login through a listener of service smtp counts as submission. */
+const char *decision_service(const struct decision_listener *listener, bool logged_in);
+
+/*
+ * Is the service allowed? SETTING_SET with *value 1 or 0, or SETTING_MALFORMED when no protocol
+ * that contains it is on and one cannot be read. `origin` tells what switched it off, or which of
+ * the protocols could not be read; of a service that is allowed what is on, NULLs when nothing is
+ * set.
+ */
+enum setting_state decision_service_state(const struct decision_rules *rules,
+                                          const struct policy_set *policy, const char *service,
+                                          int *value, struct policy_origin *origin);
+
+/* At connect. Always makes the decision: accept means "go on, and ask at MAIL FROM". */
+void decision_connect(struct decision *d, const struct decision_rules *rules,
+                      const struct decision_listener *listener, const struct decision_facts *facts);
+
+/* At MAIL FROM. */
+enum decision_next decision_mail(struct decision *d, const struct decision_rules *rules,
+                                 const struct decision_listener *listener,
+                                 const struct decision_facts *facts);
+
+/* The answers to DECISION_WANTS_POLICY: the policy, or that the store had none to give. */
+enum decision_next decision_policy(struct decision *d, const struct policy_set *policy);
+enum decision_next decision_policy_failed(struct decision *d);
+
+/* The answer to DECISION_WANTS_SPF_HELO and DECISION_WANTS_SPF_MAILFROM. */
+enum decision_next decision_spf(struct decision *d, enum spf_result result);
+
+/* What happens to the message: `kind`, or accept when only monitored. */
+enum verdict_kind verdict_applied(const struct verdict *verdict);
+
+#endif

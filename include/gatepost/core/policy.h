@@ -1,0 +1,113 @@
+/*
+ * The policy of one subject (an account, a domain, everybody), decoded from its facts, and the
+ * questions that a decision asks of the three subjects of an account together.
+ *
+ * Decoding keeps what is malformed beside what is good: a bad field stops only the message that
+ * needs it. Pure; a decoded policy never changes and may be read by any number of threads.
+ */
+#ifndef GATEPOST_CORE_POLICY_H
+#define GATEPOST_CORE_POLICY_H
+
+#include <stdint.h>
+
+#include "gatepost/core/netblock.h"
+#include "gatepost/core/vocabulary.h"
+
+enum setting_state { SETTING_UNSET = 0, SETTING_SET, SETTING_MALFORMED };
+
+/* One fact. `value` has the meaning of the field; `field` is its name as stored. */
+struct setting {
+    enum setting_state state;
+    int value;
+    char *field;
+};
+
+struct protocol_switch {
+    char *name;        /* in lower case; "*" for those not named */
+    struct setting on; /* value 1 on, 0 off */
+};
+
+struct ip_entry {
+    struct netblock block;
+    int64_t until;  /* seconds since the epoch from which it no longer counts; 0 never */
+    char *field;    /* as stored, "ip:192.0.2.0/24" */
+    bool malformed; /* address or until= cannot be read: block and until are undefined */
+};
+
+/* What a malformed or unknown field is reported with. */
+struct policy_fault {
+    char *field;
+    char why[160];
+    bool unknown; /* no field of this name exists: it is reported and otherwise ignored */
+};
+
+struct policy {
+    struct setting source, tls, mode, spf[SPF_RESULTS];
+    struct protocol_switch *protocols;
+    struct ip_entry *ips;
+    struct policy_fault *faults;
+    size_t n_protocols, n_ips, n_faults;
+    bool wrong_type; /* the key is there but is no hash: every setting is malformed */
+};
+
+/* An empty policy, to be filled by policy_add(); NULL when there is no memory. */
+struct policy *policy_new(void);
+void policy_free(struct policy *policy);
+
+/*
+ * Decodes one field. What cannot be read is kept as malformed and told in policy->faults. Two
+ * spellings of one field that differ in value make it malformed. Returns 0, or -1 when there is
+ * no memory.
+ */
+int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
+               size_t value_len);
+
+enum policy_subject { SUBJECT_ACCOUNT, SUBJECT_DOMAIN, SUBJECT_DEFAULT, SUBJECTS };
+
+/*
+ * The subjects of one account, most specific first. A policy is NULL where the subject is absent
+ * from the store or does not exist (an account without a domain). Owned by the caller.
+ */
+struct policy_set {
+    const char *subjects[SUBJECTS]; /* "account:alice@example.com" */
+    const struct policy *policies[SUBJECTS];
+};
+
+/* Where an answer comes from: texts of the set or of its policies, NULL when it was unset. */
+struct policy_origin {
+    const char *subject, *field;
+};
+
+/*
+ * A single setting: the answer of the most specific subject that has it. SETTING_UNSET when none
+ * has; SETTING_MALFORMED when that subject's cannot be read (*value is then undefined). `origin`
+ * tells subject and field in both other cases.
+ */
+enum setting_state policy_source(const struct policy_set *set, int *value,
+                                 struct policy_origin *origin);
+enum setting_state policy_tls(const struct policy_set *set, int *value,
+                              struct policy_origin *origin);
+enum setting_state policy_mode(const struct policy_set *set, int *value,
+                               struct policy_origin *origin);
+enum setting_state policy_spf(const struct policy_set *set, enum spf_result result, int *value,
+                              struct policy_origin *origin);
+
+/*
+ * Is the protocol on (1) or off (0)? The most specific subject that has either the protocol or
+ * `protocol:*` answers, and there the protocol's own field comes first.
+ */
+enum setting_state policy_protocol(const struct policy_set *set, const char *name, int *value,
+                                   struct policy_origin *origin);
+
+/*
+ * Is the address listed by an `ip:` entry of any subject at time `now` (seconds since the epoch)?
+ * SETTING_SET when it is; SETTING_UNSET when it is not; SETTING_MALFORMED when it is not and an
+ * entry that cannot be read might have listed it.
+ */
+enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
+                                    int64_t now, struct policy_origin *origin);
+
+/* Does the account or its domain have any policy of its own? `*` makes nobody known. */
+bool policy_is_known(const struct policy_set *set);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * One line of a policy file, of an export or an import: `SUBJECT FIELD VALUE`. Pure.
+ */
+#ifndef GATEPOST_CORE_POLICY_LINE_H
+#define GATEPOST_CORE_POLICY_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Texts of the line itself, terminated there. The value is "" when there is none. */
+struct policy_line {
+    char *subject, *field, *value;
+};
+
+/*
+ * Takes `len` octets apart in place; line[len] must be writable. White space at the end, the line
+ * end with it, is dropped. Returns 1 for a fact, 0 for a line that is empty or a comment, or -1
+ * with the reason; out->subject is then set as far as it is known, else NULL.
+ */
+int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why, size_t why_size);
+
+/* What is wrong with the name of a subject, so that no look-up would ask for it; NULL: nothing. */
+const char *policy_subject_fault(const char *subject);
+
+/*
+ * Can a line hold this fact so that it is read back octet by octet the same? NULL when it can,
+ * else why not.
+ */
+const char *policy_line_obstacle(const char *subject, const char *field, size_t field_len,
+                                 const char *value, size_t value_len);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * DNS look-ups with a deadline, and a cache of their answers.
+ *
+ * "Found", "absent" and "failed" are different answers. Any number of threads may ask at once;
+ * identical questions under way are asked once.
+ */
+#ifndef GATEPOST_DNS_DNS_H
+#define GATEPOST_DNS_DNS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dns;
+
+/*
+ * Prepares look-ups at the given name servers ("ADDRESS:PORT", "[ADDRESS]:PORT"), or those of
+ * resolv.conf when n is 0. Returns 0 and a resolver owned by the caller, or -1 with the reason.
+ */
+int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *why,
+             size_t why_size);
+
+/* To be called when no look-up is under way. */
+void dns_free(struct dns *dns);
+
+enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
+
+/*
+ * A: 4 octets; AAAA: 16 octets; TXT: the strings of one record joined (RFC 7208 3.3), any octets;
+ * PTR and MX: a host name without a dot at its end, MX in the order of preference. `data` is
+ * terminated.
+ */
+struct dns_record {
+    char *data;
+    size_t len;
+};
+
+enum dns_status { DNS_FAILED = -1, DNS_ABSENT = 0, DNS_FOUND = 1 };
+
+/* An answer never changes; it is shared by reference. */
+struct dns_answer {
+    enum dns_status status;
+    size_t n;
+    struct dns_record *records;
+    char why[80];    /* of DNS_FAILED */
+    int64_t expires; /* clock_now_ms() until which it may be given again */
+    atomic_uint references;
+};
+
+/*
+ * Asks for the records of `name`, at the latest until `deadline` (clock_now_ms()). `name` has its
+ * octets as they are, dots between labels. Returns DNS_FOUND and at least one record; DNS_ABSENT
+ * when there is none (no such name, or none of that type); DNS_FAILED when that cannot be known:
+ * no answer in time, or one that is an error. *answer is to be released by the caller; it is NULL
+ * only when there was no memory.
+ */
+enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
+                          struct dns_answer **answer);
+void dns_answer_release(struct dns_answer *answer);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * What a session works with: one configuration and the store and SPF evaluator that it describes.
+ *
+ * Shared by reference: each session holds the runtime that it began with, so that a newer one can
+ * take its place at any time and the old one goes with its last session.
+ */
+#ifndef GATEPOST_SESSION_RUNTIME_H
+#define GATEPOST_SESSION_RUNTIME_H
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "gatepost/cache/networks.h"
+#include "gatepost/config/config.h"
+#include "gatepost/spf/spf.h"
+
+struct runtime {
+    struct config *config;
+    struct live_store *store;
+    struct networks *networks;
+    struct spf *spf;
+    unsigned generation; /* 1 for the first configuration, one more for each reload */
+    time_t since;        /* when it was opened */
+    atomic_uint references;
+};
+
+/*
+ * Opens store and evaluator for a configuration, which it then owns (also when it fails: it is
+ * freed). What `last` (NULL for none) has already open for the same settings is shared, with all
+ * that it knows. Returns 0 and one reference, or -1 with the reason.
+ */
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
+                 size_t why_size);
+
+/* The same without the store and its networks, for tools that only evaluate SPF. */
+int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size);
+
+struct runtime *runtime_acquire(struct runtime *runtime);
+void runtime_release(struct runtime *runtime);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * One connection of an MTA: what is known of the client, and the verdicts on its messages.
+ *
+ * Nothing here knows libmilter. A session belongs to one thread at a time, and not always to the
+ * same one. Texts given to it are copied where they are needed later.
+ */
+#ifndef GATEPOST_SESSION_SESSION_H
+#define GATEPOST_SESSION_SESSION_H
+
+#include "gatepost/core/reply.h"
+#include "gatepost/session/runtime.h"
+
+struct session;
+struct address;
+struct account_lookup;
+struct verdict_record;
+
+/*
+ * Who looks on while a verdict is found, for `explain`. What is told lasts until the call returns,
+ * a message's facts and look-up until its verdict is told.
+ */
+struct session_observer {
+    void *context;
+    /* What is known of a message, and its account, before anybody is asked. */
+    void (*begun)(void *context, const struct decision_facts *facts, const struct address *account);
+    /* The account's policy; NULL: it could not be had, and why. */
+    void (*policy)(void *context, const struct account_lookup *lookup, const char *why);
+    void (*spf)(void *context, const char *line); /* as spf_query.trace */
+    /* The end of an evaluation of SPF. */
+    void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
+    /* The verdict; it is then not logged. */
+    void (*verdict)(void *context, const struct verdict_record *record);
+};
+
+/* A session on the runtime, of which it takes a reference; NULL when there is no memory. */
+struct session *session_new(struct runtime *runtime);
+void session_free(struct session *session);
+
+/* A number that the caller may keep with the session; 0 at first. */
+unsigned *session_tag(struct session *session);
+
+/* The configuration that the session began with. */
+const struct config *session_config(const struct session *session);
+
+/* What the MTA tells at connect; texts may be NULL where it does not. */
+struct session_peer {
+    struct ip_address client; /* IP_NONE: the MTA knows none; it is then listed nowhere */
+    const char *daemon_name, *daemon_port, *daemon_addr;
+    const char *mta_name;                    /* {j} */
+    const char *mta_version;                 /* {v} */
+    const struct session_observer *observer; /* NULL for none */
+};
+
+/* What becomes of a connection or a message. */
+struct session_answer {
+    enum verdict_kind kind; /* defer and reject come with a reply */
+    struct reply reply;
+    bool wants_headers; /* accepted or marked, but its header has to be seen or added to */
+};
+
+void session_connect(struct session *session, const struct session_peer *peer,
+                     struct session_answer *answer);
+
+/* HELO or EHLO; a later one takes the place of an earlier one. */
+void session_helo(struct session *session, const char *name);
+
+/* What the MTA tells at MAIL FROM; texts other than sender may be NULL. */
+struct session_mail {
+    const char *sender;                      /* with or without angle brackets */
+    const char *understood;                  /* {mail_addr} */
+    const char *login;                       /* {auth_authen} */
+    const char *tls;                         /* {tls_version} */
+    const char *queue;                       /* {i} */
+    const struct session_observer *observer; /* NULL for none */
+};
+
+/* Judges a message and begins it, ending the one before if the MTA did not say so. */
+void session_mail(struct session *session, const struct session_mail *mail,
+                  struct session_answer *answer);
+
+/* One field of the message's header; returns 0, or -1 when there is no memory. */
+int session_header(struct session *session, const char *name, const char *value);
+
+/* The place of the header fields that the session removes from a message or adds to it. */
+struct session_changes {
+    const unsigned *forged; /* instances of Authentication-Results, from 1, ascending */
+    size_t n_forged;
+    const char *authentication_results; /* value to insert, or NULL */
+    const char *received_spf;           /* likewise */
+};
+
+/* At the end of the message; texts belong to the session and last until the next message. */
+void session_changes(struct session *session, struct session_changes *out);
+
+/* The message ended or was aborted. */
+void session_end_message(struct session *session);
+
+#endif

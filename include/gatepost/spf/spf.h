@@ -1,0 +1,49 @@
+/*
+ * SPF evaluation (RFC 7208) of one identity.
+ *
+ * Any number of threads may evaluate at once; an evaluation never takes longer than the time-out
+ * that was given at the start, and always has a result.
+ */
+#ifndef GATEPOST_SPF_SPF_H
+#define GATEPOST_SPF_SPF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gatepost/core/netblock.h"
+#include "gatepost/core/vocabulary.h"
+
+struct spf;
+
+struct spf_settings {
+    const char *const *nameservers; /* as dns_open() takes them */
+    size_t n_nameservers;
+    int64_t timeout; /* milliseconds for one evaluation */
+};
+
+/* Returns 0 and an evaluator with one reference, or -1 with the reason. */
+int spf_open(const struct spf_settings *settings, struct spf **out, char *why, size_t why_size);
+
+/* Another reference; no evaluation may be under way when the last one is given back. */
+struct spf *spf_acquire(struct spf *spf);
+void spf_release(struct spf *spf);
+
+struct spf_query {
+    struct ip_address client;
+    const char *helo;   /* NULL when the client gave none */
+    const char *sender; /* local@domain for the MAIL FROM identity; NULL: the HELO identity */
+    /* Told every step as one line, which may have a stranger's octets; NULL for nobody. */
+    void (*trace)(void *context, const char *line);
+    void *trace_context;
+};
+
+struct spf_answer {
+    enum spf_result result;
+    char domain[256];      /* whose record was evaluated */
+    char problem[200];     /* why an error is one; "" otherwise */
+    char explanation[256]; /* of a fail: what the domain says of it, its own octets; "" for none */
+};
+
+void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer);
+
+#endif

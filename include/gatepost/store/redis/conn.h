@@ -1,0 +1,64 @@
+/*
+ * One connection to a Redis server, on which every wait has a deadline.
+ *
+ * A connection belongs to one thread at a time, any thread. Deadlines are absolute milliseconds of
+ * clock_now_ms().
+ */
+#ifndef GATEPOST_STORE_REDIS_CONN_H
+#define GATEPOST_STORE_REDIS_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hiredis/hiredis.h>
+
+#include "gatepost/store/redis/login.h"
+
+/* A server, and how it is greeted. A value: copy it. */
+struct redis_server {
+    char path[256]; /* of its unix socket; "" for TCP */
+    char host[256]; /* name or address */
+    char found[64]; /* the address that the name was last found to be; "" before */
+    int port;
+    int db;
+    bool tls;
+    bool master;               /* it must be a master: asked by ROLE */
+    struct redis_login *login; /* borrowed; NULL for no AUTH */
+};
+
+/* Long enough for redis_server_name(). */
+#define REDIS_NAME_SIZE 300
+
+/* "HOST:PORT", or the path of the socket, for the log. Returns `out`. */
+const char *redis_server_name(const struct redis_server *server, char out[static REDIS_NAME_SIZE]);
+
+/*
+ * Connects, authenticates and selects the database. By name when there is no `found`; then the time
+ * that the resolver takes is not bounded by the deadline. Returns the connection, owned by the
+ * caller, to be freed with redisFree(), or NULL with the reason in `why`: the server cannot be
+ * used now.
+ */
+redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline, char *why,
+                              size_t why_size);
+
+/* Writes the address at the other end; "" when there is none. */
+void redis_conn_peer(const redisContext *conn, char *out, size_t size);
+
+/* Sends what is queued by redisAppendCommandArgv(). Returns 0, or -1 with the reason. */
+int redis_conn_flush(redisContext *conn, int64_t deadline, char *why, size_t why_size);
+
+/*
+ * The next reply, to be freed with freeReplyObject(), or NULL with the reason: the connection is
+ * then of no more use. An error reply of the server is a reply.
+ */
+redisReply *redis_conn_read(redisContext *conn, int64_t deadline, char *why, size_t why_size);
+
+/* Both: one command of words and its reply. */
+redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,
+                           char *why, size_t why_size);
+
+/* Is this reply to ROLE that of a master? -1 with the reason when it is not. */
+int redis_conn_check_role(const redisReply *reply, char *why, size_t why_size);
+
+#endif

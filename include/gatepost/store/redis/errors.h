@@ -1,0 +1,25 @@
+/*
+ * What the error answers of a Redis server mean, and what an operator can do about them.
+ */
+#ifndef GATEPOST_STORE_REDIS_ERRORS_H
+#define GATEPOST_STORE_REDIS_ERRORS_H
+
+#include <stddef.h>
+
+enum redis_fault {
+    FAULT_LATER,   /* it serves nobody now: as good as down */
+    FAULT_LOGIN,   /* user or password were not taken: as good as down */
+    FAULT_REFUSED, /* it serves, but not this command or key; stays so until somebody changes it */
+    FAULT_TYPE,    /* the key is no hash */
+    FAULT_MOVED,   /* cluster: another node has the key */
+    FAULT_ASK,     /* cluster: another node has the key, for this one time */
+};
+
+/*
+ * Judges an error answer to `command` (NULL: it need not be told) about `key` (NULL for none) and
+ * writes both, the answer and advice to `why`.
+ */
+enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
+                                   char *why, size_t why_size);
+
+#endif

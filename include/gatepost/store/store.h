@@ -1,0 +1,159 @@
+/*
+ * The policy store: hashes of facts by subject, read from Redis or from a file.
+ *
+ * One face for every kind of store. It reads; it neither decodes nor caches. "Absent", "wrong
+ * type" and "failed" are different answers. All functions may be called from any thread.
+ */
+#ifndef GATEPOST_STORE_STORE_H
+#define GATEPOST_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE, STORE_SENTINEL, STORE_CLUSTER };
+
+/* Sentinels or cluster nodes that a URL may name. */
+#define STORE_SEEDS 16
+struct store_seed {
+    char host[256];
+    int port;
+};
+
+/* The `store` setting, taken apart. */
+struct store_url {
+    enum store_kind kind;
+    char host[256]; /* redis:, rediss: */
+    int port;
+    char path[256]; /* redis+unix:, file: */
+    int db;
+    bool tls;         /* rediss: */
+    char master[128]; /* redis+sentinel: the name that the Sentinels know it by */
+    struct store_seed seeds[STORE_SEEDS];
+    size_t n_seeds;
+};
+
+/*
+ * Parses redis://HOST[:PORT][/DB], rediss:// likewise, redis+unix:///PATH[?db=N],
+ * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH.
+ * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
+ * store_password_file.
+ */
+int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
+
+struct store_settings {
+    const char *url, *user, *password_file, *key_prefix;
+    int64_t timeout; /* milliseconds for one store_get(), connecting included */
+};
+
+struct store;
+
+/*
+ * Opens a store. A Redis that cannot be reached is no error, it may come later; a policy file that
+ * cannot be read, or a password file, is. Returns 0 and a store owned by the caller, or -1 with
+ * the reason.
+ */
+int store_open(const struct store_settings *settings, struct store **out, char *why,
+               size_t why_size);
+void store_free(struct store *store);
+
+struct store_field {
+    const char *name, *value;
+    size_t name_len, value_len;
+};
+
+enum store_answer { STORE_UNANSWERED = -1, STORE_ABSENT, STORE_FOUND, STORE_WRONG_TYPE };
+
+/* The hash of one subject. The fields belong to `owner`. */
+struct store_hash {
+    enum store_answer answer;
+    struct store_field *fields;
+    size_t n;
+    void *owner;
+    void (*owner_free)(void *owner);
+};
+
+/*
+ * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip;
+ * hashes[i] is that of subjects[i] and to be cleared by the caller in every case. Returns 0 when
+ * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
+ * is unreachable, too slow or refuses. While a watched store is known to be down this returns at
+ * once, with the reason for which it is.
+ */
+int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
+              char *why, size_t why_size);
+void store_hash_clear(struct store_hash *hash);
+
+/* Takes one field; it lasts until the function returns. Not 0 ends the walk as failed. */
+typedef int store_take_field(void *context, const struct store_field *field);
+
+/*
+ * Walks over a hash of any size in pieces, so that a large one neither holds up the store nor has
+ * to fit into memory twice; a field may be told more than once. Takes longer than the time-out if
+ * need be, but waits for no piece longer. Returns an enum store_answer, or -1 with the reason in
+ * `why`. Not for the hot path.
+ */
+int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
+               char *why, size_t why_size);
+
+/*
+ * Does the store answer, as far as is known without asking it? Of a cluster: every master. Costs
+ * next to nothing. A store that nobody watches is up.
+ */
+bool store_is_up(struct store *store);
+
+/* What a watch tells. Before the first word nothing is told of any change. */
+enum store_event {
+    STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
+    STORE_WATCHED, /* from now on every change is told; what changed before is not known */
+    STORE_LOST,    /* changes may go untold, until STORE_WATCHED */
+    STORE_BLIND,   /* this store does not tell of changes; said every STORE_BLIND_INTERVAL ms, while
+                      it answers; STORE_LOST when it does not */
+};
+#define STORE_BLIND_INTERVAL 10000
+
+/*
+ * Is called on threads of the store's, or on one that is inside store_get(); by one at a time and
+ * in order. Must not block and not call the store.
+ */
+typedef void store_told(void *context, enum store_event event, const char *subject);
+
+/*
+ * Begins to watch for changes, until store_unwatch(). One watcher a store. Returns 0, or -1 with
+ * the reason. Where the store cannot tell of changes this is logged. The watch supervises the
+ * store as well: it logs when it goes down and when it is back, and when it has no policy at all.
+ */
+int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size);
+
+/* Ends the watch, if there is one: when this returns, `told` runs no more. */
+void store_unwatch(struct store *store);
+
+/*
+ * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
+ * hashes that are unanswered and empty.
+ */
+struct store_ops {
+    int (*get)(struct store *store, const char *const *subjects, size_t n,
+               struct store_hash *hashes, char *why, size_t why_size);
+    int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
+                char *why, size_t why_size);
+    int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
+    void (*unwatch)(struct store *store);
+    void (*free)(struct store *store);
+    bool (*is_up)(struct store *store); /* NULL: always */
+};
+
+struct store {
+    const struct store_ops *ops;
+    bool remote; /* a look-up costs a round trip: its answers are worth keeping */
+};
+
+/* The kinds; as store_open(). */
+int store_redis_open(const struct store_settings *settings, const struct store_url *url,
+                     struct store **out, char *why, size_t why_size);
+int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                       struct store **out, char *why, size_t why_size);
+int store_file_open(const struct store_settings *settings, const struct store_url *url,
+                    struct store **out, char *why, size_t why_size);
+
+#endif

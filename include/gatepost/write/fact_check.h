@@ -1,0 +1,53 @@
+/*
+ * May this fact be written? The decoding of policy.h asked once, before anything is stored, with
+ * the correction proposed for what it would not take. Pure.
+ *
+ * Reasons quote what was written; whoever shows them escapes them.
+ */
+#ifndef GATEPOST_WRITE_FACT_CHECK_H
+#define GATEPOST_WRITE_FACT_CHECK_H
+
+#include "gatepost/core/address.h"
+#include "gatepost/core/decision.h"
+
+/* What the configuration has to do with it: its protocol sections, its rules for addresses. */
+struct fact_rules {
+    const struct decision_rules *decision;
+    const struct address_rules *address;
+};
+
+enum fact_verdict {
+    FACT_GOOD,
+    FACT_ODD,   /* works as it is meant, but should be written otherwise */
+    FACT_WRONG, /* malformed, unknown or without any effect */
+};
+
+/* The reason's room: below this nothing is cut but what is quoted. */
+#define FACT_WHY_SIZE 600
+
+/* Is it a subject that a look-up asks for? Not FACT_GOOD: the reason in `why`. */
+enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject, char *why,
+                                     size_t why_size);
+
+/* The same of one fact of a good subject. */
+enum fact_verdict fact_check(const struct fact_rules *rules, const char *subject, const char *field,
+                             size_t field_len, const char *value, size_t value_len, char *why,
+                             size_t why_size);
+
+/*
+ * Does the configuration, or the list of services, know a protocol of this name (lower case, or
+ * "*")? FACT_WRONG with the reason when switching it has no effect.
+ */
+enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const char *name,
+                                      char *why, size_t why_size);
+
+/*
+ * The names that switch something: those of the protocol sections, then the services that no
+ * section names. Writes at most `room` of them; returns how many there are.
+ */
+size_t fact_protocols(const struct decision_rules *rules, const char **names, size_t room);
+
+/* Does some protocol section contain the service? */
+bool fact_service_is_bound(const struct decision_rules *rules, const char *service);
+
+#endif

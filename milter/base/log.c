@@ -1,0 +1,285 @@
+/*
+ * The log. Owns where lines go and how a line is put together; the escaping is textbuf's, what is
+ * said is its callers' business.
+ */
+#include "gatepost/base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/metrics.h"
+#include "gatepost/core/textbuf.h"
+
+/*
+ * A verdict has some 20 values of at most LOG_VALUE_MAX octets, each up to six times escaped. The
+ * long ones get a part of the line, so that there is always room for our own words.
+ */
+#define LINE_MAX_OCTETS 8000
+#define LONG_VALUES_OCTETS 6000
+#define SHORT_VALUE 40
+
+static struct {
+    atomic_int target, format, level; /* a reload may change them */
+    bool started;
+} state = {.target = LOG_TO_STDERR, .level = LOG_INFO};
+
+/* Of what is said again and again, so many lines a second. */
+#define REPEATED_MAX 5
+#define REPEATED_SLOTS 128
+#define REPEATED_PROBES 8
+
+/* What was left out is told by another line when the same is not said for so long, in ms. */
+#define LEFT_OUT_TOLD 2000
+
+static struct {
+    pthread_mutex_t lock;
+    struct repeated {
+        uint64_t hash;
+        const char *event;
+        int priority;
+        int64_t since; /* milliseconds; the second under way */
+        unsigned written, left_out;
+    } repeated[REPEATED_SLOTS];
+    atomic_int_fast64_t look; /* when to look for what was left out; 0: nothing was */
+    struct trouble {
+        time_t when;
+        char line[1000];
+    } recent[LOG_RECENT]; /* a ring */
+    size_t n;
+} troubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void log_open(enum log_target target, enum log_format format, int level) {
+    if (target == LOG_TO_SYSLOG)
+        openlog("gatepost", LOG_PID | LOG_NDELAY, LOG_MAIL);
+    state.target = target;
+    state.format = format;
+    state.level = level;
+}
+
+void log_started(void) {
+    state.started = true;
+}
+
+static void put_value(struct textbuf *line, const char *key, const char *value) {
+    if (state.format == LOG_JSON) {
+        textbuf_puts(line, line->len == 0 ? "{\"" : ",\"");
+        textbuf_puts(line, key);
+        textbuf_puts(line, "\":");
+        textbuf_put_json(line, value);
+    } else {
+        textbuf_puts(line, line->len == 0 ? "" : " ");
+        textbuf_puts(line, key);
+        textbuf_puts(line, "=");
+        textbuf_put_logfmt(line, value);
+    }
+}
+
+/* A value that finds no room is "...": half a pair could not be read. */
+static void put_pair(struct textbuf *line, const char *key, const char *value) {
+    size_t begin = line->len, size = line->size;
+    bool is_long = value != NULL && strlen(value) > SHORT_VALUE;
+    if (is_long && begin < LONG_VALUES_OCTETS)
+        line->size = LONG_VALUES_OCTETS;
+    put_value(line, key, is_long && begin >= LONG_VALUES_OCTETS ? "..." : value);
+    line->size = size;
+    if (!line->cut)
+        return;
+    line->len = begin;
+    line->cut = false;
+    put_value(line, key, "...");
+}
+
+static void write_line(int priority, struct textbuf *line) {
+    if (state.target == LOG_TO_SYSLOG) {
+        syslog(priority, "%s", line->data);
+        if (state.started)
+            return;
+    }
+    textbuf_puts(line, "\n");
+    /* one write(2) a line, so that lines of several threads do not mix */
+    size_t written = 0;
+    while (written < line->len) {
+        ssize_t n = write(STDERR_FILENO, line->data + written, line->len - written);
+        if (n < 0 && errno != EINTR)
+            return;
+        written += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/*
+ * The same event with the same values, whichever session it is of; a problem is the same for five
+ * seconds as for six.
+ */
+static uint64_t fingerprint(const char *event, const struct log_pair *pairs, size_t n) {
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (const char *c = event; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].value == NULL || strcmp(pairs[i].key, "session") == 0)
+            continue;
+        bool numbers = strcmp(pairs[i].key, "problem") != 0;
+        for (const char *c = pairs[i].value; *c != '\0'; c++)
+            if (numbers || *c < '0' || *c > '9')
+                hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    }
+    return hash;
+}
+
+/* The place of a line, by its own or one that can be spared; the lock is held. */
+static struct repeated *find_slot(uint64_t hash) {
+    struct repeated *spare = NULL;
+    for (size_t i = 0; i < REPEATED_PROBES; i++) {
+        struct repeated *r = &troubles.repeated[(hash + i) % REPEATED_SLOTS];
+        if (r->hash == hash)
+            return r;
+        if (spare == NULL || (r->left_out == 0) > (spare->left_out == 0) ||
+            ((r->left_out == 0) == (spare->left_out == 0) && r->since < spare->since))
+            spare = r;
+    }
+    return spare;
+}
+
+/*
+ * May it be written? If so, *left_out is how many of the same were not. *gone is another whose
+ * place it took, to be told.
+ */
+static bool admit(int priority, const char *event, uint64_t hash, unsigned *left_out,
+                  struct repeated *gone) {
+    int64_t now = clock_now_ms();
+    pthread_mutex_lock(&troubles.lock);
+    struct repeated *r = find_slot(hash);
+    if (r->hash != hash) {
+        *gone = *r;
+        *r = (struct repeated){.hash = hash, .event = event, .priority = priority, .since = now};
+    }
+    if (now - r->since >= 1000) {
+        r->since = now;
+        r->written = 0;
+    }
+    bool admitted = r->written < REPEATED_MAX;
+    *left_out = admitted ? r->left_out : 0;
+    if (admitted) {
+        r->written++;
+        r->left_out = 0;
+    } else {
+        r->left_out++;
+        if (atomic_load(&troubles.look) == 0)
+            atomic_store(&troubles.look, now + LEFT_OUT_TOLD);
+    }
+    pthread_mutex_unlock(&troubles.lock);
+    return admitted;
+}
+
+static void remember(const struct textbuf *line) {
+    pthread_mutex_lock(&troubles.lock);
+    struct trouble *t = &troubles.recent[troubles.n++ % LOG_RECENT];
+    size_t len = line->len;
+    if (len >= sizeof t->line) {
+        len = sizeof t->line - 1;
+        while (len > 0 && ((unsigned char)line->data[len] & 0xc0) == 0x80)
+            len--; /* a whole character less, rather than a half one more */
+    }
+    t->when = time(NULL);
+    memcpy(t->line, line->data, len);
+    t->line[len] = '\0';
+    pthread_mutex_unlock(&troubles.lock);
+}
+
+void log_recent(log_take *take, void *context) {
+    pthread_mutex_lock(&troubles.lock);
+    size_t n = troubles.n < LOG_RECENT ? troubles.n : LOG_RECENT;
+    for (size_t i = troubles.n - n; i < troubles.n; i++)
+        take(context, troubles.recent[i % LOG_RECENT].when, troubles.recent[i % LOG_RECENT].line);
+    pthread_mutex_unlock(&troubles.lock);
+}
+
+static void compose(int priority, const char *event, const struct log_pair *pairs, size_t n,
+                    unsigned left_out) {
+    char memory[LINE_MAX_OCTETS], repeated[16];
+    struct textbuf line;
+    textbuf_init(&line, memory, sizeof memory - 2); /* for what ends the line */
+    put_pair(&line, "event", event);
+    for (size_t i = 0; i < n; i++)
+        put_pair(&line, pairs[i].key, pairs[i].value);
+    if (left_out > 0) {
+        snprintf(repeated, sizeof repeated, "%u", left_out);
+        put_pair(&line, "repeated", repeated);
+    }
+    line.size = sizeof memory;
+    if (state.format == LOG_JSON)
+        textbuf_puts(&line, "}");
+    if (priority <= LOG_ERR)
+        remember(&line);
+    write_line(priority, &line);
+}
+
+static void tell_one(const struct repeated *r) {
+    const struct log_pair of = {"of", r->event};
+    if (r->left_out > 0)
+        compose(r->priority, "left-out", &of, 1, r->left_out);
+}
+
+/* What was left out and is not said any more, or at the end all of it. */
+static void tell_left_out(bool all) {
+    int64_t now = clock_now_ms();
+    atomic_store(&troubles.look, 0);
+    for (size_t i = 0; i < REPEATED_SLOTS; i++) {
+        struct repeated *r = &troubles.repeated[i], told = {0};
+        pthread_mutex_lock(&troubles.lock);
+        if (r->left_out > 0 && (all || now - r->since >= LEFT_OUT_TOLD)) {
+            told = *r;
+            r->left_out = 0;
+        } else if (r->left_out > 0) {
+            atomic_store(&troubles.look, now + LEFT_OUT_TOLD);
+        }
+        pthread_mutex_unlock(&troubles.lock);
+        tell_one(&told);
+    }
+}
+
+void log_close(void) {
+    tell_left_out(true);
+    if (state.target == LOG_TO_SYSLOG)
+        closelog();
+}
+
+void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n) {
+    struct repeated gone = {0};
+    unsigned left_out = 0;
+    if (priority > state.level)
+        return;
+    bool admitted = priority > LOG_WARNING ||
+                    admit(priority, event, fingerprint(event, pairs, n), &left_out, &gone);
+    tell_one(&gone);
+    if (admitted)
+        compose(priority, event, pairs, n, left_out);
+    int64_t look = atomic_load(&troubles.look);
+    if (look != 0 && clock_now_ms() >= look)
+        tell_left_out(false);
+}
+
+void log_event(int priority, const char *event, ...) {
+    struct log_pair pairs[32];
+    size_t n = 0;
+    va_list args;
+    va_start(args, event);
+    const char *key;
+    while (n < sizeof pairs / sizeof *pairs && (key = va_arg(args, const char *)) != NULL)
+        pairs[n++] = (struct log_pair){key, va_arg(args, const char *)};
+    va_end(args);
+    log_pairs(priority, event, pairs, n);
+}
+
+void log_malformed(const char *key, const char *field, const char *why) {
+    metrics_malformed();
+    log_event(LOG_ERR, "policy-malformed", "key", key, "field", field, "problem", why,
+              (char *)NULL);
+}

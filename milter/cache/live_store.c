@@ -1,0 +1,124 @@
+/*
+ * A store and what belongs to it, under one reference count. Owns their lifetime, and the handing
+ * on of what the watch tells.
+ */
+#include "gatepost/cache/live_store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct store_settings live_store_settings(const struct config *config) {
+    return (struct store_settings){.url = config->store,
+                                   .user = config->store_user,
+                                   .password_file = config->store_password_file,
+                                   .key_prefix = config->key_prefix,
+                                   .timeout = config->store_timeout};
+}
+
+/* Everything that makes a store another one; NULL when there is no memory. */
+static char *identity_of(const struct config *config) {
+    char *identity;
+    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%" PRId64 " %zu", config->store,
+                     config->store_user, config->store_password_file, config->key_prefix,
+                     config->store_timeout, config->cache_entries);
+    return n < 0 ? NULL : identity;
+}
+
+static void told(void *context, enum store_event event, const char *subject) {
+    struct live_store *shared = context;
+    policy_cache_told(shared->cache, event, subject);
+    pthread_mutex_lock(&shared->lock);
+    for (struct store_follower *f = shared->followers; f != NULL; f = f->next)
+        f->told(f->context, event, subject);
+    pthread_mutex_unlock(&shared->lock);
+}
+
+void live_store_keep(struct live_store *shared, const struct config *config) {
+    policy_cache_keep(shared->cache, config->cache_ttl, config->stale_max);
+}
+
+static int open_parts(struct live_store *shared, const struct config *config, char *why,
+                      size_t why_size) {
+    const struct store_settings settings = live_store_settings(config);
+    snprintf(why, why_size, "no memory");
+    shared->identity = identity_of(config);
+    shared->key_prefix = strdup(config->key_prefix);
+    if (shared->identity == NULL || shared->key_prefix == NULL ||
+        store_open(&settings, &shared->store, why, why_size) != 0)
+        return -1;
+    const struct policy_cache_settings cache = {
+        .store = shared->store,
+        .key_prefix = shared->key_prefix,
+        .entries = shared->store->remote ? config->cache_entries : 0,
+        .timeout = config->store_timeout};
+    shared->cache = policy_cache_new(&cache);
+    if (shared->cache == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    live_store_keep(shared, config);
+    return store_watch(shared->store, told, shared, why, why_size);
+}
+
+int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
+                    char *why, size_t why_size) {
+    if (last != NULL) {
+        char *identity = identity_of(config);
+        bool same = identity != NULL && strcmp(identity, last->identity) == 0;
+        free(identity);
+        if (same) {
+            *out = live_store_acquire(last);
+            return 0;
+        }
+    }
+    struct live_store *shared = calloc(1, sizeof *shared);
+    if (shared == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    atomic_init(&shared->references, 1);
+    pthread_mutex_init(&shared->lock, NULL);
+    if (open_parts(shared, config, why, why_size) != 0) {
+        live_store_release(shared);
+        return -1;
+    }
+    *out = shared;
+    return 0;
+}
+
+struct live_store *live_store_acquire(struct live_store *shared) {
+    atomic_fetch_add(&shared->references, 1);
+    return shared;
+}
+
+void live_store_release(struct live_store *shared) {
+    if (shared == NULL || atomic_fetch_sub(&shared->references, 1) != 1)
+        return;
+    if (shared->store != NULL)
+        store_unwatch(shared->store);
+    policy_cache_free(shared->cache);
+    store_free(shared->store);
+    pthread_mutex_destroy(&shared->lock);
+    free(shared->identity);
+    free(shared->key_prefix);
+    free(shared);
+}
+
+void live_store_follow(struct live_store *shared, struct store_follower *follower) {
+    pthread_mutex_lock(&shared->lock);
+    follower->next = shared->followers;
+    shared->followers = follower;
+    pthread_mutex_unlock(&shared->lock);
+}
+
+void live_store_unfollow(struct live_store *shared, struct store_follower *follower) {
+    pthread_mutex_lock(&shared->lock);
+    struct store_follower **at = &shared->followers;
+    while (*at != NULL && *at != follower)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = follower->next;
+    pthread_mutex_unlock(&shared->lock);
+}

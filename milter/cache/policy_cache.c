@@ -1,0 +1,460 @@
+/*
+ * The policy cache. Owns what is fresh, what may serve stale, the joining of look-ups and the
+ * bound on subjects; asking and decoding are policy_fetch.c's.
+ */
+#include "gatepost/cache/policy_cache.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/metrics.h"
+
+/* Parts with a lock of their own, held for a few instructions, so that threads seldom meet. */
+#define SHARDS_MAX 64
+#define SHARD_MIN_ENTRIES 64
+
+/*
+ * The watch counts epochs: a new one begins whenever changes may have gone untold before. A state
+ * is the epoch and how it is watched now; each answer carries the state that it was asked for in.
+ */
+enum watching { UNWATCHED, WATCHED, BLIND };
+#define EPOCH(state) ((state) >> 2)
+#define WATCHING(state) ((enum watching)((state)&3))
+
+/* Epochs whose end is remembered; what is older serves by the time when it was asked for. */
+#define ENDS 16
+
+struct entry {
+    struct shared_policy *known; /* what was known last; NULL for nothing */
+    uint64_t ticket;             /* of the look-up under way; 0 for none */
+    uint64_t failed;             /* ticket of the last one that failed */
+    bool overtaken;              /* the subject changed since that look-up began */
+    bool outdated;               /* or since `known` was asked for: it is of no use any more */
+    bool used;                   /* since the hand came by */
+    unsigned pins;               /* look-ups that hold this entry */
+    UT_hash_handle hh;
+    char subject[];
+};
+
+struct shard {
+    _Alignas(64) pthread_mutex_t lock;
+    pthread_cond_t answered;
+    struct entry *entries; /* in the order of their making, on which the hand goes round */
+    struct entry *hand;
+    size_t n;
+    uint64_t tickets;
+    char why[200]; /* of the last failure */
+    /* Changes told that wait for the lock. Its holder may not get the processor for a while; then
+       many who wait with them must not hear what was so before. */
+    atomic_uint changes;
+};
+
+struct policy_cache {
+    struct policy_cache_settings settings;
+    atomic_int_fast64_t ttl, stale_max; /* milliseconds */
+    atomic_uint_fast64_t state;
+    atomic_int_fast64_t ends[ENDS]; /* of epochs, in milliseconds; 0: it has not */
+    size_t n_shards, limit;         /* of entries in a shard */
+    struct shard shards[];
+};
+
+/* One subject of a look-up under way. */
+enum step { HIT, LOAD, JOIN, AGAIN, FAILED };
+struct ask {
+    struct shard *shard;
+    const char *subject;
+    unsigned hash;
+    struct entry *entry; /* pinned by LOAD and JOIN; NULL for a LOAD that cannot be kept */
+    uint64_t ticket;
+    uint64_t state; /* when it began */
+    enum step step;
+    struct shared_policy *known;
+};
+
+struct policy_cache *policy_cache_new(const struct policy_cache_settings *settings) {
+    size_t shards = settings->entries / SHARD_MIN_ENTRIES;
+    if (shards > SHARDS_MAX)
+        shards = SHARDS_MAX;
+    if (shards == 0)
+        shards = settings->entries > 0;
+    size_t size = sizeof(struct policy_cache) + shards * sizeof(struct shard);
+    struct policy_cache *cache = aligned_alloc(64, (size + 63) / 64 * 64);
+    if (cache == NULL)
+        return NULL;
+    memset(cache, 0, size);
+    cache->settings = *settings;
+    cache->n_shards = shards;
+    cache->limit = shards == 0 ? 0 : settings->entries / shards;
+    for (size_t i = 0; i < shards; i++) {
+        pthread_mutex_init(&cache->shards[i].lock, NULL);
+        clock_cond_init(&cache->shards[i].answered);
+    }
+    return cache;
+}
+
+static void drop(struct shard *shard, struct entry *entry) {
+    if (shard->hand == entry)
+        shard->hand = entry->hh.next;
+    HASH_DEL(shard->entries, entry);
+    shard->n--;
+    metrics_cache_entries(-1);
+    shared_policy_release(entry->known);
+    free(entry);
+}
+
+void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_max) {
+    atomic_store(&cache->ttl, ttl);
+    atomic_store(&cache->stale_max, stale_max);
+}
+
+void policy_cache_free(struct policy_cache *cache) {
+    if (cache == NULL)
+        return;
+    for (size_t i = 0; i < cache->n_shards; i++) {
+        while (cache->shards[i].entries != NULL)
+            drop(&cache->shards[i], cache->shards[i].entries);
+        pthread_mutex_destroy(&cache->shards[i].lock);
+        pthread_cond_destroy(&cache->shards[i].answered);
+    }
+    free(cache);
+}
+
+/* Under the lock. */
+static bool is_fresh(const struct policy_cache *cache, const struct shard *shard,
+                     const struct entry *entry, uint64_t state, int64_t now) {
+    const struct shared_policy *known = entry->known;
+    return known != NULL && !entry->outdated && atomic_load(&shard->changes) == 0 &&
+           WATCHING(state) != UNWATCHED && EPOCH(known->state) == EPOCH(state) &&
+           now - known->asked_at < atomic_load(&cache->ttl);
+}
+
+/* When was it last known to be so? In milliseconds. */
+static int64_t valid_at(struct policy_cache *cache, const struct shared_policy *known,
+                        uint64_t state, int64_t now) {
+    uint64_t epoch = EPOCH(known->state);
+    if (WATCHING(known->state) != WATCHED || EPOCH(state) - epoch >= ENDS)
+        return known->asked_at;
+    int64_t end = atomic_load(&cache->ends[epoch % ENDS]);
+    if (end == 0)
+        end = now;
+    return end > known->asked_at ? end : known->asked_at;
+}
+
+static void find_shard(struct policy_cache *cache, struct ask *ask, const char *subject) {
+    size_t len = strlen(subject);
+    ask->subject = subject;
+    HASH_VALUE(subject, len, ask->hash);
+    ask->shard = &cache->shards[(ask->hash >> 16) % cache->n_shards];
+}
+
+static struct entry *find(const struct ask *ask) {
+    struct entry *entry;
+    HASH_FIND_BYHASHVALUE(hh, ask->shard->entries, ask->subject, strlen(ask->subject), ask->hash,
+                          entry);
+    return entry;
+}
+
+/*
+ * Makes room for one entry: the hand goes round and takes the first that was not used since it
+ * came by last. False when every entry is held.
+ */
+static bool make_room(const struct policy_cache *cache, struct shard *shard) {
+    for (size_t steps = 2 * shard->n; shard->n >= cache->limit && steps > 0; steps--) {
+        struct entry *entry = shard->hand != NULL ? shard->hand : shard->entries;
+        shard->hand = entry->hh.next;
+        if (entry->pins == 0 && !entry->used)
+            drop(shard, entry);
+        else
+            entry->used = false;
+    }
+    return shard->n < cache->limit;
+}
+
+static struct entry *insert(const struct policy_cache *cache, const struct ask *ask) {
+    struct shard *shard = ask->shard;
+    size_t len = strlen(ask->subject);
+    if (!make_room(cache, shard))
+        return NULL;
+    struct entry *entry = calloc(1, sizeof *entry + len + 1);
+    if (entry == NULL)
+        return NULL;
+    memcpy(entry->subject, ask->subject, len + 1);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->entries, entry->subject, len, ask->hash, entry);
+    if (entry->hh.tbl == NULL) {
+        free(entry);
+        return NULL;
+    }
+    shard->n++;
+    metrics_cache_entries(1);
+    return entry;
+}
+
+/* Answers from what is fresh, joins a look-up under way, or becomes the one that asks. */
+static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
+    struct shard *shard = ask->shard;
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = find(ask);
+    ask->state = atomic_load(&cache->state); /* under the lock: a later change finds the entry */
+    if (entry != NULL && is_fresh(cache, shard, entry, ask->state, now)) {
+        ask->step = HIT;
+        ask->known = shared_policy_acquire(entry->known);
+        entry->used = true;
+    } else if (entry != NULL && entry->ticket != 0 && !entry->overtaken) {
+        ask->step = JOIN;
+        ask->ticket = entry->ticket;
+    } else {
+        if (entry == NULL)
+            entry = insert(cache, ask);
+        ask->step = LOAD;
+        ask->ticket = ++shard->tickets;
+        if (entry != NULL) {
+            entry->ticket = ask->ticket;
+            entry->overtaken = false;
+        }
+    }
+    if (ask->step != HIT && entry != NULL) {
+        entry->pins++;
+        ask->entry = entry;
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* Lets go of an entry, and of one that says nothing for good. */
+static void unpin(struct ask *ask) {
+    struct entry *entry = ask->entry;
+    ask->entry = NULL;
+    if (--entry->pins == 0 && (entry->known == NULL || entry->outdated))
+        drop(ask->shard, entry);
+}
+
+/* Tells those who wait what the store said; NULL: it did not answer. */
+static void publish(struct ask *ask, const char *why) {
+    struct entry *entry = ask->entry;
+    struct shared_policy *last = NULL;
+    ask->step = ask->known == NULL ? FAILED : LOAD;
+    if (ask->known != NULL)
+        ask->known->state = ask->state;
+    if (entry == NULL)
+        return;
+    pthread_mutex_lock(&ask->shard->lock);
+    if (entry->ticket == ask->ticket) {
+        entry->ticket = 0;
+        if (ask->known == NULL) {
+            entry->failed = ask->ticket;
+            snprintf(ask->shard->why, sizeof ask->shard->why, "%s", why);
+        } else if (!entry->overtaken) {
+            last = entry->known;
+            entry->known = shared_policy_acquire(ask->known);
+            entry->outdated = false;
+        }
+        pthread_cond_broadcast(&ask->shard->answered);
+    }
+    unpin(ask);
+    pthread_mutex_unlock(&ask->shard->lock);
+    shared_policy_release(last);
+}
+
+/* Asks the store for all that nobody else is asking for, in one round trip. */
+static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum step step, char *why,
+                 size_t why_size) {
+    const char *subjects[SUBJECTS];
+    struct shared_policy *known[SUBJECTS];
+    struct ask *wanted[SUBJECTS];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (asks[i].step == step) {
+            wanted[count] = &asks[i];
+            subjects[count++] = asks[i].subject;
+        }
+    }
+    if (count == 0)
+        return;
+    policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known, why,
+                 why_size);
+    metrics_cache(CACHE_MISS, count);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i]->known = known[i];
+        publish(wanted[i], why);
+    }
+}
+
+/* Waits for the answer of the look-up that was joined. */
+static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, char *why,
+                 size_t why_size) {
+    struct shard *shard = ask->shard;
+    struct entry *entry = ask->entry;
+    struct timespec until = clock_timespec(deadline);
+    int rc = 0;
+    pthread_mutex_lock(&shard->lock);
+    while (entry->ticket == ask->ticket && !entry->overtaken && rc == 0)
+        rc = pthread_cond_timedwait(&shard->answered, &shard->lock, &until);
+    ask->step = AGAIN;
+    if (is_fresh(cache, shard, entry, atomic_load(&cache->state), clock_now_ms())) {
+        ask->step = HIT;
+        ask->known = shared_policy_acquire(entry->known);
+        entry->used = true;
+    } else if (entry->failed >= ask->ticket) {
+        ask->step = FAILED;
+        snprintf(why, why_size, "%s", shard->why);
+    } else if (rc != 0) {
+        ask->step = FAILED;
+        snprintf(why, why_size, "no answer within store_timeout");
+    }
+    unpin(ask);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* What was known last, if that is not too long ago. */
+static void serve_stale(struct policy_cache *cache, struct ask *ask) {
+    int64_t now = clock_now_ms();
+    pthread_mutex_lock(&ask->shard->lock);
+    struct entry *entry = find(ask);
+    if (entry != NULL && entry->known != NULL && !entry->outdated &&
+        now - valid_at(cache, entry->known, atomic_load(&cache->state), now) <=
+            atomic_load(&cache->stale_max)) {
+        ask->known = shared_policy_acquire(entry->known);
+        entry->used = true;
+    }
+    pthread_mutex_unlock(&ask->shard->lock);
+}
+
+static int get_uncached(struct policy_cache *cache, const char *const *subjects, size_t n,
+                        struct shared_policy **out, char *why, size_t why_size) {
+    int rc = policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, n, out, why,
+                          why_size);
+    for (size_t i = 0; rc != 0 && i < n; i++)
+        shared_policy_release(out[i]);
+    return rc;
+}
+
+int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
+                     struct shared_policy **out, bool *stale, char *why, size_t why_size) {
+    struct ask asks[SUBJECTS] = {0};
+    size_t hits = 0, stales = 0;
+    int64_t now = clock_now_ms();
+    *stale = false;
+    if (cache->n_shards == 0)
+        return get_uncached(cache, subjects, n, out, why, why_size);
+    for (size_t i = 0; i < n; i++) {
+        find_shard(cache, &asks[i], subjects[i]);
+        begin(cache, &asks[i], now);
+    }
+    load(cache, asks, n, LOAD, why, why_size);
+    for (size_t i = 0; i < n; i++)
+        if (asks[i].step == JOIN)
+            join(cache, &asks[i], now + cache->settings.timeout, why, why_size);
+    load(cache, asks, n, AGAIN, why, why_size);
+    int rc = 0;
+    for (size_t i = 0; i < n; i++) {
+        hits += asks[i].step == HIT;
+        if (asks[i].step == FAILED) {
+            serve_stale(cache, &asks[i]);
+            stales += asks[i].known != NULL;
+        }
+        out[i] = asks[i].known;
+        if (out[i] == NULL)
+            rc = -1;
+    }
+    metrics_cache(CACHE_HIT, hits);
+    metrics_cache(CACHE_STALE, stales);
+    *stale = stales > 0;
+    for (size_t i = 0; rc != 0 && i < n; i++)
+        shared_policy_release(out[i]);
+    return rc;
+}
+
+/*
+ * What is known of a subject is so no more, nor what a look-up under way may bring. Frees nothing:
+ * the watch must not wait for a lock of malloc()'s. The next look-up does, or the hand.
+ */
+static void overtake(struct entry *entry) {
+    entry->overtaken = entry->outdated = true;
+    entry->used = false;
+}
+
+static void lock_to_change(struct shard *shard) {
+    atomic_fetch_add(&shard->changes, 1);
+    pthread_mutex_lock(&shard->lock);
+}
+
+static void unlock_changed(struct shard *shard) {
+    atomic_fetch_sub(&shard->changes, 1);
+    pthread_cond_broadcast(&shard->answered);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static void forget(struct policy_cache *cache, const char *subject) {
+    struct ask ask = {0};
+    find_shard(cache, &ask, subject);
+    lock_to_change(ask.shard);
+    struct entry *entry = find(&ask);
+    if (entry != NULL)
+        overtake(entry);
+    unlock_changed(ask.shard);
+}
+
+static void forget_all(struct policy_cache *cache) {
+    for (size_t i = 0; i < cache->n_shards; i++) {
+        struct shard *shard = &cache->shards[i];
+        lock_to_change(shard);
+        for (struct entry *entry = shard->entries; entry != NULL; entry = entry->hh.next)
+            overtake(entry);
+        unlock_changed(shard);
+    }
+}
+
+static void end_epoch(struct policy_cache *cache) {
+    uint64_t state = atomic_load(&cache->state);
+    if (WATCHING(state) != UNWATCHED)
+        atomic_store(&cache->ends[EPOCH(state) % ENDS], clock_now_ms());
+    atomic_store(&cache->state, EPOCH(state) << 2 | UNWATCHED);
+}
+
+static void begin_epoch(struct policy_cache *cache, enum watching watching) {
+    end_epoch(cache);
+    uint64_t epoch = EPOCH(atomic_load(&cache->state)) + 1;
+    atomic_store(&cache->ends[epoch % ENDS], 0);
+    atomic_store(&cache->state, epoch << 2 | watching);
+}
+
+void policy_cache_told(struct policy_cache *cache, enum store_event event, const char *subject) {
+    if (cache->n_shards == 0)
+        return;
+    switch (event) {
+    case STORE_CHANGED:
+        if (subject != NULL)
+            forget(cache, subject);
+        else
+            forget_all(cache);
+        break;
+    case STORE_WATCHED:
+        begin_epoch(cache, WATCHED);
+        break;
+    case STORE_LOST:
+        end_epoch(cache);
+        break;
+    case STORE_BLIND:
+        if (WATCHING(atomic_load(&cache->state)) != BLIND)
+            begin_epoch(cache, BLIND);
+        break;
+    }
+}
+
+void policy_cache_state(struct policy_cache *cache, struct policy_cache_state *out) {
+    uint64_t state = atomic_load(&cache->state);
+    int64_t end = atomic_load(&cache->ends[EPOCH(state) % ENDS]);
+    *out = (struct policy_cache_state){.watching = (int)WATCHING(state)};
+    if (WATCHING(state) == UNWATCHED)
+        out->lost_for = clock_now_ms() - end; /* never watched: end is 0, and that is long ago */
+    for (size_t i = 0; i < cache->n_shards; i++) {
+        pthread_mutex_lock(&cache->shards[i].lock);
+        out->entries += cache->shards[i].n;
+        pthread_mutex_unlock(&cache->shards[i].lock);
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * Policies from the store. Owns the way from facts to a decoded policy and the report of what is
+ * malformed in them; what facts mean is policy.c's, how long they are kept the cache's.
+ */
+#include "gatepost/cache/policy_fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/log.h"
+#include "gatepost/base/metrics.h"
+
+struct shared_policy *shared_policy_acquire(struct shared_policy *known) {
+    atomic_fetch_add_explicit(&known->references, 1, memory_order_relaxed);
+    return known;
+}
+
+void shared_policy_release(struct shared_policy *known) {
+    if (known == NULL || atomic_fetch_sub(&known->references, 1) != 1)
+        return;
+    policy_free(known->policy);
+    free(known);
+}
+
+static void report_faults(const char *key_prefix, const char *subject,
+                          const struct policy *policy) {
+    char key[600];
+    snprintf(key, sizeof key, "%s%s", key_prefix, subject);
+    if (policy->wrong_type)
+        log_malformed(key, NULL, "wrong type: the key must be a hash");
+    for (size_t i = 0; i < policy->n_faults; i++) {
+        const struct policy_fault *fault = &policy->faults[i];
+        if (fault->unknown)
+            log_event(LOG_WARNING, "policy-unknown-field", "key", key, "field", fault->field,
+                      "problem", fault->why, (char *)NULL);
+        else
+            log_malformed(key, fault->field, fault->why);
+    }
+}
+
+struct policy *policy_decode(const struct store_hash *hash) {
+    struct policy *policy = policy_new();
+    if (policy == NULL)
+        return NULL;
+    policy->wrong_type = hash->answer == STORE_WRONG_TYPE;
+    for (size_t i = 0; i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        if (policy_add(policy, f->name, f->name_len, f->value, f->value_len) != 0) {
+            policy_free(policy);
+            return NULL;
+        }
+    }
+    return policy;
+}
+
+/* What an answered hash says; NULL when there is no memory. */
+static struct shared_policy *share(const struct store_hash *hash, int64_t asked_at) {
+    struct shared_policy *known = calloc(1, sizeof *known);
+    if (known == NULL)
+        return NULL;
+    atomic_init(&known->references, 1);
+    known->asked_at = asked_at;
+    if (hash->answer != STORE_ABSENT && (known->policy = policy_decode(hash)) == NULL) {
+        free(known);
+        return NULL;
+    }
+    return known;
+}
+
+int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
+                 struct shared_policy **out, char *why, size_t why_size) {
+    struct store_hash hashes[SUBJECTS];
+    int64_t asked_at = clock_now_ms(), begin = clock_now_us();
+    int rc = store_get(store, subjects, n, hashes, why, why_size);
+    metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = NULL;
+        if (hashes[i].answer != STORE_UNANSWERED &&
+            (out[i] = share(&hashes[i], asked_at)) == NULL) {
+            snprintf(why, why_size, "no memory");
+            rc = -1;
+        }
+        if (out[i] != NULL && out[i]->policy != NULL)
+            report_faults(key_prefix, subjects[i], out[i]->policy);
+        store_hash_clear(&hashes[i]);
+    }
+    return rc;
+}

@@ -1,0 +1,326 @@
+/*
+ * The configuration. Owns the making of a struct config from a parsed file and the checks that
+ * need more than one value; what a single value may be is config_check.c's.
+ */
+#include "gatepost/config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "config_schema.h"
+
+int duration_parse(const char *text, int64_t *milliseconds) {
+    static const struct {
+        const char *unit;
+        int64_t factor;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 9)
+        return -1;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(text + digits, units[i].unit) == 0) {
+            *milliseconds = strtoll(text, NULL, 10) * units[i].factor;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int word(const struct words *words, cfg_t *cfg, const char *name) {
+    const char *text = cfg_getstr(cfg, name);
+    return words_find(words, text, strlen(text));
+}
+
+static int copy_list(cfg_t *cfg, const char *name, struct config_list *out) {
+    unsigned n = cfg_size(cfg, name);
+    out->items = calloc(n + 1, sizeof *out->items);
+    if (out->items == NULL)
+        return -1;
+    for (unsigned i = 0; i < n; i++)
+        out->items[i] = cfg_getnstr(cfg, name, i);
+    out->n = n;
+    return 0;
+}
+
+/* The syslog(3) level of a checked word. */
+static int log_level_of(const char *word) {
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+    int i = 0;
+    while (strcmp(words[i], word) != 0)
+        i++;
+    return levels[i];
+}
+
+static void copy_scalars(struct config *config, cfg_t *cfg) {
+    config->socket = cfg_getstr(cfg, "socket");
+    config->socket_group = cfg_getstr(cfg, "socket_group");
+    config->socket_group_given = (cfg_getopt(cfg, "socket_group")->flags & CFGF_MODIFIED) != 0;
+    config->user = cfg_getstr(cfg, "user");
+    config->user_given = (cfg_getopt(cfg, "user")->flags & CFGF_MODIFIED) != 0;
+    config->socket_mode = (mode_t)strtoul(cfg_getstr(cfg, "socket_mode"), NULL, 8);
+    config->store = cfg_getstr(cfg, "store");
+    config->store_user = cfg_getstr(cfg, "store_user");
+    config->store_password_file = cfg_getstr(cfg, "store_password_file");
+    config->key_prefix = cfg_getstr(cfg, "key_prefix");
+    duration_parse(cfg_getstr(cfg, "store_timeout"), &config->store_timeout);
+    config->cache_entries = (size_t)cfg_getint(cfg, "cache_entries");
+    duration_parse(cfg_getstr(cfg, "cache_ttl"), &config->cache_ttl);
+    duration_parse(cfg_getstr(cfg, "stale_max"), &config->stale_max);
+    config->authserv_id = cfg_getstr(cfg, "authserv_id");
+    config->authentication_results = cfg_getbool(cfg, "authentication_results");
+    config->received_spf = cfg_getbool(cfg, "received_spf");
+    config->default_domain = cfg_getstr(cfg, "default_domain");
+    config->address_delimiter = cfg_getstr(cfg, "address_delimiter");
+    config->http_listen = cfg_getstr(cfg, "http_listen");
+    config->log_level = log_level_of(cfg_getstr(cfg, "log_level"));
+    config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
+    config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
+}
+
+static void copy_rules(struct config *config, cfg_t *cfg) {
+    cfg_t *spf = cfg_getsec(cfg, "spf");
+    for (size_t i = 0; i < SPF_RESULTS; i++)
+        config->rules.spf[i] =
+            (enum verdict_kind)word(&verdict_words, spf, spf_result_name((enum spf_result)i));
+    config->rules.helo_always = strcmp(cfg_getstr(spf, "helo"), "always") == 0;
+    config->rules.mode = (enum mode)word(&mode_words, cfg, "mode");
+    config->rules.on_store_error = (enum verdict_kind)word(&verdict_words, cfg, "on_store_error");
+    duration_parse(cfg_getstr(spf, "timeout"), &config->spf_timeout);
+}
+
+static int copy_protocols(struct config *config, cfg_t *cfg) {
+    unsigned n = cfg_size(cfg, "protocol");
+    config->protocols = calloc(n + 1, sizeof *config->protocols);
+    if (config->protocols == NULL)
+        return -1;
+    config->rules.protocols = config->protocols;
+    for (unsigned i = 0; i < n; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "protocol", i);
+        struct config_list services;
+        if (copy_list(section, "services", &services) != 0)
+            return -1;
+        config->protocols[i] = (struct protocol){cfg_title(section), services.items, services.n};
+        config->rules.n_protocols++;
+    }
+    return 0;
+}
+
+static int copy_network(cfg_t *section, struct config_network *network) {
+    unsigned n = cfg_size(section, "members");
+    struct netblock *blocks = calloc(n + 1, sizeof *blocks);
+    if (blocks == NULL)
+        return -1;
+    for (unsigned i = 0; i < n; i++) {
+        char why[160];
+        const char *text = cfg_getnstr(section, "members", i);
+        netblock_parse(text, strlen(text), &blocks[i], why, sizeof why); /* checked before */
+    }
+    network->name = cfg_title(section);
+    network->members = netset_new(blocks, n);
+    free(blocks);
+    return network->members == NULL ? -1 : 0;
+}
+
+static int copy_networks(struct config *config, cfg_t *cfg) {
+    unsigned n = cfg_size(cfg, "network");
+    config->networks = calloc(n + 1, sizeof *config->networks);
+    if (config->networks == NULL)
+        return -1;
+    for (unsigned i = 0; i < n; i++) {
+        if (copy_network(cfg_getnsec(cfg, "network", i), &config->networks[i]) != 0)
+            return -1;
+        config->n_networks++;
+    }
+    return 0;
+}
+
+static int copy_listener(cfg_t *section, struct config_listener *listener) {
+    const char *addr = cfg_getstr(section, "daemon_addr");
+    listener->rules = (struct decision_listener){
+        .name = cfg_title(section),
+        .service = cfg_getstr(section, "service"),
+        .tls_required = word(&need_words, section, "tls") == NEED_REQUIRED,
+        .auth_required = word(&need_words, section, "auth") == NEED_REQUIRED,
+        .reject_unknown = strcmp(cfg_getstr(section, "unknown_sender"), "reject") == 0,
+        .mode = (enum mode)word(&mode_words, section, "mode"),
+    };
+    listener->daemon_name = cfg_getstr(section, "daemon_name");
+    listener->daemon_port = (int)cfg_getint(section, "daemon_port");
+    if (addr[0] != '\0')
+        ip_parse(addr, strlen(addr), &listener->daemon_addr);
+    if (copy_list(section, "connect_from", &listener->connect_from) != 0)
+        return -1;
+    listener->rules.has_connect_from = listener->connect_from.n > 0;
+    return 0;
+}
+
+/* Without a listener section there is one door, of service smtp, that asks for nothing. */
+static int copy_listeners(struct config *config, cfg_t *cfg) {
+    unsigned n = cfg_size(cfg, "listener");
+    config->listeners = calloc(n + 1, sizeof *config->listeners);
+    if (config->listeners == NULL)
+        return -1;
+    for (unsigned i = 0; i < n; i++) {
+        struct config_listener *listener = &config->listeners[i];
+        if (copy_listener(cfg_getnsec(cfg, "listener", i), listener) != 0)
+            return -1;
+        config->any_connect_from |= listener->rules.has_connect_from;
+        config->n_listeners++;
+    }
+    if (n == 0) {
+        config->listeners[0].rules = (struct decision_listener){.service = "smtp"};
+        config->listeners[0].daemon_name = "";
+        config->n_listeners = 1;
+    }
+    return 0;
+}
+
+static void copy_replies(struct config *config, cfg_t *cfg) {
+    for (unsigned i = 0; i < cfg_size(cfg, "reply"); i++) {
+        cfg_t *section = cfg_getnsec(cfg, "reply", i);
+        const char *title = cfg_title(section);
+        config->replies[words_find(&reason_words, title, strlen(title))] =
+            cfg_getstr(section, "text");
+    }
+}
+
+/* What one value alone does not show. */
+static int check_together(const struct config *config, char *why, size_t why_size) {
+    if (config->store_user[0] != '\0' && config->store_password_file[0] == '\0') {
+        snprintf(why, why_size, "%s:%d: store_user: \"%s\" needs a store_password_file",
+                 config->path, config_schema_line(cfg_getopt(config->cfg, "store_user")),
+                 config->store_user);
+        return -1;
+    }
+    return 0;
+}
+
+int config_load(const char *path, struct config **out, char *why, size_t why_size) {
+    cfg_t *cfg = config_schema_parse(path, why, why_size);
+    if (cfg == NULL)
+        return -1;
+    struct config *config = calloc(1, sizeof *config);
+    if (config == NULL) {
+        config_schema_free(cfg);
+        snprintf(why, why_size, "%s: no memory", path);
+        return -1;
+    }
+    config->cfg = cfg;
+    config->path = path;
+    copy_scalars(config, cfg);
+    copy_rules(config, cfg);
+    copy_replies(config, cfg);
+    if (copy_list(cfg, "trusted", &config->trusted) != 0 ||
+        copy_list(cfg_getsec(cfg, "spf"), "nameservers", &config->nameservers) != 0 ||
+        copy_protocols(config, cfg) != 0 || copy_networks(config, cfg) != 0 ||
+        copy_listeners(config, cfg) != 0) {
+        snprintf(why, why_size, "%s: no memory", path);
+        config_free(config);
+        return -1;
+    }
+    if (check_together(config, why, why_size) != 0) {
+        config_free(config);
+        return -1;
+    }
+    *out = config;
+    return 0;
+}
+
+void config_free(struct config *config) {
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < config->rules.n_protocols; i++)
+        free((void *)config->protocols[i].services);
+    for (size_t i = 0; i < config->n_networks; i++)
+        netset_free(config->networks[i].members);
+    for (size_t i = 0; i < config->n_listeners; i++)
+        free(config->listeners[i].connect_from.items);
+    free(config->protocols);
+    free(config->networks);
+    free(config->listeners);
+    free(config->trusted.items);
+    free(config->nameservers.items);
+    config_schema_free(config->cfg);
+    free(config);
+}
+
+/* The default of a list is none, or a single text. */
+static bool is_default_list(cfg_opt_t *option) {
+    const char *text = option->def.parsed; /* as it is written: "{}", "{relays}" */
+    if (cfg_opt_size(option) == 0)
+        return strcmp(text, "{}") == 0;
+    const char *value = cfg_opt_getnstr(option, 0);
+    size_t len = strlen(value);
+    return cfg_opt_size(option) == 1 && strlen(text) == len + 2 &&
+           strncmp(text + 1, value, len) == 0;
+}
+
+static bool is_default(cfg_opt_t *option) {
+    switch (option->type) {
+    case CFGT_SEC:
+        return cfg_opt_size(option) == 0;
+    case CFGT_INT:
+        return cfg_opt_getnint(option, 0) == option->def.number;
+    case CFGT_BOOL:
+        return cfg_opt_getnbool(option, 0) == option->def.boolean;
+    case CFGT_STR:
+        if ((option->flags & CFGF_LIST) != 0)
+            return is_default_list(option);
+        const char *value = cfg_opt_getnstr(option, 0);
+        return value == option->def.string || (value != NULL && option->def.string != NULL &&
+                                               strcmp(value, option->def.string) == 0);
+    default:
+        return false;
+    }
+}
+
+static int skip_default(cfg_t *cfg, cfg_opt_t *option) {
+    (void)cfg;
+    if (option->type == CFGT_SEC && (option->flags & CFGF_MULTI) == 0) {
+        cfg_t *section = cfg_opt_getnsec(option, 0);
+        for (unsigned i = 0; section != NULL && i < cfg_num(section); i++)
+            if (!is_default(cfg_getnopt(section, i)))
+                return 0;
+        return 1;
+    }
+    return is_default(option);
+}
+
+void config_print_changed(const struct config *config, FILE *to) {
+    cfg_set_print_filter_func(config->cfg, skip_default);
+    cfg_print(config->cfg, to);
+}
+
+static bool listener_matches(const struct config_listener *listener, const char *name,
+                             const char *port, const struct ip_address *addr) {
+    if (listener->daemon_name[0] == '\0' && listener->daemon_port == 0 &&
+        listener->daemon_addr.family == IP_NONE)
+        return false;
+    if (listener->daemon_name[0] != '\0' &&
+        (name == NULL || strcmp(listener->daemon_name, name) != 0))
+        return false;
+    if (listener->daemon_port != 0 && (port == NULL || atoi(port) != listener->daemon_port))
+        return false;
+    return listener->daemon_addr.family == IP_NONE ||
+           memcmp(&listener->daemon_addr, addr, sizeof *addr) == 0;
+}
+
+const struct config_listener *config_listener(const struct config *config, const char *daemon_name,
+                                              const char *daemon_port, const char *daemon_addr) {
+    struct ip_address addr = {.family = IP_NONE};
+    if (daemon_addr != NULL && ip_parse(daemon_addr, strlen(daemon_addr), &addr) != 0)
+        addr.family = IP_NONE;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (listener_matches(&config->listeners[i], daemon_name, daemon_port, &addr))
+            return &config->listeners[i];
+    return &config->listeners[0];
+}
+
+const struct config_network *config_network(const struct config *config, const char *name) {
+    for (size_t i = 0; i < config->n_networks; i++)
+        if (strcmp(config->networks[i].name, name) == 0)
+            return &config->networks[i];
+    return NULL;
+}

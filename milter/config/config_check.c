@@ -1,0 +1,260 @@
+/*
+ * Checks of single configuration values. Owns what a value may look like; knows nothing of
+ * libconfuse or of what other values there are.
+ */
+#include "gatepost/config/config_check.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/config/config.h"
+#include "gatepost/core/reply.h"
+#include "gatepost/store/store.h"
+
+static int refuse(char *why, size_t why_size, const char *reason) {
+    snprintf(why, why_size, "%s", reason);
+    return -1;
+}
+
+static int check_words(const struct words *words, const char *value, char *why, size_t why_size) {
+    if (words_find(words, value, strlen(value)) >= 0)
+        return 0;
+    snprintf(why, why_size, "it must be %s", words->listed);
+    return -1;
+}
+
+int check_verdict(const char *value, char *why, size_t why_size) {
+    return check_words(&verdict_words, value, why, why_size);
+}
+
+int check_store_error(const char *value, char *why, size_t why_size) {
+    int kind = words_find(&verdict_words, value, strlen(value));
+    if (kind < 0 || kind == VERDICT_MARK)
+        return refuse(why, why_size, "it must be accept, defer or reject");
+    return 0;
+}
+
+int check_mode(const char *value, char *why, size_t why_size) {
+    return check_words(&mode_words, value, why, why_size);
+}
+
+int check_need(const char *value, char *why, size_t why_size) {
+    return check_words(&need_words, value, why, why_size);
+}
+
+static int check_either(const char *value, const char *a, const char *b, char *why,
+                        size_t why_size) {
+    if (strcmp(value, a) == 0 || strcmp(value, b) == 0)
+        return 0;
+    snprintf(why, why_size, "it must be %s or %s", a, b);
+    return -1;
+}
+
+int check_unknown_sender(const char *value, char *why, size_t why_size) {
+    return check_either(value, "accept", "reject", why, why_size);
+}
+
+int check_helo(const char *value, char *why, size_t why_size) {
+    return check_either(value, "null_sender", "always", why, why_size);
+}
+
+int check_log(const char *value, char *why, size_t why_size) {
+    return check_either(value, "syslog", "stderr", why, why_size);
+}
+
+int check_log_format(const char *value, char *why, size_t why_size) {
+    return check_either(value, "logfmt", "json", why, why_size);
+}
+
+int check_log_level(const char *value, char *why, size_t why_size) {
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i], value) == 0)
+            return 0;
+    return refuse(why, why_size, "it must be error, warning, info or debug");
+}
+
+static int check_port(const char *text, size_t len) {
+    int port = 0;
+    if (len == 0 || len > 5)
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        port = port * 10 + (text[i] - '0');
+    }
+    return port >= 1 && port <= 65535 ? 0 : -1;
+}
+
+int check_socket(const char *value, char *why, size_t why_size) {
+    const char *rest = strchr(value, ':');
+    size_t scheme = rest == NULL ? 0 : (size_t)(rest - value);
+    if ((scheme == 4 && memcmp(value, "unix", 4) == 0) ||
+        (scheme == 5 && memcmp(value, "local", 5) == 0)) {
+        if (rest[1] != '/')
+            return refuse(why, why_size, "the path of the socket must be absolute");
+        if (strlen(rest + 1) > 107)
+            return refuse(why, why_size, "the path of the socket is longer than 107 octets");
+        return 0;
+    }
+    if ((scheme == 4 && memcmp(value, "inet", 4) == 0) ||
+        (scheme == 5 && memcmp(value, "inet6", 5) == 0)) {
+        if (check_port(rest + 1, strcspn(rest + 1, "@")) == 0)
+            return 0;
+    }
+    return refuse(why, why_size, "it must be unix:/PATH, inet:PORT@HOST or inet6:PORT@HOST");
+}
+
+int check_octal_mode(const char *value, char *why, size_t why_size) {
+    size_t len = strlen(value);
+    if (len < 3 || len > 4 || strspn(value, "01234567") != len || (len == 4 && value[0] != '0'))
+        return refuse(why, why_size, "it must be an octal file mode like 0660");
+    return 0;
+}
+
+int check_store(const char *value, char *why, size_t why_size) {
+    struct store_url url;
+    return store_url_parse(value, &url, why, why_size);
+}
+
+int check_duration(const char *value, char *why, size_t why_size) {
+    int64_t milliseconds;
+    if (duration_parse(value, &milliseconds) == 0 && milliseconds > 0)
+        return 0;
+    return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h or 1d, above 0");
+}
+
+int check_period(const char *value, char *why, size_t why_size) {
+    int64_t milliseconds;
+    if (duration_parse(value, &milliseconds) == 0)
+        return 0;
+    return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h, 1d or 0s");
+}
+
+static int find_text(const char *const *list, size_t n, const char *value) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], value) == 0)
+            return 0;
+    return -1;
+}
+
+int check_service(const char *value, char *why, size_t why_size) {
+    if (find_text(service_words.names, service_words.count, value) == 0)
+        return 0;
+    snprintf(why, why_size, "unknown service: known are %s", service_words.listed);
+    return -1;
+}
+
+int check_listener_service(const char *value, char *why, size_t why_size) {
+    static const char *const services[] = {"smtp", "submission", "submissions"};
+    if (find_text(services, sizeof services / sizeof *services, value) == 0)
+        return 0;
+    return refuse(why, why_size, "it must be smtp, submission or submissions");
+}
+
+int check_netblock(const char *value, char *why, size_t why_size) {
+    struct netblock block;
+    return netblock_parse(value, strlen(value), &block, why, why_size);
+}
+
+int check_address(const char *value, char *why, size_t why_size) {
+    struct ip_address ip;
+    if (value[0] == '\0' || ip_parse(value, strlen(value), &ip) == 0)
+        return 0;
+    return refuse(why, why_size, "it must be an IPv4 or IPv6 address");
+}
+
+int nameserver_format(const char *value, char *out, size_t out_size) {
+    const char *address = value, *port = NULL;
+    size_t len = strlen(value);
+    const char *colon = strchr(value, ':');
+    if (value[0] == '[') {
+        const char *end = strchr(value, ']');
+        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+            return -1;
+        address = value + 1;
+        len = (size_t)(end - address);
+        port = end[1] == ':' ? end + 2 : NULL;
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        len = (size_t)(colon - value);
+        port = colon + 1;
+    }
+    struct ip_address ip;
+    char text[IP_TEXT_SIZE];
+    if (ip_parse(address, len, &ip) != 0 || (port != NULL && check_port(port, strlen(port)) != 0))
+        return -1;
+    ip_format(&ip, text);
+    snprintf(out, out_size, ip.family == IP_V6 ? "[%s]:%s" : "%s:%s", text, port ? port : "53");
+    return 0;
+}
+
+int check_nameserver(const char *value, char *why, size_t why_size) {
+    char out[80];
+    if (nameserver_format(value, out, sizeof out) == 0)
+        return 0;
+    return refuse(why, why_size, "it must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
+}
+
+int check_http_listen(const char *value, char *why, size_t why_size) {
+    char out[80];
+    const char *colon = strrchr(value, ':');
+    bool port_given = colon != NULL && colon > value &&
+                      (value[0] == '[' ? colon[-1] == ']' : colon == strchr(value, ':'));
+    if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
+        return 0;
+    return refuse(why, why_size, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
+}
+
+int check_name(const char *value, char *why, size_t why_size) {
+    if (value[0] == '\0')
+        return refuse(why, why_size, "the name is empty");
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+            return refuse(why, why_size, "a name is made of printable US-ASCII without spaces");
+    return 0;
+}
+
+int check_protocol_name(const char *value, char *why, size_t why_size) {
+    if (value[0] == '\0' ||
+        strlen(value) != strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_"))
+        return refuse(why, why_size,
+                      "a protocol's name is made of lower-case letters, digits, '-' and '_'");
+    return 0;
+}
+
+int check_refusal_reason(const char *value, char *why, size_t why_size) {
+    int reason = words_find(&reason_words, value, strlen(value));
+    /* in one spelling only: two of the same title shall be noticed */
+    if (reason >= 0 && strcmp(reason_words.names[reason], value) == 0 && reason != REASON_TRUSTED &&
+        reason != REASON_ACCOUNT && reason != REASON_IP_AUTHORIZED && reason != REASON_SPF_PASS)
+        return 0;
+    snprintf(why, why_size, "a reply's name must be %s", reason_words.listed);
+    return -1;
+}
+
+int check_template(const char *value, char *why, size_t why_size) {
+    return reply_check_template(value, why, why_size);
+}
+
+int check_plain(const char *value, char *why, size_t why_size) {
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return refuse(why, why_size, "it must have no control characters");
+    return 0;
+}
+
+int check_domain(const char *value, char *why, size_t why_size) {
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p <= 0x20 || *p == 0x7f || strchr("@<>()[],;:\\\"", *p) != NULL)
+            return refuse(why, why_size, "it must be a domain name");
+    return 0;
+}
+
+int check_delimiters(const char *value, char *why, size_t why_size) {
+    for (const char *p = value; *p != '\0'; p++)
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || *p == '@')
+            return refuse(why, why_size, "it must be printable US-ASCII characters other than '@'");
+    return 0;
+}

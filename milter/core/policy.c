@@ -1,0 +1,200 @@
+/*
+ * Policy of one subject, decoded from its fields. Owns the meaning of field names and values; knows
+ * neither where they are stored nor what is decided from them (policy_inherit.c asks the questions).
+ */
+#include "gatepost/core/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gatepost/core/timestamp.h"
+
+struct policy *policy_new(void) {
+    return calloc(1, sizeof(struct policy));
+}
+
+void policy_free(struct policy *policy) {
+    if (policy == NULL)
+        return;
+    free(policy->source.field);
+    free(policy->tls.field);
+    free(policy->mode.field);
+    for (size_t i = 0; i < SPF_RESULTS; i++)
+        free(policy->spf[i].field);
+    for (size_t i = 0; i < policy->n_protocols; i++) {
+        free(policy->protocols[i].name);
+        free(policy->protocols[i].on.field);
+    }
+    for (size_t i = 0; i < policy->n_ips; i++)
+        free(policy->ips[i].field);
+    for (size_t i = 0; i < policy->n_faults; i++)
+        free(policy->faults[i].field);
+    free(policy->protocols);
+    free(policy->ips);
+    free(policy->faults);
+    free(policy);
+}
+
+/* A field being decoded. */
+struct fact {
+    const char *field, *value;
+    size_t field_len, value_len;
+};
+
+/* Room for one more element of `size` octets behind `n`; doubles at powers of two. */
+static void *grow(void *array, size_t n, size_t size) {
+    if ((n & (n - 1)) != 0)
+        return array;
+    return realloc(array, (n == 0 ? 1 : n * 2) * size);
+}
+
+static int add_fault(struct policy *policy, const struct fact *fact, bool unknown,
+                     const char *why) {
+    struct policy_fault *grown = grow(policy->faults, policy->n_faults, sizeof *grown);
+    char *field = strndup(fact->field, fact->field_len);
+    if (grown != NULL)
+        policy->faults = grown;
+    if (grown == NULL || field == NULL) {
+        free(field);
+        return -1;
+    }
+    struct policy_fault *fault = &policy->faults[policy->n_faults++];
+    *fault = (struct policy_fault){.field = field, .unknown = unknown};
+    snprintf(fault->why, sizeof fault->why, "%s", why);
+    return 0;
+}
+
+/* Stores value (below 0: malformed, and `expected` says what would be right). */
+static int store_setting(struct policy *policy, struct setting *setting, const struct fact *fact,
+                         int value, const char *expected) {
+    char why[160];
+    bool again = setting->state != SETTING_UNSET;
+    if (!again) {
+        setting->field = strndup(fact->field, fact->field_len);
+        if (setting->field == NULL)
+            return -1;
+    }
+    if (again && setting->state == SETTING_SET && value == setting->value)
+        return 0;
+    if (value >= 0 && !again) {
+        *setting = (struct setting){SETTING_SET, value, setting->field};
+        return 0;
+    }
+    setting->state = SETTING_MALFORMED;
+    if (value >= 0)
+        snprintf(why, sizeof why, "contradicts %.80s", setting->field);
+    else if (fact->value_len == 0)
+        snprintf(why, sizeof why, "the value is empty: it must be %s", expected);
+    else
+        snprintf(why, sizeof why, "the value must be %s", expected);
+    return add_fault(policy, fact, false, why);
+}
+
+static int add_word(struct policy *policy, struct setting *setting, const struct fact *fact,
+                    const struct words *words) {
+    int value = words_find(words, fact->value, fact->value_len);
+    return store_setting(policy, setting, fact, value, words->listed);
+}
+
+static struct protocol_switch *find_protocol(struct policy *policy, const char *name, size_t len) {
+    for (size_t i = 0; i < policy->n_protocols; i++) {
+        struct protocol_switch *p = &policy->protocols[i];
+        if (strlen(p->name) == len && strncasecmp(p->name, name, len) == 0)
+            return p;
+    }
+    struct protocol_switch *grown = grow(policy->protocols, policy->n_protocols, sizeof *grown);
+    if (grown == NULL)
+        return NULL;
+    policy->protocols = grown;
+    char *copy = strndup(name, len);
+    if (copy == NULL)
+        return NULL;
+    for (char *c = copy; *c != '\0'; c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    struct protocol_switch *p = &policy->protocols[policy->n_protocols++];
+    *p = (struct protocol_switch){.name = copy};
+    return p;
+}
+
+static int add_protocol(struct policy *policy, const struct fact *fact, size_t skip) {
+    if (fact->field_len == skip)
+        return add_fault(policy, fact, true, "the protocol's name is missing");
+    struct protocol_switch *p = find_protocol(policy, fact->field + skip, fact->field_len - skip);
+    if (p == NULL)
+        return -1;
+    return store_setting(policy, &p->on, fact, switch_parse(fact->value, fact->value_len),
+                         "on or off");
+}
+
+/* The note's "until=TIME": 0 and *until (0 when there is none), or -1 when it cannot be read. */
+static int parse_until(const struct fact *fact, int64_t *until) {
+    static const char key[] = "until=";
+    size_t key_len = sizeof key - 1;
+    *until = 0;
+    if (fact->value_len < key_len || strncasecmp(fact->value, key, key_len) != 0)
+        return 0;
+    const char *time = fact->value + key_len;
+    const char *space = memchr(time, ' ', fact->value_len - key_len);
+    size_t len = space ? (size_t)(space - time) : fact->value_len - key_len;
+    if (timestamp_parse(time, len, until) != 0)
+        return -1;
+    if (*until == 0) /* 1970-01-01T00:00:00Z; 0 is no end, and so long ago a second is nothing */
+        *until = 1;
+    return 0;
+}
+
+static int add_ip(struct policy *policy, const struct fact *fact, size_t skip) {
+    struct ip_entry *grown = grow(policy->ips, policy->n_ips, sizeof *grown);
+    if (grown == NULL)
+        return -1;
+    policy->ips = grown;
+    struct ip_entry *entry = &policy->ips[policy->n_ips];
+    *entry = (struct ip_entry){.field = strndup(fact->field, fact->field_len)};
+    if (entry->field == NULL)
+        return -1;
+    policy->n_ips++;
+    char why[160];
+    if (netblock_parse(fact->field + skip, fact->field_len - skip, &entry->block, why,
+                       sizeof why) != 0) {
+        entry->malformed = true;
+        return add_fault(policy, fact, false, why);
+    }
+    if (parse_until(fact, &entry->until) != 0) {
+        entry->malformed = true;
+        return add_fault(policy, fact, false,
+                         "until= must be a UTC time like 2027-01-31T00:00:00Z");
+    }
+    return 0;
+}
+
+static bool has_prefix(const struct fact *fact, const char *prefix) {
+    size_t len = strlen(prefix);
+    return fact->field_len >= len && strncasecmp(fact->field, prefix, len) == 0;
+}
+
+static bool is_field(const struct fact *fact, const char *name) {
+    return fact->field_len == strlen(name) && has_prefix(fact, name);
+}
+
+int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
+               size_t value_len) {
+    const struct fact fact = {field, value, field_len, value_len};
+    if (has_prefix(&fact, "protocol:"))
+        return add_protocol(policy, &fact, strlen("protocol:"));
+    if (has_prefix(&fact, "ip:"))
+        return add_ip(policy, &fact, strlen("ip:"));
+    if (is_field(&fact, "source"))
+        return add_word(policy, &policy->source, &fact, &source_words);
+    if (is_field(&fact, "tls"))
+        return add_word(policy, &policy->tls, &fact, &need_words);
+    if (is_field(&fact, "mode"))
+        return add_word(policy, &policy->mode, &fact, &mode_words);
+    if (has_prefix(&fact, "spf:")) {
+        int result = words_find(&spf_result_words, field + 4, field_len - 4);
+        if (result >= 0)
+            return add_word(policy, &policy->spf[result], &fact, &verdict_words);
+    }
+    return add_fault(policy, &fact, true, "there is no such field");
+}

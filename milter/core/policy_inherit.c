@@ -1,0 +1,119 @@
+/*
+ * The questions that a decision asks of an account's three subjects. Owns inheritance: which
+ * subject answers, and when a malformed field is in the way. Knows nothing of their storage.
+ */
+#include <string.h>
+
+#include "gatepost/core/policy.h"
+
+static enum setting_state answer(const struct policy_set *set, size_t subject,
+                                 const struct setting *setting, int *value,
+                                 struct policy_origin *origin) {
+    *origin = (struct policy_origin){set->subjects[subject], setting->field};
+    *value = setting->value;
+    return setting->state;
+}
+
+static enum setting_state wrong_type(const struct policy_set *set, size_t subject,
+                                     struct policy_origin *origin) {
+    *origin = (struct policy_origin){set->subjects[subject], "(wrong type)"};
+    return SETTING_MALFORMED;
+}
+
+static enum setting_state unset(struct policy_origin *origin) {
+    *origin = (struct policy_origin){NULL, NULL};
+    return SETTING_UNSET;
+}
+
+/* `offset` is that of a struct setting inside struct policy */
+static enum setting_state single(const struct policy_set *set, size_t offset, int *value,
+                                 struct policy_origin *origin) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (policy == NULL)
+            continue;
+        if (policy->wrong_type)
+            return wrong_type(set, i, origin);
+        const struct setting *setting = (const void *)((const char *)policy + offset);
+        if (setting->state != SETTING_UNSET)
+            return answer(set, i, setting, value, origin);
+    }
+    return unset(origin);
+}
+
+enum setting_state policy_source(const struct policy_set *set, int *value,
+                                 struct policy_origin *origin) {
+    return single(set, offsetof(struct policy, source), value, origin);
+}
+
+enum setting_state policy_tls(const struct policy_set *set, int *value,
+                              struct policy_origin *origin) {
+    return single(set, offsetof(struct policy, tls), value, origin);
+}
+
+enum setting_state policy_mode(const struct policy_set *set, int *value,
+                               struct policy_origin *origin) {
+    return single(set, offsetof(struct policy, mode), value, origin);
+}
+
+enum setting_state policy_spf(const struct policy_set *set, enum spf_result result, int *value,
+                              struct policy_origin *origin) {
+    size_t offset = offsetof(struct policy, spf) + (size_t)result * sizeof(struct setting);
+    return single(set, offset, value, origin);
+}
+
+static const struct setting *protocol_of(const struct policy *policy, const char *name) {
+    const struct setting *others = NULL;
+    for (size_t i = 0; i < policy->n_protocols; i++) {
+        const struct protocol_switch *p = &policy->protocols[i];
+        if (strcmp(p->name, name) == 0)
+            return &p->on;
+        if (strcmp(p->name, "*") == 0)
+            others = &p->on;
+    }
+    return others;
+}
+
+enum setting_state policy_protocol(const struct policy_set *set, const char *name, int *value,
+                                   struct policy_origin *origin) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (policy == NULL)
+            continue;
+        if (policy->wrong_type)
+            return wrong_type(set, i, origin);
+        const struct setting *setting = protocol_of(policy, name);
+        if (setting != NULL)
+            return answer(set, i, setting, value, origin);
+    }
+    return unset(origin);
+}
+
+enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
+                                    int64_t now, struct policy_origin *origin) {
+    enum setting_state state = unset(origin);
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (policy == NULL)
+            continue;
+        if (policy->wrong_type && state == SETTING_UNSET)
+            state = wrong_type(set, i, origin);
+        for (size_t j = 0; j < policy->n_ips; j++) {
+            const struct ip_entry *entry = &policy->ips[j];
+            struct policy_origin here = {set->subjects[i], entry->field};
+            if (entry->malformed && state == SETTING_UNSET) {
+                state = SETTING_MALFORMED;
+                *origin = here;
+            } else if (!entry->malformed && (entry->until == 0 || now < entry->until) &&
+                       netblock_contains(&entry->block, ip)) {
+                *origin = here;
+                return SETTING_SET;
+            }
+        }
+    }
+    return state;
+}
+
+bool policy_is_known(const struct policy_set *set) {
+    return set->policies[SUBJECT_ACCOUNT] != NULL || set->policies[SUBJECT_DOMAIN] != NULL;
+}

@@ -1,0 +1,186 @@
+/*
+ * The `store` URL. Owns its forms; pure, opens nothing.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "gatepost/store/store.h"
+
+#define REDIS_PORT 6379
+#define SENTINEL_PORT 26379
+
+static int refuse(char *why, size_t why_size, const char *reason) {
+    snprintf(why, why_size, "%s", reason);
+    return -1;
+}
+
+/* A decimal number from `low` to `high` that is all of `text`; -1 for anything else. */
+static int number(const char *text, int low, int high) {
+    int value = 0;
+    if (text[0] == '\0' || strlen(text) > 6 || strspn(text, "0123456789") != strlen(text))
+        return -1;
+    for (; *text != '\0'; text++)
+        value = value * 10 + (*text - '0');
+    return value >= low && value <= high ? value : -1;
+}
+
+static int copy_path(const char *path, struct store_url *out, char *why, size_t why_size) {
+    if (path[0] != '/')
+        return refuse(why, why_size, "the path must be absolute");
+    if ((size_t)snprintf(out->path, sizeof out->path, "%s", path) >= sizeof out->path)
+        return refuse(why, why_size, "the path is too long");
+    return 0;
+}
+
+/* /PATH[?db=N] */
+static int parse_unix(const char *rest, struct store_url *out, char *why, size_t why_size) {
+    out->kind = STORE_REDIS_UNIX;
+    if (copy_path(rest, out, why, why_size) != 0)
+        return -1;
+    char *query = strchr(out->path, '?');
+    if (query == NULL)
+        return 0;
+    *query++ = '\0';
+    out->db = strncmp(query, "db=", 3) == 0 ? number(query + 3, 0, 65535) : -1;
+    return out->db >= 0 ? 0 : refuse(why, why_size, "behind '?' only db=NUMBER is known");
+}
+
+/* HOST[:PORT], with [ADDRESS] for IPv6; changes `text`. 0, or -1. */
+static int parse_seed(char *text, int default_port, struct store_seed *out) {
+    char *host = text, *behind = text + strcspn(text, ":");
+    if (text[0] == '[') {
+        host = text + 1;
+        behind = strchr(host, ']');
+        if (behind == NULL)
+            return -1;
+        *behind++ = '\0';
+    }
+    out->port = default_port;
+    if (*behind == ':') {
+        *behind = '\0';
+        out->port = number(behind + 1, 1, 65535);
+    } else if (*behind != '\0') {
+        return -1;
+    }
+    if (host[0] == '\0' || out->port < 0 || strlen(host) >= sizeof out->host)
+        return -1;
+    strcpy(out->host, host);
+    return 0;
+}
+
+/* HOST[:PORT][,HOST[:PORT]]... */
+static int parse_seeds(char *text, int default_port, struct store_url *out) {
+    for (char *next; text != NULL; text = next) {
+        next = strchr(text, ',');
+        if (next != NULL)
+            *next++ = '\0';
+        if (out->n_seeds == STORE_SEEDS ||
+            parse_seed(text, default_port, &out->seeds[out->n_seeds]) != 0)
+            return -1;
+        out->n_seeds++;
+    }
+    return 0;
+}
+
+/* HOST[:PORT][/DB] */
+static int parse_single(char *rest, struct store_url *out) {
+    struct store_seed seed;
+    char *slash = strchr(rest, '/');
+    out->kind = STORE_REDIS;
+    if (slash != NULL) {
+        *slash++ = '\0';
+        out->db = *slash == '\0' ? 0 : number(slash, 0, 65535);
+    }
+    if (out->db < 0 || parse_seed(rest, REDIS_PORT, &seed) != 0)
+        return -1;
+    memcpy(out->host, seed.host, sizeof out->host);
+    out->port = seed.port;
+    return 0;
+}
+
+/* HOST[:PORT][,...]/NAME[/DB] */
+static int parse_sentinel(char *rest, struct store_url *out) {
+    out->kind = STORE_SENTINEL;
+    char *name = strchr(rest, '/');
+    if (name == NULL)
+        return -1;
+    *name++ = '\0';
+    char *db = strchr(name, '/');
+    if (db != NULL) {
+        *db++ = '\0';
+        out->db = number(db, 0, 65535);
+    }
+    if (out->db < 0 || name[0] == '\0' || strlen(name) >= sizeof out->master)
+        return -1;
+    strcpy(out->master, name);
+    return parse_seeds(rest, SENTINEL_PORT, out);
+}
+
+/* HOST[:PORT][,...]; a cluster has no database but 0. */
+static int parse_cluster(char *rest, struct store_url *out) {
+    out->kind = STORE_CLUSTER;
+    char *slash = strchr(rest, '/');
+    if (slash != NULL) {
+        *slash++ = '\0';
+        if (*slash != '\0' && number(slash, 0, 0) != 0)
+            return -1;
+    }
+    return parse_seeds(rest, REDIS_PORT, out);
+}
+
+static const char *behind(const char *text, const char *scheme) {
+    size_t len = strlen(scheme);
+    return strncmp(text, scheme, len) == 0 ? text + len : NULL;
+}
+
+/* The forms that name hosts; `rest` is what stands behind "//". */
+static int parse_hosts(const char *rest, int parse(char *rest, struct store_url *out),
+                       const char *form, struct store_url *out, char *why, size_t why_size) {
+    char text[sizeof out->seeds];
+    if (strchr(rest, '@') != NULL)
+        return refuse(why, why_size,
+                      "user and password belong into store_user and store_password_file");
+    if ((size_t)snprintf(text, sizeof text, "%s", rest) >= sizeof text)
+        return refuse(why, why_size, "the URL is too long");
+    if (parse(text, out) == 0)
+        return 0;
+    snprintf(why, why_size, "it must be %s", form);
+    return -1;
+}
+
+static int parse_tls(const char *rest, struct store_url *out, char *why, size_t why_size) {
+    out->tls = true;
+#ifdef HAVE_HIREDIS_SSL
+    return parse_hosts(rest, parse_single, "rediss://HOST[:PORT][/DB]", out, why, why_size);
+#else
+    (void)rest;
+    return refuse(
+        why, why_size,
+        "rediss:// needs a hiredis with TLS (1.0 or later, hiredis_ssl), which this build "
+        "has not: use a local stunnel, or redis+unix://");
+#endif
+}
+
+int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size) {
+    const char *rest;
+    *out = (struct store_url){0};
+    if ((rest = behind(text, "redis+unix://")) != NULL)
+        return parse_unix(rest, out, why, why_size);
+    if ((rest = behind(text, "redis://")) != NULL)
+        return parse_hosts(rest, parse_single, "redis://HOST[:PORT][/DB]", out, why, why_size);
+    if ((rest = behind(text, "rediss://")) != NULL)
+        return parse_tls(rest, out, why, why_size);
+    if ((rest = behind(text, "redis+sentinel://")) != NULL)
+        return parse_hosts(rest, parse_sentinel, "redis+sentinel://HOST[:PORT][,...]/NAME[/DB]",
+                           out, why, why_size);
+    if ((rest = behind(text, "redis+cluster://")) != NULL)
+        return parse_hosts(rest, parse_cluster, "redis+cluster://HOST[:PORT][,...]", out, why,
+                           why_size);
+    if ((rest = behind(text, "file:")) != NULL) {
+        out->kind = STORE_FILE;
+        return copy_path(rest, out, why, why_size);
+    }
+    return refuse(why, why_size,
+                  "it must begin with redis://, rediss://, redis+unix://, redis+sentinel://, "
+                  "redis+cluster:// or file:");
+}

@@ -1,0 +1,73 @@
+/*
+ * gatepostctl: what its commands share. A command is a function that is given the words behind its
+ * name; it prints and returns an exit status. One thread, one command a process.
+ */
+#ifndef GATEPOST_CTL_CTL_H
+#define GATEPOST_CTL_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gatepost/config/config.h"
+#include "gatepost/core/address.h"
+#include "gatepost/store/store.h"
+#include "gatepost/write/fact_check.h"
+#include "gatepost/write/writer.h"
+
+/* The exit status, the same for every command. */
+enum ctl_exit {
+    CTL_DONE = 0,     /* done; nothing found */
+    CTL_REFUSED = 1,  /* refused: invalid input, a guard; or lint has findings */
+    CTL_FAILED = 2,   /* could not be done: usage, configuration, store */
+    CTL_MARKED = 3,   /* explain: the message would be marked, */
+    CTL_DEFERRED = 4, /* deferred (4xx) */
+    CTL_REJECTED = 5, /* or rejected (5xx); 0: accepted */
+};
+
+/* What explain is asked; texts of the command line, NULL where not given. */
+struct ctl_question {
+    const char *ip, *helo, *from, *login, *listener, *log;
+    bool tls;
+    bool connect_only; /* the line of the log is about the connection, not about a message */
+};
+
+struct ctl {
+    struct config *config;
+    struct address_rules address_rules;
+    struct fact_rules fact_rules;
+    struct store *store;         /* NULL until ctl_open_store() */
+    struct store_writer *writer; /* NULL until ctl_open_writer() */
+    bool json, dry_run, force, replace, watch;
+    struct ctl_question question; /* of explain */
+    const char *actor;  /* whom the history names; of `history` the filter, NULL for all */
+    const char *until;  /* --until as given; NULL */
+    const char *field;  /* --field of history; NULL */
+    const char *since;  /* --since as given; NULL */
+    unsigned long last; /* --last of history; 0 for all */
+    int64_t now;        /* seconds since the epoch */
+};
+
+typedef int ctl_command(struct ctl *ctl, int argc, char **argv);
+
+/*
+ * Opens the store for reading, or for writing as well; nothing when it is open. Returns CTL_DONE,
+ * or CTL_FAILED after saying why.
+ */
+int ctl_open_store(struct ctl *ctl);
+int ctl_open_writer(struct ctl *ctl);
+
+/* --since as milliseconds since the epoch: a time, or how long ago. CTL_DONE or CTL_FAILED. */
+int ctl_parse_since(struct ctl *ctl, int64_t *since);
+
+ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
+ctl_command ctl_protocol_on, ctl_protocol_off, ctl_protocol_unset;
+ctl_command ctl_source_any, ctl_source_authorized, ctl_source_unset;
+ctl_command ctl_tls_required, ctl_tls_optional, ctl_tls_unset;
+ctl_command ctl_mode_enforce, ctl_mode_monitor, ctl_mode_unset;
+ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
+ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
+ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_evaluate;
+ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
+ctl_command ctl_explain, ctl_status, ctl_reload;
+
+#endif

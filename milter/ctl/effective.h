@@ -1,0 +1,37 @@
+/*
+ * Settings and switches as they hold for an account, for those who show them.
+ *
+ * Texts are the policy's, the configuration's, or constants: they last as long as these.
+ */
+#ifndef GATEPOST_CTL_EFFECTIVE_H
+#define GATEPOST_CTL_EFFECTIVE_H
+
+#include "gatepost/base/json_text.h"
+#include "gatepost/core/decision.h"
+
+/* One setting or switch as it holds. */
+struct effective {
+    const char *name;  /* "source", "spf:fail", "imap" */
+    const char *value; /* "malformed" when it cannot be read */
+    const char *from;  /* account, domain, default, configuration, built-in */
+    struct policy_origin origin;
+};
+
+struct effective effective_source(const struct policy_set *set);
+bool effective_is_authorized(const struct effective *source);
+struct effective effective_tls(const struct policy_set *set);
+struct effective effective_protocol(const struct policy_set *set, const char *name);
+
+/* These also ask the configuration; a `mode = monitor` of its own comes before every account's. */
+struct effective effective_mode(const struct decision_rules *rules, const struct policy_set *set);
+struct effective effective_spf(const struct decision_rules *rules, const struct policy_set *set,
+                               enum spf_result result);
+
+/* allowed or refused */
+struct effective effective_service(const struct decision_rules *rules, const struct policy_set *set,
+                                   const char *name);
+
+/* {"value": ..., "from": ..., "subject": ..., "field": ...}; a new reference. */
+json_t *effective_json(const struct effective *s);
+
+#endif

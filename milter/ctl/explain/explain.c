@@ -1,0 +1,152 @@
+/*
+ * `explain`: why would a message be refused? It goes through the filter's own session with the live
+ * store and DNS, and looks on. Owns how the question becomes a session; the decision is
+ * decision.c's, what is told of it stands in steps.c and verdict.c.
+ */
+#include "explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../print.h"
+#include "log_line.h"
+
+/* The exit status of a verdict. */
+static const int statuses[VERDICT_KINDS] = {[VERDICT_ACCEPT] = CTL_DONE,
+                                            [VERDICT_MARK] = CTL_MARKED,
+                                            [VERDICT_DEFER] = CTL_DEFERRED,
+                                            [VERDICT_REJECT] = CTL_REJECTED};
+
+/* What stands for a client whose address the MTA does not know, and for the null sender. */
+static const char unknown_client[] = "unknown", null_sender[] = "<>";
+
+/* The macros by which the MTA would name the listener. */
+struct door {
+    char port[16], address[IP_TEXT_SIZE];
+};
+
+static int name_listener(const struct ctl *ctl, const struct config *config, const char *name,
+                         struct session_peer *peer, struct door *door) {
+    for (size_t i = 0; name != NULL && i < config->n_listeners; i++) {
+        const struct config_listener *l = &config->listeners[i];
+        if (l->rules.name == NULL || strcmp(l->rules.name, name) != 0)
+            continue;
+        snprintf(door->port, sizeof door->port, "%d", l->daemon_port);
+        ip_format(&l->daemon_addr, door->address);
+        peer->daemon_name = l->daemon_name;
+        peer->daemon_port = door->port;
+        peer->daemon_addr = door->address[0] == '\0' ? NULL : door->address;
+        if (config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr) == l)
+            return CTL_DONE;
+        return ctl_refuse(ctl, "listener %.60s: an earlier one matches everything that it does",
+                          name);
+    }
+    return name == NULL ? CTL_DONE : ctl_refuse(ctl, "there is no listener %.60s", name);
+}
+
+static void tell_question(struct explanation *e, const struct ctl_question *q, const char *client) {
+    explanation_put(e->told, "client", client[0] == '\0' ? unknown_client : client);
+    explanation_put(e->told, "helo", q->helo);
+    if (!q->connect_only) {
+        explanation_put(e->told, "sender", q->from[0] == '\0' ? null_sender : q->from);
+        explanation_put(e->told, "login", q->login);
+        json_object_set_new(e->told, "tls", json_boolean(q->tls));
+    }
+    explanation_put(e->told, "listener", e->listener->rules.name);
+}
+
+static void judge(struct explanation *e, struct session *session, const struct session_peer *peer,
+                  const struct ctl_question *q) {
+    struct session_answer answer;
+    session_connect(session, peer, &answer);
+    if (answer.kind != VERDICT_ACCEPT)
+        return;
+    if (q->connect_only) {
+        if (!e->decided)
+            explanation_connected(e);
+        return;
+    }
+    const struct session_mail mail = {.sender = q->from,
+                                      .login = q->login,
+                                      .tls = q->tls ? "TLS" : NULL,
+                                      .observer = peer->observer};
+    session_helo(session, q->helo);
+    session_mail(session, &mail, &answer);
+}
+
+static int explain(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
+                   const struct ctl_question *q) {
+    const struct session_observer observer = explanation_observer(e);
+    struct session_peer peer = {.mta_name = "explain.invalid", .observer = &observer};
+    struct door door;
+    char client[IP_TEXT_SIZE];
+    if (strcmp(q->ip, unknown_client) != 0 && ip_parse(q->ip, strlen(q->ip), &peer.client) != 0)
+        return ctl_refuse(ctl, "--ip %.60s: not an IPv4 or IPv6 address", q->ip);
+    int status = name_listener(ctl, e->config, q->listener, &peer, &door);
+    if (status != CTL_DONE)
+        return status;
+    e->listener = config_listener(e->config, peer.daemon_name, peer.daemon_port, peer.daemon_addr);
+    tell_question(e, q, ip_format(&peer.client, client));
+    struct session *session = session_new(runtime);
+    if (session == NULL)
+        return ctl_no_memory(ctl);
+    judge(e, session, &peer, q);
+    session_free(session);
+    return statuses[e->kind];
+}
+
+/* The question as the options and the line of the log put it. */
+static int read_question(const struct ctl *ctl, struct ctl_question *q, struct log_line *line) {
+    char why[300], *input = NULL;
+    size_t room = 0;
+    int rc = 0;
+    if (q->log != NULL && strcmp(q->log, "-") == 0) {
+        if (getdelim(&input, &room, '\0', stdin) < 0) {
+            free(input);
+            return ctl_refuse(ctl, "--log -: nothing on standard input");
+        }
+        q->log = input;
+    }
+    if (q->log != NULL)
+        rc = log_line_read(q->log, line, q, why, sizeof why);
+    q->log = NULL;
+    free(input);
+    if (rc != 0)
+        return ctl_refuse(ctl, "--log: %s", why);
+    if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
+        return ctl_fail(ctl, "explain needs --ip, and --from or --login, or --log");
+    if (q->from == NULL)
+        q->from = "";
+    if (q->login != NULL && q->login[0] == '\0')
+        q->login = NULL;
+    return CTL_DONE;
+}
+
+int ctl_explain(struct ctl *ctl, int argc, char **argv) {
+    struct ctl_question q = ctl->question;
+    struct log_line line = {0};
+    struct runtime *runtime = NULL;
+    char why[400];
+    (void)argc;
+    (void)argv;
+    int status = read_question(ctl, &q, &line);
+    if (status == CTL_DONE) {
+        struct config *config = ctl->config;
+        ctl->config = NULL; /* the runtime's from here on */
+        if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0)
+            status = ctl_fail(ctl, "%s", why);
+    }
+    if (runtime != NULL) {
+        struct explanation e = {.config = runtime->config, .told = json_object()};
+        status = explain(ctl, &e, runtime, &q);
+        if (e.decided && ctl->json)
+            ctl_print_json(ctl, json_incref(e.told));
+        else if (e.decided)
+            explanation_print(e.told);
+        json_decref(e.told);
+        runtime_release(runtime);
+    }
+    log_line_clear(&line);
+    return status;
+}

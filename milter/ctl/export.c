@@ -1,0 +1,182 @@
+/*
+ * `export`: every fact of the store as lines that `import` and the policy file take, or as JSON.
+ * Owns that nothing is written which would be read back as something else.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gatepost/core/policy_line.h"
+#include "policies.h"
+#include "print.h"
+
+/* Accounts read in one go. */
+#define BATCH 256
+
+struct exporting {
+    struct ctl *ctl;
+    size_t subjects; /* written so far */
+    size_t left_out; /* facts and subjects that no line can hold */
+};
+
+static void leave_out(struct exporting *e, const char *subject, const char *field,
+                      const char *obstacle) {
+    e->left_out++;
+    ctl_warn("%.400s%s%.100s: not exported: %s", subject, field == NULL ? "" : " ",
+             field == NULL ? "" : field, obstacle);
+}
+
+static void put_lines(struct exporting *e, const char *subject, const struct store_hash *hash) {
+    for (size_t i = 0; i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        const char *obstacle =
+            policy_line_obstacle(subject, f->name, f->name_len, f->value, f->value_len);
+        if (obstacle != NULL) {
+            leave_out(e, subject, f->name, obstacle);
+            continue;
+        }
+        fputs(subject, stdout);
+        putchar(' ');
+        fwrite(f->name, 1, f->name_len, stdout);
+        if (f->value_len > 0)
+            putchar(' ');
+        fwrite(f->value, 1, f->value_len, stdout);
+        putchar('\n');
+    }
+}
+
+/* A member of the one object that the whole output is. */
+static int put_json(struct exporting *e, const char *subject, const struct store_hash *hash) {
+    json_t *name = json_text(subject), *fields = json_object();
+    int rc = name == NULL || fields == NULL ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        json_t *key = json_octets(f->name, f->name_len);
+        rc = key == NULL ? -1
+                         : json_object_set_new(fields, json_string_value(key),
+                                               json_octets(f->value, f->value_len));
+        json_decref(key);
+    }
+    fputs(e->subjects == 0 ? "\n" : ",\n", stdout);
+    if (rc == 0)
+        rc = json_dumpf(name, stdout, JSON_ENCODE_ANY);
+    fputs(": ", stdout);
+    if (rc == 0)
+        rc = json_dumpf(fields, stdout, 0);
+    json_decref(name);
+    json_decref(fields);
+    return rc;
+}
+
+static int put_subject(struct exporting *e, const char *subject, struct store_hash *hash) {
+    int rc = 0;
+    if (hash->answer == STORE_WRONG_TYPE) {
+        leave_out(e, subject, NULL, "wrong type: the key must be a hash");
+        return 0;
+    }
+    if (hash->answer != STORE_FOUND) /* gone since its name was read */
+        return 0;
+    ctl_sort_hash(hash);
+    if (e->ctl->json)
+        rc = put_json(e, subject, hash);
+    else
+        put_lines(e, subject, hash);
+    e->subjects++;
+    return rc;
+}
+
+static int put_batch(struct exporting *e, const char **subjects, size_t n, char *why,
+                     size_t why_size) {
+    struct store_hash hashes[BATCH];
+    if (n == 0)
+        return 0;
+    int rc = store_get(e->ctl->store, subjects, n, hashes, why, why_size);
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0)
+            rc = put_subject(e, subjects[i], &hashes[i]);
+        store_hash_clear(&hashes[i]);
+    }
+    return rc;
+}
+
+static int put_network(struct exporting *e, const char *subject, char *why, size_t why_size) {
+    struct store_hash hash;
+    int rc = ctl_read_hash(e->ctl, subject, &hash, why, why_size);
+    if (rc != 0)
+        return rc;
+    rc = put_subject(e, subject, &hash);
+    store_hash_clear(&hash);
+    return rc;
+}
+
+static bool is_subject(const char *name) {
+    return strncmp(name, "account:", 8) == 0 || ctl_is_network(name);
+}
+
+/* In the order of the names: accounts, then networks. */
+static int put_all(struct exporting *e, const struct ctl_names *names, char *why, size_t why_size) {
+    struct ctl_progress progress;
+    const char *batch[BATCH];
+    size_t n = 0;
+    int rc = 0;
+    ctl_progress_begin(&progress, "export", names->n);
+    for (size_t i = 0; rc == 0 && i < names->n; i++) {
+        const char *subject = names->names[i];
+        if (!is_subject(subject)) {
+            leave_out(e, subject, NULL, "no subject");
+            continue;
+        }
+        bool network = ctl_is_network(subject);
+        if (!network)
+            batch[n++] = subject;
+        if (n == BATCH || (network && n > 0)) {
+            rc = put_batch(e, batch, n, why, why_size);
+            n = 0;
+        }
+        if (rc == 0 && network)
+            rc = put_network(e, subject, why, why_size);
+        if (isatty(STDOUT_FILENO) == 0)
+            ctl_progress_tell(&progress, i);
+    }
+    if (rc == 0)
+        rc = put_batch(e, batch, n, why, why_size);
+    ctl_progress_end(&progress);
+    return rc;
+}
+
+/* What was put out remains JSON: the last two members are those of every failure. */
+static void end_failed(const struct exporting *e, const char *why) {
+    json_t *error = json_text(why);
+    fputs(e->subjects == 0 ? "\n\"error\": " : ",\n\"error\": ", stdout);
+    json_dumpf(error, stdout, JSON_ENCODE_ANY);
+    printf(",\n\"exit\": %d\n}\n", CTL_FAILED);
+    json_decref(error);
+}
+
+int ctl_export(struct ctl *ctl, int argc, char **argv) {
+    struct exporting e = {.ctl = ctl};
+    struct ctl_names names;
+    char why[400] = "no memory";
+    int status = ctl_open_writer(ctl);
+    if (status == CTL_DONE)
+        status = ctl_names_read(ctl, argc > 0 ? argv[0] : NULL, &names);
+    if (status != CTL_DONE)
+        return status;
+    if (ctl->json)
+        putchar('{');
+    if (put_all(&e, &names, why, sizeof why) != 0) {
+        ctl_names_clear(&names);
+        ctl_warn("%s", why);
+        if (ctl->json)
+            end_failed(&e, why);
+        return CTL_FAILED;
+    }
+    if (ctl->json)
+        puts("\n}");
+    if (names.odd > 0)
+        ctl_warn("%zu keys have a NUL octet in their names: not exported", names.odd);
+    e.left_out += names.odd;
+    ctl_names_clear(&names);
+    return e.left_out > 0 ? CTL_REFUSED : CTL_DONE;
+}

@@ -1,0 +1,363 @@
+/*
+ * gatepostctl: the operator's tool. Owns the command line - options, the table of commands - and
+ * the exit status; what a command does stands in a file of its own (ctl_*.c).
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "gatepost/base/idna.h"
+#include "gatepost/base/log.h"
+#include "print.h"
+
+enum {
+    OPT_JSON = 256,
+    OPT_DRY_RUN,
+    OPT_FORCE,
+    OPT_UNTIL,
+    OPT_SINCE,
+    OPT_ACTOR,
+    OPT_FIELD,
+    OPT_LAST,
+    OPT_REPLACE,
+    OPT_IP,
+    OPT_HELO,
+    OPT_FROM,
+    OPT_LOGIN,
+    OPT_TLS,
+    OPT_LISTENER,
+    OPT_LOG,
+    OPT_WATCH
+};
+
+/* Which options a command takes; -c everywhere. */
+#define BIT(option) (1u << ((option)-OPT_JSON))
+#define SHOWS BIT(OPT_JSON)
+#define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, OPT_JSON},
+    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"until", required_argument, NULL, OPT_UNTIL},
+    {"since", required_argument, NULL, OPT_SINCE},
+    {"actor", required_argument, NULL, OPT_ACTOR},
+    {"field", required_argument, NULL, OPT_FIELD},
+    {"last", required_argument, NULL, OPT_LAST},
+    {"replace", no_argument, NULL, OPT_REPLACE},
+    {"ip", required_argument, NULL, OPT_IP},
+    {"helo", required_argument, NULL, OPT_HELO},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"login", required_argument, NULL, OPT_LOGIN},
+    {"tls", no_argument, NULL, OPT_TLS},
+    {"listener", required_argument, NULL, OPT_LISTENER},
+    {"log", required_argument, NULL, OPT_LOG},
+    {"watch", no_argument, NULL, OPT_WATCH},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+struct command {
+    const char *words[2]; /* the second NULL where the name is one word */
+    const char *args;
+    int least, most; /* arguments behind the name */
+    unsigned options;
+    ctl_command *run;
+};
+
+/* A name of two words comes before its first word alone. A new command is one more line here. */
+static const struct command commands[] = {
+    {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS, ctl_account_show},
+    {{"account", "list"}, "[PATTERN]", 0, 1, SHOWS, ctl_account_list},
+    {{"account", "delete"}, "ACCOUNT", 1, 1, WRITES, ctl_account_delete},
+    {{"protocol", "on"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_on},
+    {{"protocol", "off"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_off},
+    {{"protocol", "unset"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_unset},
+    {{"source", "any"}, "ACCOUNT", 1, 1, WRITES, ctl_source_any},
+    {{"source", "authorized"}, "ACCOUNT", 1, 1, WRITES, ctl_source_authorized},
+    {{"source", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_source_unset},
+    {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add},
+    {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove},
+    {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list},
+    {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set},
+    {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset},
+    {{"spf", NULL}, "IP HELO SENDER", 3, 3, SHOWS, ctl_spf_evaluate},
+    {{"tls", "required"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_required},
+    {{"tls", "optional"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_optional},
+    {{"tls", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_unset},
+    {{"mode", "enforce"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_enforce},
+    {{"mode", "monitor"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_monitor},
+    {{"mode", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_unset},
+    {{"network", "add"}, "NAME CIDR [NOTE]", 2, 3, WRITES, ctl_network_add},
+    {{"network", "remove"}, "NAME CIDR", 2, 2, WRITES, ctl_network_remove},
+    {{"network", "list"}, "[NAME]", 0, 1, SHOWS, ctl_network_list},
+    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE), ctl_lint},
+    {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export},
+    {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE), ctl_import},
+    {{"history", NULL},
+     "[SUBJECT]",
+     0,
+     1,
+     SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST),
+     ctl_history},
+    {{"explain", NULL},
+     "",
+     0,
+     0,
+     SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |
+         BIT(OPT_LISTENER) | BIT(OPT_LOG),
+     ctl_explain},
+    {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status},
+    {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload},
+};
+
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void put_command(FILE *to, const struct command *c) {
+    fprintf(to, "  %s%s%s%s%s", c->words[0], c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
+            c->args[0] ? " " : "", c->args);
+    for (const struct option *o = long_options; o->name != NULL; o++)
+        if (o->val >= OPT_UNTIL && (c->options & BIT(o->val)) != 0 &&
+            !(o->val == OPT_ACTOR && (c->options & BIT(OPT_FORCE)) != 0))
+            fprintf(to, " [--%s%s]", o->name, o->has_arg ? " VALUE" : "");
+    fputc('\n', to);
+}
+
+static int usage(FILE *to, const char *first_word) {
+    fputs("usage: gatepostctl [-c FILE] COMMAND [OPTION]...\n", to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (first_word == NULL || strcmp(commands[i].words[0], first_word) == 0)
+            put_command(to, &commands[i]);
+    if (first_word == NULL)
+        fputs("commands that print take --json; those that write also --dry-run, --force and\n"
+              "--actor NAME\n"
+              "  -c FILE  the configuration (" GATEPOST_CONF ")\n"
+              "  -V       the version\n"
+              "exit status: 0 done, 1 refused or lint has findings, 2 could not be done;\n"
+              "of explain 0 accept, 3 mark, 4 defer, 5 reject\n",
+              to);
+    return to == stdout ? CTL_DONE : CTL_FAILED;
+}
+
+/* The command of these words; *taken of them are its name. */
+static const struct command *find_command(int argc, char **argv, int *taken) {
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        if (argc < 1 || strcmp(c->words[0], argv[0]) != 0)
+            continue;
+        *taken = c->words[1] == NULL ? 1 : 2;
+        if (c->words[1] == NULL || (argc > 1 && strcmp(c->words[1], argv[1]) == 0))
+            return c;
+    }
+    return NULL;
+}
+
+static bool is_first_word(const char *word) {
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i].words[0], word) == 0)
+            return true;
+    return false;
+}
+
+/* One option; -1 when its value is wrong. */
+static int take_option(struct ctl *ctl, int option) {
+    char *end;
+    switch (option) {
+    case OPT_JSON:
+        ctl->json = true;
+        break;
+    case OPT_DRY_RUN:
+        ctl->dry_run = true;
+        break;
+    case OPT_FORCE:
+        ctl->force = true;
+        break;
+    case OPT_REPLACE:
+        ctl->replace = true;
+        break;
+    case OPT_UNTIL:
+        ctl->until = optarg;
+        break;
+    case OPT_SINCE:
+        ctl->since = optarg;
+        break;
+    case OPT_IP:
+        ctl->question.ip = optarg;
+        break;
+    case OPT_HELO:
+        ctl->question.helo = optarg;
+        break;
+    case OPT_FROM:
+        ctl->question.from = optarg;
+        break;
+    case OPT_LOGIN:
+        ctl->question.login = optarg;
+        break;
+    case OPT_TLS:
+        ctl->question.tls = true;
+        break;
+    case OPT_LISTENER:
+        ctl->question.listener = optarg;
+        break;
+    case OPT_LOG:
+        ctl->question.log = optarg;
+        break;
+    case OPT_WATCH:
+        ctl->watch = true;
+        break;
+    case OPT_ACTOR:
+        ctl->actor = optarg;
+        break;
+    case OPT_FIELD:
+        ctl->field = optarg;
+        break;
+    default: /* OPT_LAST */
+        ctl->last = strtoul(optarg, &end, 10);
+        return *end == '\0' && ctl->last > 0 ? 0 : -1;
+    }
+    return 0;
+}
+
+/* What stands on the command line beside the words. */
+struct line {
+    const char *path;
+    unsigned given; /* BIT of each option */
+};
+
+/*
+ * Takes the options in front of the first word, or those between all words, which come to stand
+ * from optind on. Returns -1, or an exit status when that is all there is to do.
+ */
+static int take_options(struct ctl *ctl, struct line *line, int argc, char **argv, bool in_front) {
+    int option;
+    optind = 0; /* GNU: begin anew */
+    while ((option = getopt_long(argc, argv, in_front ? "+c:Vh" : "c:Vh", long_options, NULL)) !=
+           -1) {
+        if (option == 'V') {
+            puts("gatepostctl " PACKAGE_VERSION);
+            return CTL_DONE;
+        }
+        if (option == 'h')
+            return usage(stdout, NULL);
+        if (option == '?')
+            return usage(stderr, NULL);
+        if (option == 'c') {
+            line->path = optarg;
+        } else {
+            line->given |= BIT(option);
+            if (take_option(ctl, option) != 0) {
+                fprintf(stderr, "gatepostctl: the value of an option is wrong\n");
+                return usage(stderr, NULL);
+            }
+        }
+    }
+    return -1;
+}
+
+/* Evaluating SPF takes words that may begin with a hyphen: no options behind the first of them. */
+static bool is_evaluation(int argc, char **argv) {
+    return argc > 1 && strcmp(argv[0], "spf") == 0 && strcmp(argv[1], "set") != 0 &&
+           strcmp(argv[1], "unset") != 0;
+}
+
+static int check_options(const struct command *command, unsigned given) {
+    for (const struct option *o = long_options; o->name != NULL; o++) {
+        if (o->val < OPT_JSON || (given & BIT(o->val) & ~command->options) == 0)
+            continue;
+        fprintf(stderr, "gatepostctl: --%s does not belong to this command\n", o->name);
+        usage(stderr, command->words[0]);
+        return -1;
+    }
+    return 0;
+}
+
+/* Who is at work: the login behind sudo, or the user, and the host. */
+static void name_actor(char *out, size_t out_size) {
+    char host[256] = "";
+    const char *name = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
+    const struct passwd *user = getpwuid(getuid());
+    if (name == NULL || name[0] == '\0')
+        name = user == NULL ? NULL : user->pw_name;
+    gethostname(host, sizeof host - 1);
+    if (name == NULL)
+        snprintf(out, out_size, "uid %u@%s", (unsigned)getuid(), host);
+    else
+        snprintf(out, out_size, "%.200s@%s", name, host);
+}
+
+static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
+               char **argv) {
+    char why[1024];
+    if (argc < command->least || argc > command->most) {
+        fprintf(stderr, "gatepostctl: too %s arguments\n", argc < command->least ? "few" : "many");
+        return usage(stderr, command->words[0]);
+    }
+    if (config_load(path, &ctl->config, why, sizeof why) != 0)
+        return command->run == ctl_reload
+                   ? ctl_refuse(ctl, "%s (the filter is not told, and keeps what it has)", why)
+                   : ctl_fail(ctl, "%s", why);
+    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_ERR);
+    ctl->now = (int64_t)time(NULL);
+    ctl->address_rules = (struct address_rules){.default_domain = ctl->config->default_domain,
+                                                .delimiters = ctl->config->address_delimiter,
+                                                .domain_to_ascii = idna_domain_to_ascii,
+                                                .lower_case = idna_lower_case};
+    ctl->fact_rules = (struct fact_rules){&ctl->config->rules, &ctl->address_rules};
+    int status = command->run(ctl, argc, argv);
+    store_writer_free(ctl->writer);
+    store_free(ctl->store);
+    config_free(ctl->config);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("gatepostctl: standard output");
+        status = CTL_FAILED;
+    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a store that hangs up is an error return */
+    struct line line = {.path = GATEPOST_CONF};
+    struct ctl ctl = {0};
+    char actor[512], *program = argv[0];
+    int taken, status = take_options(&ctl, &line, argc, argv, true);
+    if (status >= 0)
+        return status;
+    argc -= optind;
+    argv += optind;
+    bool evaluation = is_evaluation(argc, argv);
+    if (!evaluation) {
+        argc++;
+        argv--;
+    }
+    argv[0] = program; /* where getopt expects it */
+    status = take_options(&ctl, &line, argc, argv, evaluation);
+    if (status >= 0)
+        return status;
+    argc -= optind;
+    argv += optind;
+    if (evaluation) {
+        argc++;
+        *--argv = (char *)"spf";
+    }
+    const struct command *command = find_command(argc, argv, &taken);
+    if (command == NULL) {
+        if (argc > 0)
+            fprintf(stderr, "gatepostctl: no such command\n");
+        return usage(stderr, argc > 0 && is_first_word(argv[0]) ? argv[0] : NULL);
+    }
+    if (check_options(command, line.given) != 0)
+        return CTL_FAILED;
+    if (ctl.actor == NULL && command->run != ctl_history) {
+        name_actor(actor, sizeof actor);
+        ctl.actor = actor;
+    }
+    return run(&ctl, command, line.path, argc - taken, argv + taken);
+}

@@ -1,0 +1,134 @@
+/*
+ * `history`: who changed what and when. Owns the filtering and the form in which entries are shown.
+ */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/core/textbuf.h"
+#include "gatepost/core/timestamp.h"
+#include "policies.h"
+#include "print.h"
+
+struct filter {
+    const struct ctl *ctl;
+    const char *pattern; /* of subjects; NULL for all */
+    json_t **shown;      /* entries that passed, in their order */
+    size_t n, room;
+    bool failed;
+};
+
+static bool matches(const struct filter *filter, const struct history_entry *entry) {
+    const struct ctl *ctl = filter->ctl;
+    bool pass = true;
+    char *subject = strndup(entry->subject.text ? entry->subject.text : "", entry->subject.len);
+    char *field = strndup(entry->field.text ? entry->field.text : "", entry->field.len);
+    char *actor = strndup(entry->actor.text ? entry->actor.text : "", entry->actor.len);
+    if (subject == NULL || field == NULL || actor == NULL)
+        pass = false;
+    pass = pass && (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0 ||
+                    strcmp(filter->pattern, subject) == 0); /* an address literal has brackets */
+    pass = pass && (ctl->field == NULL || fnmatch(ctl->field, field, 0) == 0);
+    pass = pass && (ctl->actor == NULL || fnmatch(ctl->actor, actor, 0) == 0);
+    free(subject);
+    free(field);
+    free(actor);
+    return pass;
+}
+
+static json_t *entry_json(const struct history_entry *entry) {
+    char time[TIMESTAMP_SIZE];
+    json_t *told = json_object();
+    json_object_set_new(told, "time", json_string(timestamp_format(entry->time / 1000, time)));
+    json_object_set_new(told, "actor", json_octets(entry->actor.text, entry->actor.len));
+    json_object_set_new(told, "subject", json_octets(entry->subject.text, entry->subject.len));
+    json_object_set_new(told, "field", json_octets(entry->field.text, entry->field.len));
+    json_object_set_new(told, "old", json_octets(entry->old.text, entry->old.len));
+    json_object_set_new(told, "new", json_octets(entry->new_value.text, entry->new_value.len));
+    return told;
+}
+
+static int take(void *context, const struct history_entry *entry) {
+    struct filter *filter = context;
+    if (!matches(filter, entry))
+        return 0;
+    if (filter->n == filter->room) {
+        size_t room = filter->room == 0 ? 256 : filter->room * 2;
+        json_t **grown = realloc(filter->shown, room * sizeof(json_t *));
+        if (grown == NULL)
+            return -1;
+        filter->shown = grown;
+        filter->room = room;
+    }
+    json_t *told = entry_json(entry);
+    if (told == NULL)
+        return -1;
+    filter->shown[filter->n++] = told;
+    return 0;
+}
+
+/* One line in logfmt: an absent value is empty, an empty one "". */
+static void put_entry(const json_t *entry) {
+    static const char *const keys[] = {"time", "actor", "subject", "field", "old", "new"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char memory[LOG_VALUE_MAX * 4 + 20];
+        struct textbuf buf;
+        textbuf_init(&buf, memory, sizeof memory);
+        textbuf_put_logfmt(&buf, json_string_value(json_object_get(entry, keys[i])));
+        printf("%s%s=%s", i == 0 ? "" : " ", keys[i], memory);
+    }
+    putchar('\n');
+}
+
+static int show(const struct ctl *ctl, const struct filter *filter) {
+    size_t first = ctl->last > 0 && filter->n > ctl->last ? filter->n - ctl->last : 0;
+    json_t *list = ctl->json ? json_array() : NULL;
+    for (size_t i = first; i < filter->n; i++) {
+        if (list != NULL)
+            json_array_append(list, filter->shown[i]);
+        else
+            put_entry(filter->shown[i]);
+    }
+    return ctl->json ? ctl_print_json(ctl, list) : CTL_DONE;
+}
+
+/* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
+static int make_pattern(const struct ctl *ctl, const char *name, char **pattern) {
+    if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0) {
+        *pattern = strdup(name);
+        return *pattern == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+    }
+    if (strcmp(name, "*") == 0) { /* everybody's own subject */
+        *pattern = strdup("account:\\*");
+        return *pattern == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+    }
+    if (strpbrk(name, "*?[") == NULL)
+        return ctl_name_account(ctl, name, pattern);
+    return asprintf(pattern, "account:%s", name) < 0 ? ctl_no_memory(ctl) : CTL_DONE;
+}
+
+int ctl_history(struct ctl *ctl, int argc, char **argv) {
+    struct filter filter = {.ctl = ctl};
+    char why[300], *pattern = NULL;
+    int64_t since = 0;
+    int status = ctl_parse_since(ctl, &since);
+    if (status == CTL_DONE && argc > 0)
+        status = make_pattern(ctl, argv[0], &pattern);
+    if (status == CTL_DONE)
+        status = ctl_open_writer(ctl);
+    if (status != CTL_DONE) {
+        free(pattern);
+        return status;
+    }
+    filter.pattern = pattern;
+    if (store_writer_history(ctl->writer, since, take, &filter, why, sizeof why) != 0)
+        status = ctl_fail(ctl, "%s", why);
+    else
+        status = show(ctl, &filter);
+    for (size_t i = 0; i < filter.n; i++)
+        json_decref(filter.shown[i]);
+    free(filter.shown);
+    free(pattern);
+    return status;
+}

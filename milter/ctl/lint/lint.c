@@ -1,0 +1,366 @@
+/*
+ * `lint`: everything in the store that does not mean what somebody thought. Owns the way over all
+ * subjects and the form of findings; what is wrong within one subject is lint_facts.c's.
+ */
+#include "lint.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* uthash ends the process for want of memory unless told otherwise */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "../print.h"
+#include "gatepost/core/policy_line.h"
+
+/* Accounts read in one go. */
+#define BATCH 256
+
+void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
+                const char *format, ...) {
+    char message[FACT_WHY_SIZE + 400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    lint->n++;
+    if (lint->list != NULL) {
+        json_t *told = json_object();
+        json_object_set_new(told, "kind", json_text(kind));
+        json_object_set_new(told, "subject", json_text(subject));
+        json_object_set_new(told, "field", json_text(field));
+        json_object_set_new(told, "problem", json_text(message));
+        json_array_append_new(lint->list, told);
+        return;
+    }
+    if (subject != NULL) {
+        ctl_puts(stdout, subject);
+        putchar(field == NULL ? ':' : ' ');
+    }
+    if (field != NULL) {
+        ctl_puts(stdout, field);
+        putchar(':');
+    }
+    printf("%s%s: ", subject == NULL && field == NULL ? "" : " ", kind);
+    ctl_puts(stdout, message);
+    putchar('\n');
+}
+
+/* ---- what accounts inherit: the policies of domains and of everybody ---- */
+
+struct heir {
+    const char *subject; /* one of the names */
+    struct store_hash hash;
+    struct policy *policy;
+    struct block_index blocks;
+    UT_hash_handle hh;
+};
+
+struct round {
+    struct lint *lint;
+    struct ctl_names names;
+    struct heir *heirs;
+    struct ctl_progress progress;
+    size_t done;
+};
+
+static struct heir *find_heir(const struct round *round, const char *subject) {
+    struct heir *heir = NULL;
+    if (subject != NULL)
+        HASH_FIND_STR(round->heirs, subject, heir);
+    return heir;
+}
+
+static struct lint_heritage heritage_of(const struct round *round, const char *subject) {
+    struct lint_heritage heritage = {0};
+    char domain[1100];
+    const char *at = strrchr(subject, '@');
+    const struct heir *heir = NULL, *everybody = NULL;
+    if (at != NULL && at != subject + strlen("account:") && strlen(at) < 1000) {
+        snprintf(domain, sizeof domain, "account:%s", at);
+        heir = find_heir(round, domain);
+    }
+    if (strcmp(subject, "account:*") != 0)
+        everybody = find_heir(round, "account:*");
+    if (heir != NULL) {
+        heritage.domain_blocks = &heir->blocks;
+        heritage.domain_subject = heir->subject;
+    }
+    if (everybody != NULL)
+        heritage.everybody_blocks = &everybody->blocks;
+    return heritage;
+}
+
+static void heirs_free(struct round *round) {
+    struct heir *heir, *next;
+    HASH_ITER(hh, round->heirs, heir, next) {
+        HASH_DEL(round->heirs, heir);
+        block_index_clear(&heir->blocks);
+        policy_free(heir->policy);
+        store_hash_clear(&heir->hash);
+        free(heir);
+    }
+}
+
+/* ---- subjects ---- */
+
+static void lint_name(struct lint *lint, const char *subject) {
+    char why[FACT_WHY_SIZE];
+    bool account = strncmp(subject, "account:", 8) == 0;
+    bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
+    if (!account && !ctl_is_network(subject))
+        lint_found(lint, "unknown-key", subject, NULL,
+                   "no subject: it begins neither with account: nor with network:");
+    else if (fact_check_subject(&lint->ctl->fact_rules, subject, why, sizeof why) != FACT_GOOD)
+        lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why);
+    else if (domainless)
+        lint_found(lint, "no-domain", subject, NULL,
+                   "an account without domain: only a login without domain asks for it; set "
+                   "default_domain and add the domain to the name");
+}
+
+static bool lists(const struct config_list *list, const char *name) {
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void lint_use(struct lint *lint, const char *subject) {
+    const struct config *config = lint->ctl->config;
+    const char *name = subject + strlen("network:");
+    bool used = lists(&config->trusted, name);
+    for (size_t i = 0; !used && i < config->n_listeners; i++)
+        used = lists(&config->listeners[i].connect_from, name);
+    if (!used)
+        lint_found(lint, "unused-network", subject, NULL,
+                   "neither trusted nor the connect_from of a listener names it");
+}
+
+/* Returns false, after telling it, when the subject has no fields to look at. */
+static bool lint_type(struct lint *lint, const char *subject, const struct store_hash *hash) {
+    lint->subjects++;
+    if (hash->answer == STORE_WRONG_TYPE)
+        lint_found(lint, "wrong-type", subject, NULL, "the key must be a hash");
+    return hash->answer == STORE_FOUND;
+}
+
+static int lint_account(struct round *round, const char *subject, struct store_hash *hash,
+                        struct heir *keep) {
+    struct lint *lint = round->lint;
+    struct block_index own = {0};
+    struct lint_heritage heritage = heritage_of(round, subject);
+    if (!lint_type(lint, subject, hash))
+        return 0;
+    ctl_sort_hash(hash);
+    lint_facts(lint, subject, hash);
+    struct policy *policy = ctl_decode(hash);
+    int rc = policy == NULL
+                 ? -1
+                 : lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
+    block_index_clear(&own);
+    if (keep != NULL)
+        keep->policy = policy;
+    else
+        policy_free(policy);
+    return rc;
+}
+
+static bool is_heir(const char *subject) {
+    return strcmp(subject, "account:*") == 0 || strncmp(subject, "account:@", 9) == 0;
+}
+
+/* Domains and everybody stay in memory: what accounts have is compared with them. */
+static int lint_heir(struct round *round, const char *subject, char *why, size_t why_size) {
+    struct heir *heir = calloc(1, sizeof *heir);
+    if (heir == NULL)
+        return -1;
+    heir->subject = subject;
+    if (ctl_read_hash(round->lint->ctl, subject, &heir->hash, why, why_size) != 0) {
+        free(heir);
+        return -1;
+    }
+    HASH_ADD_KEYPTR(hh, round->heirs, heir->subject, strlen(heir->subject), heir);
+    if (heir->hh.tbl == NULL) {
+        store_hash_clear(&heir->hash);
+        free(heir);
+        return -1;
+    }
+    lint_name(round->lint, subject);
+    return lint_account(round, subject, &heir->hash, heir);
+}
+
+static int lint_network(struct round *round, const char *subject, char *why, size_t why_size) {
+    struct store_hash hash;
+    int rc = ctl_read_hash(round->lint->ctl, subject, &hash, why, why_size);
+    if (rc != 0)
+        return rc;
+    lint_name(round->lint, subject);
+    lint_use(round->lint, subject);
+    if (lint_type(round->lint, subject, &hash)) {
+        lint_facts(round->lint, subject, &hash);
+        rc = lint_members(round->lint, subject, &hash);
+    }
+    store_hash_clear(&hash);
+    return rc;
+}
+
+static int lint_batch(struct round *round, const char **subjects, size_t n, char *why,
+                      size_t why_size) {
+    struct store_hash hashes[BATCH];
+    if (n == 0)
+        return 0;
+    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, why, why_size);
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0) {
+            lint_name(round->lint, subjects[i]);
+            rc = lint_account(round, subjects[i], &hashes[i], NULL);
+        }
+        store_hash_clear(&hashes[i]);
+    }
+    round->done += n;
+    ctl_progress_tell(&round->progress, round->done);
+    return rc;
+}
+
+/* Everybody first, then domains, then the rest: each is compared with what it inherits. */
+static int lint_subjects(struct round *round, char *why, size_t why_size) {
+    const char *batch[BATCH];
+    size_t n = 0;
+    int rc = 0;
+    for (int domains = 0; domains <= 1; domains++)
+        for (size_t i = 0; rc == 0 && i < round->names.n; i++) {
+            const char *subject = round->names.names[i];
+            if (is_heir(subject) && (strncmp(subject, "account:@", 9) == 0) == (domains == 1)) {
+                rc = lint_heir(round, subject, why, why_size);
+                ctl_progress_tell(&round->progress, ++round->done);
+            }
+        }
+    for (size_t i = 0; rc == 0 && i < round->names.n; i++) {
+        const char *subject = round->names.names[i];
+        if (is_heir(subject))
+            continue;
+        if (ctl_is_network(subject)) {
+            rc = lint_network(round, subject, why, why_size);
+            round->done++;
+        } else if (strncmp(subject, "account:", 8) != 0) {
+            lint_name(round->lint, subject);
+            round->done++;
+        } else {
+            batch[n++] = subject;
+        }
+        if (rc == 0 && n == BATCH) {
+            rc = lint_batch(round, batch, n, why, why_size);
+            n = 0;
+        }
+    }
+    return rc == 0 ? lint_batch(round, batch, n, why, why_size) : rc;
+}
+
+static void take_complaint(void *context, const char *kind, const char *complaint) {
+    lint_found(context, kind, NULL, NULL, "%s", complaint);
+}
+
+static int lint_store(struct lint *lint) {
+    struct round round = {.lint = lint};
+    char why[400] = "no memory";
+    int status = ctl_names_read(lint->ctl, NULL, &round.names);
+    if (status != CTL_DONE)
+        return status;
+    if (round.names.n == 0)
+        lint_found(lint, "empty-store", NULL, NULL,
+                   "the store has no policy at all: everything is on, nobody is known");
+    if (round.names.odd > 0)
+        lint_found(lint, "unknown-key", NULL, NULL,
+                   "%zu keys have a NUL octet in their names: no look-up asks for them",
+                   round.names.odd);
+    ctl_progress_begin(&round.progress, "lint", round.names.n);
+    if (lint_subjects(&round, why, sizeof why) != 0)
+        status = ctl_fail(lint->ctl, "%s", why);
+    ctl_progress_end(&round.progress);
+    heirs_free(&round);
+    ctl_names_clear(&round.names);
+    if (status == CTL_DONE &&
+        store_writer_examine(lint->ctl->writer, take_complaint, lint, why, sizeof why) != 0)
+        ctl_warn("whether the store may lose policy cannot be asked: %s", why);
+    return status;
+}
+
+/*
+ * The lines of a policy file: with one in error the store does not open, and the filter keeps the
+ * policy it has.
+ */
+static int lint_file(struct lint *lint) {
+    struct store_url url;
+    char why[300], place[600], *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    unsigned long number = 0;
+    if (store_url_parse(lint->ctl->config->store, &url, why, sizeof why) != 0 ||
+        url.kind != STORE_FILE)
+        return CTL_DONE;
+    FILE *file = fopen(url.path, "re");
+    if (file == NULL)
+        return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(errno));
+    while ((len = getline(&line, &size, file)) >= 0) {
+        struct policy_line fact;
+        number++;
+        if (policy_line_parse(line, (size_t)len, &fact, why, sizeof why) >= 0)
+            continue;
+        snprintf(place, sizeof place, "%s:%lu", url.path, number);
+        lint_found(lint, "policy-file", place, NULL, "%s", why);
+    }
+    free(line);
+    fclose(file);
+    if (lint->n > 0)
+        return CTL_REFUSED;
+    struct store *store;
+    const struct store_settings settings = {.url = lint->ctl->config->store};
+    if (store_open(&settings, &store, why, sizeof why) == 0) {
+        store_free(store);
+        return CTL_DONE;
+    }
+    lint_found(lint, "policy-file", NULL, NULL, "%s", why);
+    return CTL_REFUSED;
+}
+
+static int finish(struct lint *lint, int status) {
+    if (lint->list != NULL) {
+        json_t *told = json_object();
+        json_object_set_new(told, "subjects", json_integer((json_int_t)lint->subjects));
+        json_object_set_new(told, "findings", lint->list);
+        if (status == CTL_FAILED)
+            json_decref(told); /* the error has been told */
+        else
+            ctl_print_json(lint->ctl, told);
+    } else if (isatty(STDOUT_FILENO) == 1 && status != CTL_FAILED) {
+        printf("%zu subjects, %zu findings\n", lint->subjects, lint->n);
+    }
+    if (status == CTL_FAILED)
+        return status;
+    return lint->n > 0 ? CTL_REFUSED : CTL_DONE;
+}
+
+int ctl_lint(struct ctl *ctl, int argc, char **argv) {
+    struct lint lint = {.ctl = ctl};
+    int64_t since;
+    (void)argc;
+    (void)argv;
+    int status = ctl_parse_since(ctl, &since);
+    if (status != CTL_DONE)
+        return status;
+    lint.list = ctl->json ? json_array() : NULL;
+    status = lint_file(&lint);
+    if (status == CTL_DONE)
+        status = ctl_open_writer(ctl);
+    if (status == CTL_DONE)
+        status = lint_store(&lint);
+    if (status == CTL_DONE && ctl->since != NULL)
+        status = lint_since(&lint, since);
+    return finish(&lint, status);
+}

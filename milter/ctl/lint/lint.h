@@ -1,0 +1,44 @@
+/*
+ * Findings of `lint`, and the parts of it that stand in files of their own.
+ */
+#ifndef GATEPOST_CTL_LINT_LINT_H
+#define GATEPOST_CTL_LINT_LINT_H
+
+#include "../policies.h"
+#include "block_index.h"
+#include "gatepost/base/json_text.h"
+
+struct lint {
+    struct ctl *ctl;
+    json_t *list; /* of findings; NULL when they are printed at once */
+    size_t n;     /* findings */
+    size_t subjects;
+};
+
+/* One finding. `kind` is one word of ours; subject and field may be NULL. */
+void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The facts of one account or network, each by itself. */
+void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash);
+
+/* The addresses that an account inherits; NULLs where there are none. */
+struct lint_heritage {
+    const struct block_index *domain_blocks, *everybody_blocks;
+    const char *domain_subject;
+};
+
+/*
+ * The addresses of an account: expired, listed twice, inside another one. `blocks` is filled with
+ * those that count; -1 when there is no memory.
+ */
+int lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
+                   const struct lint_heritage *heritage, struct block_index *blocks);
+
+/* The members of a network: listed twice, inside another one. As above. */
+int lint_members(struct lint *lint, const char *subject, const struct store_hash *hash);
+
+/* What was changed by others than gatepostctl since then (milliseconds). The exit status. */
+int lint_since(struct lint *lint, int64_t since);
+
+#endif

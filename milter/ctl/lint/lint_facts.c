@@ -1,0 +1,121 @@
+/*
+ * What `lint` finds within one subject. Owns the kinds of findings about facts and addresses; what
+ * is malformed is fact_check.c's and policy.c's to say.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gatepost/core/timestamp.h"
+#include "lint.h"
+
+static const char *kind_of(const char *subject, const struct store_field *f,
+                           enum fact_verdict verdict, const char *why) {
+    static const char *const fields[] = {"source", "tls", "mode"};
+    bool protocol = f->name_len > 9 && strncasecmp(f->name, "protocol:", 9) == 0;
+    bool address = ctl_is_network(subject) || strncasecmp(f->name, "ip:", 3) == 0;
+    if (verdict == FACT_ODD)
+        return address && strncmp(why, "bits ", 5) == 0 ? "host-bits" : "spelling";
+    if (protocol && switch_parse(f->value, f->value_len) >= 0)
+        return "unknown-protocol";
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (strcasecmp(f->name, fields[i]) == 0)
+            return "malformed";
+    bool result = strncasecmp(f->name, "spf:", 4) == 0 &&
+                  words_find(&spf_result_words, f->name + 4, f->name_len - 4) >= 0;
+    return address || protocol || result ? "malformed" : "unknown-field";
+}
+
+static void lint_spellings(struct lint *lint, const char *subject, const struct policy *policy) {
+    for (size_t i = 0; i < policy->n_faults; i++)
+        if (strncmp(policy->faults[i].why, "contradicts ", 12) == 0)
+            lint_found(lint, "malformed", subject, policy->faults[i].field, "%s",
+                       policy->faults[i].why);
+}
+
+void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash) {
+    char why[FACT_WHY_SIZE];
+    for (size_t i = 0; i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        enum fact_verdict verdict =
+            fact_check(&lint->ctl->fact_rules, subject, f->name, f->name_len, f->value,
+                       f->value_len, why, sizeof why);
+        if (verdict != FACT_GOOD)
+            lint_found(lint, kind_of(subject, f, verdict, why), subject, f->name, "%s", why);
+    }
+    if (ctl_is_network(subject))
+        return;
+    struct policy *policy = ctl_decode(hash);
+    if (policy != NULL)
+        lint_spellings(lint, subject, policy);
+    policy_free(policy);
+}
+
+/* ---- addresses ---- */
+
+/* Blocks of one subject among each other. */
+static void lint_blocks(struct lint *lint, const char *subject, const struct block_index *blocks) {
+    for (size_t i = 0; i < blocks->n; i++) {
+        const struct block_entry *entry = &blocks->entries[i];
+        size_t first = block_index_first_same(blocks, i);
+        if (first != i) {
+            lint_found(lint, "duplicate", subject, entry->name, "the same as %.100s",
+                       blocks->entries[first].name);
+            continue;
+        }
+        const struct block_entry *around =
+            block_index_around(blocks, &entry->block, entry->until, false);
+        if (around != NULL)
+            lint_found(lint, "unreachable", subject, entry->name,
+                       "without effect: it lies inside %.100s", around->name);
+    }
+}
+
+static void lint_inherited(struct lint *lint, const char *subject, const struct block_index *blocks,
+                           const char *other, const struct block_index *inherited) {
+    for (size_t i = 0; inherited != NULL && i < blocks->n; i++) {
+        const struct block_entry *entry = &blocks->entries[i];
+        const struct block_entry *around =
+            block_index_around(inherited, &entry->block, entry->until, true);
+        if (around != NULL)
+            lint_found(lint, "unreachable", subject, entry->name,
+                       "without effect: %.300s has %.100s", other, around->name);
+    }
+}
+
+int lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
+                   const struct lint_heritage *heritage, struct block_index *blocks) {
+    for (size_t i = 0; i < policy->n_ips; i++) {
+        const struct ip_entry *entry = &policy->ips[i];
+        char ended[TIMESTAMP_SIZE];
+        if (entry->malformed)
+            continue;
+        if (!ctl_entry_counts(entry, lint->ctl->now))
+            lint_found(lint, "expired", subject, entry->field, "does not count any more since %s",
+                       timestamp_format(entry->until, ended));
+        else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)
+            return -1;
+    }
+    block_index_build(blocks);
+    lint_blocks(lint, subject, blocks);
+    lint_inherited(lint, subject, blocks, heritage->domain_subject, heritage->domain_blocks);
+    lint_inherited(lint, subject, blocks, "account:*", heritage->everybody_blocks);
+    return 0;
+}
+
+int lint_members(struct lint *lint, const char *subject, const struct store_hash *hash) {
+    struct block_index blocks = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < hash->n; i++) {
+        struct netblock block;
+        char why[160];
+        if (netblock_parse(hash->fields[i].name, hash->fields[i].name_len, &block, why,
+                           sizeof why) == 0)
+            rc = block_index_add(&blocks, &block, 0, hash->fields[i].name);
+    }
+    block_index_build(&blocks);
+    if (rc == 0)
+        lint_blocks(lint, subject, &blocks);
+    block_index_clear(&blocks);
+    return rc;
+}

@@ -1,0 +1,300 @@
+/*
+ * Subjects: from the command line to what the store has for them. Owns their names and the order
+ * of inheritance as gatepostctl reads it; decoding is policy.c's.
+ */
+#include "policies.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gatepost/cache/policy_fetch.h"
+#include "print.h"
+
+bool ctl_is_network(const char *subject) {
+    return strncmp(subject, "network:", 8) == 0;
+}
+
+static int check_name(const struct ctl *ctl, const char *name, char *subject) {
+    char why[FACT_WHY_SIZE];
+    if (fact_check_subject(&ctl->fact_rules, subject, why, sizeof why) == FACT_GOOD)
+        return CTL_DONE;
+    free(subject);
+    return ctl_refuse(ctl, "%.300s: %s", name, why);
+}
+
+int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
+    struct address account = {0};
+    if (strncmp(name, "account:", 8) == 0) /* as everything is shown */
+        name += 8;
+    size_t len = strlen(name);
+    if (len == 0)
+        return ctl_refuse(ctl, "the account's address is empty");
+    if (name[len - 1] == '@')
+        return ctl_refuse(ctl, "%.300s: the domain behind '@' is missing", name);
+    if (strcmp(name, "*") == 0)
+        account.text = strdup("*");
+    else if (address_from_login(name, &ctl->address_rules, &account) != 0)
+        account.text = NULL;
+    if (account.text == NULL || asprintf(subject, "account:%s", account.text) < 0) {
+        address_clear(&account);
+        return ctl_no_memory(ctl);
+    }
+    address_clear(&account);
+    return check_name(ctl, name, *subject);
+}
+
+int ctl_name_network(const struct ctl *ctl, const char *name, char **subject) {
+    if (strncmp(name, "network:", 8) == 0)
+        name += 8;
+    if (name[0] == '\0')
+        return ctl_refuse(ctl, "the network's name is empty");
+    if (asprintf(subject, "network:%s", name) < 0)
+        return ctl_no_memory(ctl);
+    return check_name(ctl, name, *subject);
+}
+
+/* ---- hashes ---- */
+
+static int by_name(const void *a, const void *b) {
+    const struct store_field *x = a, *y = b;
+    size_t shorter = x->name_len < y->name_len ? x->name_len : y->name_len;
+    int order = memcmp(x->name, y->name, shorter);
+    return order != 0 ? order : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+}
+
+void ctl_sort_hash(struct store_hash *hash) {
+    if (hash->n > 1)
+        qsort(hash->fields, hash->n, sizeof *hash->fields, by_name);
+}
+
+const struct store_field *ctl_find_field(const struct store_hash *hash, const char *name,
+                                         size_t len) {
+    const struct store_field key = {.name = name, .name_len = len};
+    return hash->n == 0 ? NULL : bsearch(&key, hash->fields, hash->n, sizeof key, by_name);
+}
+
+/* A network under way: copies, since what a walk tells does not last. */
+struct gathering {
+    struct store_hash *hash;
+    size_t room;
+};
+
+struct copies {
+    size_t n;
+    char *texts[];
+};
+
+static void copies_free(void *owner) {
+    struct copies *copies = owner;
+    for (size_t i = 0; i < copies->n; i++)
+        free(copies->texts[i]);
+    free(copies);
+}
+
+static int gather(void *context, const struct store_field *field) {
+    struct gathering *g = context;
+    struct store_hash *hash = g->hash;
+    if (hash->n == g->room) {
+        size_t room = g->room == 0 ? 64 : g->room * 2;
+        struct store_field *fields = realloc(hash->fields, room * sizeof *fields);
+        if (fields == NULL)
+            return -1;
+        hash->fields = fields;
+        struct copies *copies = realloc(hash->owner, sizeof *copies + room * sizeof(char *));
+        if (copies == NULL)
+            return -1;
+        copies->n = hash->n;
+        hash->owner = copies;
+        hash->owner_free = copies_free;
+        g->room = room;
+    }
+    char *text = malloc(field->name_len + field->value_len + 2);
+    if (text == NULL)
+        return -1;
+    struct copies *copies = hash->owner;
+    copies->texts[copies->n++] = text;
+    struct store_field *copy = &hash->fields[hash->n++];
+    *copy = *field;
+    copy->name = memcpy(text, field->name, field->name_len);
+    text[field->name_len] = '\0';
+    copy->value = memcpy(text + field->name_len + 1, field->value, field->value_len);
+    text[field->name_len + 1 + field->value_len] = '\0';
+    return 0;
+}
+
+/* A walk may tell a field more than once. */
+static void drop_repeated(struct store_hash *hash) {
+    size_t kept = 0;
+    for (size_t i = 0; i < hash->n; i++)
+        if (kept == 0 || by_name(&hash->fields[kept - 1], &hash->fields[i]) != 0)
+            hash->fields[kept++] = hash->fields[i];
+    hash->n = kept;
+}
+
+int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash, char *why,
+                  size_t why_size) {
+    *hash = (struct store_hash){.answer = STORE_UNANSWERED};
+    int rc;
+    if (ctl_is_network(subject)) {
+        struct gathering g = {.hash = hash};
+        rc = store_walk(ctl->store, subject, gather, &g, why, why_size);
+        if (rc >= 0)
+            hash->answer = (enum store_answer)rc;
+    } else {
+        rc = store_get(ctl->store, &subject, 1, hash, why, why_size);
+    }
+    if (rc < 0) {
+        store_hash_clear(hash);
+        return -1;
+    }
+    ctl_sort_hash(hash);
+    if (ctl_is_network(subject))
+        drop_repeated(hash);
+    return 0;
+}
+
+/* ---- policies ---- */
+
+struct policy *ctl_decode(const struct store_hash *hash) {
+    return hash->answer > STORE_ABSENT ? policy_decode(hash) : NULL;
+}
+
+int ctl_policies_name(struct ctl_policies *out, const char *subject) {
+    const char *name = subject + strlen("account:"), *domain = strrchr(subject, '@');
+    *out = (struct ctl_policies){0};
+    for (size_t i = 0; i < SUBJECTS; i++)
+        out->hashes[i].answer = STORE_UNANSWERED;
+    out->own = strcmp(name, "*") == 0 ? SUBJECT_DEFAULT
+               : name[0] == '@'       ? SUBJECT_DOMAIN
+                                      : SUBJECT_ACCOUNT;
+    bool good = (out->subjects[out->own] = strdup(subject)) != NULL;
+    if (good && out->own == SUBJECT_ACCOUNT && domain != NULL)
+        good = asprintf(&out->subjects[SUBJECT_DOMAIN], "account:%s", domain) >= 0;
+    if (good && out->own != SUBJECT_DEFAULT)
+        good = (out->subjects[SUBJECT_DEFAULT] = strdup("account:*")) != NULL;
+    for (size_t i = 0; good && i < SUBJECTS; i++)
+        out->set.subjects[i] = out->subjects[i];
+    return good ? 0 : -1;
+}
+
+int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out) {
+    char *subject;
+    int status = ctl_name_account(ctl, name, &subject);
+    if (status != CTL_DONE)
+        return status;
+    status = ctl_open_store(ctl);
+    if (status == CTL_DONE)
+        status = ctl_policies_read(ctl, subject, out);
+    free(subject);
+    return status;
+}
+
+void ctl_policies_clear(struct ctl_policies *policies) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        policy_free(policies->policies[i]);
+        store_hash_clear(&policies->hashes[i]);
+        free(policies->subjects[i]);
+    }
+    *policies = (struct ctl_policies){0};
+}
+
+int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
+    char why[300] = "no memory";
+    int rc = ctl_policies_name(out, subject);
+    for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
+        if (out->subjects[i] == NULL)
+            continue;
+        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], why, sizeof why);
+        if (rc != 0 || out->hashes[i].answer == STORE_ABSENT)
+            continue;
+        out->policies[i] = ctl_decode(&out->hashes[i]);
+        out->set.policies[i] = out->policies[i];
+        rc = out->policies[i] == NULL ? -1 : 0;
+    }
+    if (rc == 0)
+        return CTL_DONE;
+    ctl_policies_clear(out);
+    return ctl_fail(ctl, "%s", why);
+}
+
+bool ctl_entry_counts(const struct ip_entry *entry, int64_t now) {
+    return !entry->malformed && (entry->until == 0 || now < entry->until);
+}
+
+bool ctl_is_block(bool network, const char *field, size_t len) {
+    return network || (len > 3 && strncasecmp(field, "ip:", 3) == 0);
+}
+
+bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len) {
+    struct netblock x, y;
+    char why[160];
+    size_t skip = network ? 0 : 3;
+    if (a_len == b_len && memcmp(a, b, a_len) == 0)
+        return true;
+    if (!ctl_is_block(network, a, a_len) || !ctl_is_block(network, b, b_len))
+        return a_len == b_len && strncasecmp(a, b, a_len) == 0;
+    return netblock_parse(a + skip, a_len - skip, &x, why, sizeof why) == 0 &&
+           netblock_parse(b + skip, b_len - skip, &y, why, sizeof why) == 0 &&
+           x.prefix == y.prefix && x.base.family == y.base.family &&
+           memcmp(x.base.bytes, y.base.bytes, x.base.family == IP_V4 ? 4 : 16) == 0;
+}
+
+/* ---- names ---- */
+
+static int take_name(void *context, const char *name, size_t len) {
+    struct ctl_names *names = context;
+    if (memchr(name, '\0', len) != NULL) {
+        names->odd++;
+        return 0;
+    }
+    if (names->n == names->room) {
+        size_t room = names->room == 0 ? 256 : names->room * 2;
+        char **grown = realloc(names->names, room * sizeof *grown);
+        if (grown == NULL)
+            return -1;
+        names->names = grown;
+        names->room = room;
+    }
+    char *copy = strndup(name, len);
+    if (copy == NULL)
+        return -1;
+    if (names->pattern != NULL && fnmatch(names->pattern, copy, 0) != 0)
+        free(copy);
+    else
+        names->names[names->n++] = copy;
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int ctl_names_read(struct ctl *ctl, const char *pattern, struct ctl_names *out) {
+    char why[300];
+    size_t kept = 0;
+    *out = (struct ctl_names){.pattern = pattern};
+    if (store_writer_scan(ctl->writer, take_name, out, why, sizeof why) != 0) {
+        ctl_names_clear(out);
+        return ctl_fail(ctl, "%s", why);
+    }
+    if (out->n > 1)
+        qsort(out->names, out->n, sizeof *out->names, compare_names);
+    for (size_t i = 0; i < out->n; i++) {
+        if (kept > 0 && strcmp(out->names[kept - 1], out->names[i]) == 0)
+            free(out->names[i]);
+        else
+            out->names[kept++] = out->names[i];
+    }
+    out->n = kept;
+    return CTL_DONE;
+}
+
+void ctl_names_clear(struct ctl_names *names) {
+    for (size_t i = 0; i < names->n; i++)
+        free(names->names[i]);
+    free(names->names);
+    *names = (struct ctl_names){0};
+}

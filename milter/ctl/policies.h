@@ -1,0 +1,77 @@
+/*
+ * Subjects as the command line names them, and what the store has for them.
+ */
+#ifndef GATEPOST_CTL_POLICIES_H
+#define GATEPOST_CTL_POLICIES_H
+
+#include "ctl.h"
+#include "gatepost/core/policy.h"
+
+/*
+ * The subject of an account, a domain ("@example.com") or everybody ("*"), brought into the form
+ * that the filter looks up; or of a network. Returns CTL_DONE and a malloc'd text, or another
+ * status after saying what is wrong.
+ */
+int ctl_name_account(const struct ctl *ctl, const char *name, char **subject);
+int ctl_name_network(const struct ctl *ctl, const char *name, char **subject);
+
+bool ctl_is_network(const char *subject);
+
+/*
+ * The hash of one subject, to be cleared by store_hash_clear(); a network is read in pieces.
+ * Fields stand in the order of their names. Returns 0, or -1 with the reason.
+ */
+int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash, char *why,
+                  size_t why_size);
+
+/* Puts the fields of a hash into the order of their names. */
+void ctl_sort_hash(struct store_hash *hash);
+
+/* A field of a hash in that order; NULL when there is none. */
+const struct store_field *ctl_find_field(const struct store_hash *hash, const char *name,
+                                         size_t len);
+
+/* Decodes what is there; NULL when there is no memory, or nothing is there. */
+struct policy *ctl_decode(const struct store_hash *hash);
+
+/* A subject and what it inherits from, each read and decoded. */
+struct ctl_policies {
+    struct policy_set set;
+    char *subjects[SUBJECTS]; /* NULL where the subject has none, like the domain of "*" */
+    struct store_hash hashes[SUBJECTS];
+    struct policy *policies[SUBJECTS];
+    enum policy_subject own; /* which of the three is the subject itself */
+};
+
+/* Names the three, nothing read yet. Returns 0, or -1 when there is no memory. */
+int ctl_policies_name(struct ctl_policies *out, const char *subject);
+
+/* Names, reads and decodes. Returns CTL_DONE, or another status after saying why. */
+int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out);
+
+/* The same of an account as the command line names it; opens the store. */
+int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out);
+void ctl_policies_clear(struct ctl_policies *policies);
+
+/* Has the entry an effect now? */
+bool ctl_entry_counts(const struct ip_entry *entry, int64_t now);
+
+/* Is it a field for an address or block, in such a subject? */
+bool ctl_is_block(bool network, const char *field, size_t len);
+
+/* Do two fields of such a subject say the same thing, spelt differently or not? */
+bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len);
+
+/* The names of all subjects that match the pattern (fnmatch(3); NULL for all), sorted. */
+struct ctl_names {
+    char **names;
+    size_t n, room;
+    size_t odd; /* names with a NUL octet: they cannot be told here */
+    const char *pattern;
+};
+
+/* CTL_DONE and names to be cleared by the caller, or another status after saying why. */
+int ctl_names_read(struct ctl *ctl, const char *pattern, struct ctl_names *out);
+void ctl_names_clear(struct ctl_names *names);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What gatepostctl says: text that a terminal may show, JSON, and the progress of what takes long.
+ */
+#ifndef GATEPOST_CTL_PRINT_H
+#define GATEPOST_CTL_PRINT_H
+
+#include <stdio.h>
+
+#include "ctl.h"
+#include "gatepost/base/json_text.h"
+
+/* Prints octets with everything escaped that a terminal would obey; see textbuf_put_visible(). */
+void ctl_put(FILE *to, const char *text, size_t len);
+void ctl_puts(FILE *to, const char *text);
+
+/* The same, filled up with spaces to `width` columns (characters, one column each). */
+void ctl_put_column(FILE *to, const char *text, int width);
+
+/*
+ * Says on standard error why something is refused or has failed, what was put in escaped; with
+ * --json also {"error": ..., "exit": ...} on standard output. Both return the exit status.
+ */
+int ctl_refuse(const struct ctl *ctl, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+int ctl_fail(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ctl_no_memory(const struct ctl *ctl);
+
+/* A warning or remark on standard error, whatever comes after it. */
+void ctl_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a JSON value on a line of its own and drops it; CTL_FAILED when it is NULL. */
+int ctl_print_json(const struct ctl *ctl, json_t *value);
+
+/*
+ * Progress on standard error: a bar when that is a terminal, else a line a second; nothing for what
+ * takes less than a second.
+ */
+struct ctl_progress {
+    const char *what; /* "import" */
+    size_t total;     /* 0: not known */
+    int64_t began, told;
+    bool shown, terminal;
+};
+
+void ctl_progress_begin(struct ctl_progress *progress, const char *what, size_t total);
+void ctl_progress_tell(struct ctl_progress *progress, size_t done);
+void ctl_progress_end(struct ctl_progress *progress);
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * `status` and `reload`: talking to the filter that runs. Owns how it is found: by its HTTP
+ * address, and by who listens on its socket.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/dial.h"
+#include "print.h"
+
+/* For each answer of the filter, in milliseconds. */
+#define PATIENCE 5000
+
+/* More than any filter has to say. */
+#define ANSWER_MAX (4u << 20)
+
+/* Connects to ADDRESS:PORT or [ADDRESS]:PORT; -1 with errno. */
+static int connect_http(const char *where) {
+    char host[100];
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM},
+                    *found = NULL;
+    snprintf(host, sizeof host, "%s", where[0] == '[' ? where + 1 : where);
+    char *port = strrchr(host, ':');
+    *port++ = '\0';
+    host[strcspn(host, "]")] = '\0';
+    if (getaddrinfo(host, port, &hints, &found) != 0) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+/* Everything that comes until the other side closes; malloc'd, NULL with the reason. */
+static char *read_all(int fd, char *why, size_t why_size) {
+    int64_t deadline = clock_now_ms() + PATIENCE;
+    char *text = NULL;
+    size_t len = 0, room = 0;
+    for (;;) {
+        struct pollfd pfd = {.fd = fd, .events = POLLIN};
+        int64_t left = deadline - clock_now_ms();
+        if (room - len < 4096) {
+            char *grown = len > ANSWER_MAX ? NULL : realloc(text, room + 16384);
+            if (grown == NULL)
+                break;
+            text = grown;
+            room += 16384;
+        }
+        ssize_t n =
+            left > 0 && poll(&pfd, 1, (int)left) > 0 ? read(fd, text + len, room - len - 1) : -1;
+        if (n < 0)
+            break;
+        text[len += (size_t)n] = '\0';
+        if (n == 0)
+            return text;
+    }
+    snprintf(why, why_size, "it does not answer");
+    free(text);
+    return NULL;
+}
+
+/* The filter's /status; NULL with the reason. */
+static json_t *fetch_status(const struct config *config, char *why, size_t why_size) {
+    static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
+    int fd = connect_http(config->http_listen);
+    char *text = NULL;
+    if (fd < 0)
+        snprintf(why, why_size, "%s", strerror(errno));
+    else if (write(fd, request, sizeof request - 1) != (ssize_t)sizeof request - 1)
+        snprintf(why, why_size, "it does not listen");
+    else
+        text = read_all(fd, why, why_size);
+    if (fd >= 0)
+        close(fd);
+    if (text == NULL)
+        return NULL;
+    const char *body = strstr(text, "\r\n\r\n");
+    json_t *status = body == NULL || strncmp(text + strcspn(text, " "), " 200 ", 5) != 0
+                         ? NULL
+                         : json_loads(body, 0, NULL);
+    if (!json_is_object(json_object_get(status, "store"))) {
+        snprintf(why, why_size, "its answer is no status: %.60s", text);
+        json_decref(status);
+        status = NULL;
+    }
+    free(text);
+    return status;
+}
+
+/* One of the last errors: when, and the line of the log. */
+static void put_error(const json_t *error) {
+    const char *time = json_string_value(json_object_get(error, "time"));
+    const char *line = json_string_value(json_object_get(error, "line"));
+    ctl_put_column(stdout, "error", 28);
+    ctl_puts(stdout, time == NULL ? "" : time);
+    putchar(' ');
+    ctl_puts(stdout, line == NULL ? "" : line);
+    putchar('\n');
+}
+
+/* Objects as "NAME.NAME value", a line for each value. */
+static void put_value(const char *name, const json_t *value) {
+    size_t i;
+    char path[200];
+    if (json_is_object(value)) {
+        json_t *object = (json_t *)value; /* jansson's iterators want it so */
+        for (void *at = json_object_iter(object); at != NULL;
+             at = json_object_iter_next(object, at)) {
+            snprintf(path, sizeof path, "%s%s%s", name, name[0] == '\0' ? "" : ".",
+                     json_object_iter_key(at));
+            put_value(path, json_object_iter_value(at));
+        }
+        return;
+    }
+    if (json_is_array(value)) {
+        for (i = 0; i < json_array_size(value); i++)
+            put_error(json_array_get(value, i));
+        return;
+    }
+    ctl_put_column(stdout, name, 28);
+    if (json_is_string(value))
+        ctl_puts(stdout, json_string_value(value));
+    else if (json_is_integer(value))
+        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else
+        fputs(json_is_true(value) ? "yes" : "no", stdout);
+    putchar('\n');
+}
+
+/* Is it as it should be: does the store answer? */
+static int put_status(const struct ctl *ctl, json_t *status) {
+    bool up = json_is_true(json_object_get(json_object_get(status, "store"), "up"));
+    if (ctl->json) {
+        int rc = ctl_print_json(ctl, status);
+        return rc != CTL_DONE || up ? rc : CTL_REFUSED;
+    }
+    put_value("", status);
+    json_decref(status);
+    return up ? CTL_DONE : CTL_REFUSED;
+}
+
+/* A line in the place of a status that is not there; who watches waits for the next one. */
+static void put_absence(const struct ctl *ctl, const char *why) {
+    if (ctl->json) {
+        ctl_print_json(ctl, json_pack("{s:s}", "error", why));
+        return;
+    }
+    ctl_put_column(stdout, "no answer", 28);
+    ctl_puts(stdout, why);
+    putchar('\n');
+}
+
+int ctl_status(struct ctl *ctl, int argc, char **argv) {
+    char why[200];
+    (void)argc;
+    (void)argv;
+    if (ctl->config->http_listen[0] == '\0')
+        return ctl_fail(ctl, "http_listen is not set: the filter tells its state to nobody");
+    for (bool first = true;; first = false) {
+        json_t *status = fetch_status(ctl->config, why, sizeof why);
+        if (status == NULL && first)
+            return ctl_fail(ctl, "%s: %s", ctl->config->http_listen, why);
+        if (ctl->watch && !ctl->json && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[J", stdout);
+        int rc = CTL_FAILED;
+        if (status == NULL)
+            put_absence(ctl, why);
+        else
+            rc = put_status(ctl, status);
+        if (!ctl->watch)
+            return rc;
+        if (fflush(stdout) != 0)
+            return CTL_FAILED;
+        sleep(1);
+    }
+}
+
+/* The process that listens on the filter's socket; -1 with the reason. */
+static pid_t find_filter(const struct config *config, char *why, size_t why_size) {
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    if (dial_path(config->socket) == NULL) {
+        snprintf(why, why_size, "%s is no unix socket: send the filter SIGUSR1", config->socket);
+        return -1;
+    }
+    int fd = dial_filter(config->socket);
+    if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
+        snprintf(why, why_size, "%s: %s", dial_path(config->socket),
+                 fd < 0 ? strerror(errno) : "it cannot be told who listens");
+    if (fd >= 0)
+        close(fd);
+    return peer.pid > 0 ? peer.pid : -1;
+}
+
+static json_int_t generation(const json_t *status) {
+    return json_integer_value(
+        json_object_get(json_object_get(status, "configuration"), "generation"));
+}
+
+/* The last line of the log that tells of a reload in vain, with its time; NULL when there is none.
+ */
+static const json_t *last_failure(const json_t *status) {
+    const json_t *errors = json_object_get(status, "last_errors");
+    for (size_t i = json_array_size(errors); i-- > 0;) {
+        const json_t *error = json_array_get(errors, i);
+        const char *line = json_string_value(json_object_get(error, "line"));
+        if (line != NULL && strstr(line, "reload-failed") != NULL)
+            return error;
+    }
+    return NULL;
+}
+
+/* Is it the process of a filter? Its own word for that may be anybody's. */
+static bool is_filter(pid_t pid) {
+    char path[40], name[20] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *comm = fopen(path, "r");
+    bool found = comm != NULL && fgets(name, sizeof name, comm) != NULL;
+    if (comm != NULL)
+        fclose(comm);
+    return found && strcmp(name, "gatepost\n") == 0;
+}
+
+/*
+ * Whom to signal. Who listens on the unix socket is known from the kernel; only where there is none
+ * the answer by HTTP is believed. -1 with the reason.
+ */
+static pid_t find_process(const struct config *config, const json_t *status, char *why,
+                          size_t why_size) {
+    json_int_t told = json_integer_value(json_object_get(status, "pid"));
+    if (status == NULL || dial_path(config->socket) != NULL) {
+        pid_t pid = find_filter(config, why, why_size);
+        if (pid > 0 && status != NULL && told != pid) {
+            snprintf(why, why_size, "process %d has the socket, another one %s", (int)pid,
+                     config->http_listen);
+            return -1;
+        }
+        return pid;
+    }
+    if (told > 1 && told <= INT_MAX && is_filter((pid_t)told))
+        return (pid_t)told;
+    snprintf(why, why_size, "%s: its process is no gatepost of this host", config->http_listen);
+    return -1;
+}
+
+/* The filter reads the file that it was started with, whichever gatepostctl was given. */
+static void warn_of_another_file(const struct ctl *ctl, const json_t *status) {
+    const char *told =
+        json_string_value(json_object_get(json_object_get(status, "configuration"), "file"));
+    char *theirs = told == NULL ? NULL : realpath(told, NULL);
+    char *ours = realpath(ctl->config->path, NULL);
+    if (theirs != NULL && ours != NULL && strcmp(theirs, ours) != 0)
+        ctl_warn("the filter reads %s", theirs);
+    free(theirs);
+    free(ours);
+}
+
+/* Waits for the end of a reload. CTL_DONE, or CTL_REFUSED after saying why. */
+static int await_reload(const struct ctl *ctl, const json_t *before, pid_t pid) {
+    int64_t deadline = clock_now_ms() + PATIENCE;
+    const json_t *old_failure = last_failure(before);
+    char why[300];
+    while (clock_now_ms() < deadline) {
+        poll(NULL, 0, 50);
+        json_t *after = fetch_status(ctl->config, why, sizeof why);
+        const json_t *failure = last_failure(after);
+        int rc = after == NULL ? -1 : generation(after) > generation(before) ? CTL_DONE : -1;
+        if (rc != CTL_DONE && failure != NULL && !json_equal(failure, old_failure))
+            rc = ctl_refuse(ctl, "process %d keeps its configuration: %s", (int)pid,
+                            json_string_value(json_object_get(failure, "line")));
+        json_decref(after);
+        if (rc >= 0)
+            return rc;
+    }
+    return ctl_refuse(ctl, "process %d keeps its configuration: its log says why", (int)pid);
+}
+
+int ctl_reload(struct ctl *ctl, int argc, char **argv) {
+    char why[300] = "";
+    (void)argc;
+    (void)argv;
+    json_t *before =
+        ctl->config->http_listen[0] == '\0' ? NULL : fetch_status(ctl->config, why, sizeof why);
+    int status = CTL_DONE;
+    pid_t pid = find_process(ctl->config, before, why, sizeof why);
+    if (pid <= 0)
+        status = ctl_fail(ctl, "%s", why);
+    else if (kill(pid, SIGUSR1) != 0)
+        status = ctl_fail(ctl, "process %d: %s", (int)pid, strerror(errno));
+    if (status == CTL_DONE && before != NULL) {
+        warn_of_another_file(ctl, before);
+        status = await_reload(ctl, before, pid);
+    }
+    if (status == CTL_DONE && ctl->json)
+        ctl_print_json(ctl, json_pack("{s:i,s:b}", "pid", (int)pid, "confirmed", before != NULL));
+    else if (status == CTL_DONE)
+        printf("process %d %s\n", (int)pid,
+               before != NULL ? "has the new configuration"
+                              : "is told; without an answer by http_listen only its log says how "
+                                "it went");
+    json_decref(before);
+    return status;
+}

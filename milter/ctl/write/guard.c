@@ -1,0 +1,101 @@
+/*
+ * The guard against locking oneself out. Owns what counts as locked out; who asks and what --force
+ * does is write.c's business.
+ */
+#include "guard.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../policies.h"
+#include "gatepost/core/netset.h"
+
+bool ctl_listed_nowhere(const struct policy_set *set, int64_t now) {
+    struct policy_origin origin;
+    int source = SOURCE_ANY;
+    if (policy_source(set, &source, &origin) != SETTING_SET || source != SOURCE_AUTHORIZED)
+        return false;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_ips; j++)
+            if (ctl_entry_counts(&set->policies[i]->ips[j], now))
+                return false;
+    return true;
+}
+
+/* Without a listener section any door is possible. */
+static bool serves(const struct config *config, const char *service) {
+    if (config->n_listeners == 1 && config->listeners[0].rules.name == NULL)
+        return true;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct decision_listener *door = &config->listeners[i].rules;
+        /* where a login is needed, what it counts as is served */
+        if (strcmp(decision_service(door, door->auth_required), service) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool allowed(const struct config *config, const struct policy_set *set,
+                    const char *service) {
+    struct policy_origin origin;
+    int on = 1;
+    return decision_service_state(&config->rules, set, service, &on, &origin) != SETTING_SET || on;
+}
+
+/* What an account can send by: `logins` of the doors for logins, `any` of all doors. */
+struct doors {
+    bool logins, any;
+};
+
+static struct doors open_doors(const struct config *config, const struct policy_set *set) {
+    static const char *const for_logins[] = {"submission", "submissions"};
+    struct doors open = {false, false};
+    bool served = false;
+    for (size_t i = 0; i < 2; i++) {
+        served |= serves(config, for_logins[i]);
+        if (serves(config, for_logins[i]) && allowed(config, set, for_logins[i]))
+            open.logins = true;
+    }
+    if (!served) /* a gateway: what sends comes by smtp */
+        open.logins = allowed(config, set, "smtp");
+    open.any = open.logins || allowed(config, set, "smtp");
+    return open;
+}
+
+bool ctl_guard_policy(const struct config *config, const struct policy_set *before,
+                      const struct policy_set *after, int64_t now, char *why, size_t why_size) {
+    struct doors was = open_doors(config, before), is = open_doors(config, after);
+    if (ctl_listed_nowhere(after, now) && !ctl_listed_nowhere(before, now))
+        snprintf(why, why_size,
+                 "source authorized without a listed address: no login could send, and without a "
+                 "login only what SPF passes; add an address first (ip add)");
+    else if (was.any && !is.any)
+        snprintf(why, why_size,
+                 "this switches off the last protocol that can send: nothing could be sent");
+    else if (was.logins && !is.logins)
+        snprintf(why, why_size,
+                 "this switches off the last protocol that a login can send by (smtp is for mail "
+                 "without a login)");
+    else
+        return false;
+    return true;
+}
+
+bool ctl_guard_network(const struct config *config, const char *name, char *why, size_t why_size) {
+    const struct config_network *fixed = config_network(config, name);
+    if (fixed != NULL) /* its members in the configuration stay */
+        return false;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct config_list *from = &config->listeners[i].connect_from;
+        for (size_t j = 0; j < from->n; j++) {
+            if (strcmp(from->items[j], name) != 0)
+                continue;
+            snprintf(why, why_size,
+                     "the network would be empty: listener \"%.100s\" lets in only clients of its "
+                     "connect_from",
+                     config->listeners[i].rules.name);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,25 @@
+/*
+ * Whom would a change lock out? Asked before each write; --force goes on all the same. An import
+ * only warns: what was exported must come back.
+ */
+#ifndef GATEPOST_CTL_WRITE_GUARD_H
+#define GATEPOST_CTL_WRITE_GUARD_H
+
+#include "gatepost/config/config.h"
+#include "gatepost/core/policy.h"
+
+/*
+ * Compares what a subject could do before and after: with `source authorized` and no listed
+ * address it may send from nowhere, with the last service switched off by none. What was so before
+ * is no change. Returns true with the reason.
+ */
+bool ctl_guard_policy(const struct config *config, const struct policy_set *before,
+                      const struct policy_set *after, int64_t now, char *why, size_t why_size);
+
+/* The same of a network that loses its last member in the store. */
+bool ctl_guard_network(const struct config *config, const char *name, char *why, size_t why_size);
+
+/* Is everything refused that does not come from a listed address, and none listed? */
+bool ctl_listed_nowhere(const struct policy_set *set, int64_t now);
+
+#endif

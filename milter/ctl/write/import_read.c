@@ -1,0 +1,248 @@
+/*
+ * The input of `import`. Owns which lines belong together and what is told of bad ones; what may be
+ * written is fact_check.c's to say.
+ */
+#include "import_read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* uthash ends the process for want of memory unless told otherwise */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "../print.h"
+#include "gatepost/core/policy_line.h"
+
+struct input_fact {
+    char *field, *value;
+    unsigned long line;
+};
+
+struct input_subject {
+    char *name;
+    struct input_fact *facts;
+    size_t n, room;
+    unsigned long line;
+    size_t number; /* in the order of the input */
+    bool refused;
+    UT_hash_handle hh;
+};
+
+struct reading {
+    struct input_problems *problems;
+    struct input_subject *by_name;
+};
+
+void input_problem(struct input_problems *problems, unsigned long line, const char *subject,
+                   const char *field, bool refused, const char *why) {
+    fprintf(stderr, "%s:%lu: ", problems->path, line);
+    if (!refused)
+        fputs("warning: ", stderr);
+    if (subject != NULL) {
+        ctl_puts(stderr, subject);
+        if (field != NULL) {
+            fputc(' ', stderr);
+            ctl_puts(stderr, field);
+        }
+        fputs(": ", stderr);
+    }
+    ctl_puts(stderr, why);
+    fputc('\n', stderr);
+    if (problems->list == NULL)
+        return;
+    json_t *told = json_object();
+    json_object_set_new(told, "line", json_integer((json_int_t)line));
+    json_object_set_new(told, "subject", json_text(subject));
+    json_object_set_new(told, "field", json_text(field));
+    json_object_set_new(told, "problem", json_text(why));
+    json_object_set_new(told, "refused", json_boolean(refused));
+    json_array_append_new(problems->list, told);
+}
+
+static struct input_subject *make_subject(struct reading *r, const char *name, unsigned long line) {
+    struct input_subject *subject = calloc(1, sizeof *subject);
+    char why[FACT_WHY_SIZE];
+    if (subject == NULL || (subject->name = strdup(name)) == NULL) {
+        free(subject);
+        return NULL;
+    }
+    subject->line = line;
+    subject->number = HASH_COUNT(r->by_name);
+    HASH_ADD_KEYPTR(hh, r->by_name, subject->name, strlen(subject->name), subject);
+    if (subject->hh.tbl == NULL) {
+        free(subject->name);
+        free(subject);
+        return NULL;
+    }
+    if (fact_check_subject(&r->problems->ctl->fact_rules, name, why, sizeof why) != FACT_GOOD) {
+        input_problem(r->problems, line, name, NULL, true, why);
+        subject->refused = true;
+    }
+    return subject;
+}
+
+static int add_fact(struct input_subject *subject, const struct policy_line *fact,
+                    unsigned long line) {
+    if (subject->n == subject->room) {
+        size_t room = subject->room == 0 ? 4 : subject->room * 2;
+        struct input_fact *grown = realloc(subject->facts, room * sizeof *grown);
+        if (grown == NULL)
+            return -1;
+        subject->facts = grown;
+        subject->room = room;
+    }
+    char *field = strdup(fact->field), *value = strdup(fact->value);
+    if (field == NULL || value == NULL) {
+        free(field);
+        free(value);
+        return -1;
+    }
+    subject->facts[subject->n++] = (struct input_fact){field, value, line};
+    /* cppcheck-suppress memleak; the subject owns both */
+    return 0;
+}
+
+static void check_fact(struct reading *r, struct input_subject *subject,
+                       const struct policy_line *fact, unsigned long line) {
+    char why[FACT_WHY_SIZE];
+    enum fact_verdict verdict =
+        fact_check(&r->problems->ctl->fact_rules, subject->name, fact->field, strlen(fact->field),
+                   fact->value, strlen(fact->value), why, sizeof why);
+    if (verdict != FACT_GOOD)
+        input_problem(r->problems, line, subject->name, fact->field, verdict == FACT_WRONG, why);
+    subject->refused |= verdict == FACT_WRONG;
+}
+
+/* One line; -1 only when there is no memory. */
+static int take_line(struct reading *r, char *line, size_t len, unsigned long number) {
+    struct policy_line fact;
+    struct input_subject *subject = NULL;
+    char why[300];
+    int kind = policy_line_parse(line, len, &fact, why, sizeof why);
+    if (kind == 0)
+        return 0;
+    if (fact.subject != NULL)
+        HASH_FIND_STR(r->by_name, fact.subject, subject);
+    if (kind < 0) {
+        input_problem(r->problems, number, NULL, NULL, true, why);
+        r->problems->lines++;
+        if (subject == NULL && fact.subject != NULL && policy_subject_fault(fact.subject) == NULL &&
+            (subject = make_subject(r, fact.subject, number)) == NULL)
+            return -1;
+        if (subject != NULL) /* a fact of it is missing */
+            subject->refused = true;
+        return 0;
+    }
+    if (subject == NULL && (subject = make_subject(r, fact.subject, number)) == NULL)
+        return -1;
+    check_fact(r, subject, &fact, number);
+    return add_fact(subject, &fact, number);
+}
+
+/* ---- the whole ---- */
+
+static int by_field(const void *a, const void *b) {
+    const struct input_fact *x = a, *y = b;
+    int order = strcmp(x->field, y->field);
+    return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static void find_repeated(struct reading *r, struct input_subject *subject) {
+    char why[100];
+    if (subject->n > 1)
+        qsort(subject->facts, subject->n, sizeof *subject->facts, by_field);
+    for (size_t i = 1; i < subject->n; i++) {
+        const struct input_fact *fact = &subject->facts[i], *before = &subject->facts[i - 1];
+        if (strcmp(fact->field, before->field) != 0)
+            continue;
+        snprintf(why, sizeof why, "given a second time, after line %lu", before->line);
+        input_problem(r->problems, fact->line, subject->name, fact->field, true, why);
+        subject->refused = true;
+    }
+}
+
+/* What accounts inherit comes first, so that the guard sees it as it will be. */
+static int rank(const char *subject) {
+    return strcmp(subject, "account:*") == 0       ? 0
+           : strncmp(subject, "account:@", 9) == 0 ? 1
+           : strncmp(subject, "network:", 8) == 0  ? 2
+                                                   : 3;
+}
+
+static int by_rank(const struct input_subject *a, const struct input_subject *b) {
+    int x = rank(a->name), y = rank(b->name);
+    return x != y ? x - y : (a->number > b->number) - (a->number < b->number);
+}
+
+static int hand_over(struct reading *r, struct input *out) {
+    HASH_SORT(r->by_name, by_rank);
+    out->subjects = calloc(HASH_COUNT(r->by_name) + 1, sizeof *out->subjects);
+    if (out->subjects == NULL)
+        return -1;
+    for (struct input_subject *s = r->by_name; s != NULL; s = s->hh.next) {
+        struct input_facts *facts = &out->subjects[out->n++];
+        find_repeated(r, s);
+        *facts = (struct input_facts){.subject = s->name,
+                                      .wanted = calloc(s->n + 1, sizeof *facts->wanted),
+                                      .n = s->n,
+                                      .line = s->line,
+                                      .refused = s->refused};
+        if (facts->wanted == NULL)
+            return -1;
+        for (size_t i = 0; i < s->n; i++)
+            facts->wanted[i] = (struct ctl_wanted){s->facts[i].field, s->facts[i].value};
+    }
+    return 0;
+}
+
+void input_clear(struct input *input) {
+    struct input_subject *by_name = input->owner, *subject, *next;
+    for (size_t i = 0; i < input->n; i++)
+        free(input->subjects[i].wanted);
+    free(input->subjects);
+    HASH_ITER(hh, by_name, subject, next) {
+        HASH_DEL(by_name, subject);
+        for (size_t i = 0; i < subject->n; i++) {
+            free(subject->facts[i].field);
+            free(subject->facts[i].value);
+        }
+        free(subject->facts);
+        free(subject->name);
+        free(subject);
+    }
+    *input = (struct input){0};
+}
+
+int input_read(FILE *stream, struct input_problems *problems, struct input *out, char *why,
+               size_t why_size) {
+    struct reading r = {.problems = problems};
+    struct ctl_progress progress;
+    char *line = NULL;
+    size_t size = 0;
+    unsigned long number = 0;
+    ssize_t len = 0;
+    int rc = 0;
+    *out = (struct input){0};
+    ctl_progress_begin(&progress, "lines read", 0);
+    while (rc == 0 && (len = getline(&line, &size, stream)) >= 0) {
+        rc = take_line(&r, line, (size_t)len, ++number);
+        ctl_progress_tell(&progress, number);
+    }
+    ctl_progress_end(&progress);
+    if (rc != 0)
+        snprintf(why, why_size, "no memory");
+    else if (ferror(stream))
+        snprintf(why, why_size, "%s: %s", problems->path, strerror(errno));
+    bool good = rc == 0 && !ferror(stream);
+    free(line);
+    if (good && hand_over(&r, out) != 0) {
+        snprintf(why, why_size, "no memory");
+        good = false;
+    }
+    out->owner = r.by_name;
+    if (!good)
+        input_clear(out);
+    return good ? 0 : -1;
+}

@@ -1,0 +1,204 @@
+/*
+ * Writing to the policy. Owns the order of the steps - check, compare, guard, write, tell - and
+ * that a write which meets another one is tried again; what is wanted is the commands' business.
+ */
+#include "write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../change.h"
+#include "../print.h"
+#include "guard.h"
+
+#define TRIES 100 /* each time that one is too late, another has written */
+
+static int check(const struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted,
+                 size_t n) {
+    char why[FACT_WHY_SIZE];
+    for (size_t i = 0; i < n; i++)
+        if (wanted[i].value != NULL &&
+            fact_check(&ctl->fact_rules, subject, wanted[i].field, strlen(wanted[i].field),
+                       wanted[i].value, strlen(wanted[i].value), why, sizeof why) != FACT_GOOD)
+            return ctl_refuse(ctl, "%.300s %.100s: %s", subject, wanted[i].field, why);
+    return CTL_DONE;
+}
+
+/* What a write works with. */
+struct attempt {
+    const char *subject;
+    struct ctl_policies before; /* of a network only the hash of its own */
+    struct ctl_plan plan;
+    bool drop;
+    char *warning;    /* what the guard says although it was forced; NULL */
+    char *unrecorded; /* why the history does not have it; NULL */
+};
+
+static struct store_hash *own_hash(struct attempt *a) {
+    return &a->before.hashes[a->before.own];
+}
+
+static void attempt_clear(struct attempt *a) {
+    ctl_policies_clear(&a->before);
+    ctl_plan_clear(&a->plan);
+    free(a->warning);
+    free(a->unrecorded);
+    a->warning = a->unrecorded = NULL;
+}
+
+static int read_before(struct ctl *ctl, struct attempt *a) {
+    char why[300];
+    if (store_writer_begin(ctl->writer, a->subject, why, sizeof why) != 0)
+        return ctl_fail(ctl, "%s", why);
+    if (!ctl_is_network(a->subject))
+        return ctl_policies_read(ctl, a->subject, &a->before);
+    a->before = (struct ctl_policies){0};
+    if (ctl_read_hash(ctl, a->subject, own_hash(a), why, sizeof why) == 0)
+        return CTL_DONE;
+    return ctl_fail(ctl, "%s", why);
+}
+
+static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
+    if (!ctl->force)
+        return ctl_refuse(ctl, "%s: %s (--force does it all the same)", a->subject, why);
+    a->warning = strdup(why);
+    ctl_warn("%s: forced: %s", a->subject, why);
+    return a->warning == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+}
+
+static int ask_guard(const struct ctl *ctl, struct attempt *a) {
+    char why[600];
+    bool gone = false;
+    if (ctl_is_network(a->subject)) {
+        if (a->plan.state != 0 || own_hash(a)->n == 0 ||
+            !ctl_guard_network(ctl->config, a->subject + strlen("network:"), why, sizeof why))
+            return CTL_DONE;
+        return guarded(ctl, a, why);
+    }
+    struct policy_set after = a->before.set;
+    struct policy *policy = a->drop ? NULL : ctl_plan_policy(own_hash(a), &a->plan, &gone);
+    if (policy == NULL && !gone && !a->drop)
+        return ctl_no_memory(ctl);
+    after.policies[a->before.own] = policy;
+    bool locked_out =
+        ctl_guard_policy(ctl->config, &a->before.set, &after, ctl->now, why, sizeof why);
+    policy_free(policy);
+    return locked_out ? guarded(ctl, a, why) : CTL_DONE;
+}
+
+/* ---- telling ---- */
+
+static int tell_json(const struct ctl *ctl, const struct attempt *a) {
+    json_t *changes = json_array(), *told = json_object();
+    int rc = 0;
+    for (size_t i = 0; i < a->plan.n; i++)
+        rc |= json_array_append_new(changes, ctl_change_json(&a->plan.changes[i]));
+    rc |= json_object_set_new(told, "subject", json_text(a->subject));
+    rc |= json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
+    rc |= json_object_set_new(told, "deleted", json_boolean(a->drop));
+    rc |= json_object_set_new(told, "changes", changes);
+    rc |= json_object_set_new(told, "forced", json_text(a->warning));
+    if (a->unrecorded != NULL)
+        rc |= json_object_set_new(told, "unrecorded", json_text(a->unrecorded));
+    if (rc == 0)
+        return ctl_print_json(ctl, told);
+    json_decref(told);
+    return ctl_no_memory(ctl);
+}
+
+static int tell(const struct ctl *ctl, const struct attempt *a) {
+    if (ctl->json)
+        return tell_json(ctl, a);
+    for (size_t i = 0; i < a->plan.n; i++)
+        ctl_put_change(a->subject, &a->plan.changes[i]);
+    if (a->drop && a->plan.n == 0) {
+        ctl_puts(stdout, a->subject);
+        puts(": deleted");
+    } else if (a->plan.n == 0) {
+        ctl_puts(stdout, a->subject);
+        puts(": nothing to change");
+    }
+    if (ctl->dry_run)
+        puts("dry run: nothing was written");
+    return CTL_DONE;
+}
+
+/* ---- one write ---- */
+
+/* Returns the status; *again when somebody else was faster. */
+static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
+    char why[400] = "";
+    struct store_edit edit = {.subject = a->subject,
+                              .changes = a->plan.changes,
+                              .n = a->plan.n,
+                              .drop = a->drop,
+                              .state = a->plan.state};
+    enum store_written written = store_writer_write(ctl->writer, &edit, 1, why, sizeof why);
+    *again = written == WRITE_CONFLICT;
+    if (written == WRITE_FAILED)
+        return ctl_fail(ctl, "%s", why);
+    if (edit.refused)
+        return ctl_fail(ctl, "the store does not take it: %s", edit.why);
+    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why)) == NULL)
+        return ctl_no_memory(ctl);
+    return CTL_DONE;
+}
+
+static int plan(const struct ctl *ctl, struct attempt *a, const struct ctl_wanted *wanted,
+                size_t n) {
+    const struct store_hash *now = own_hash(a);
+    if (now->answer == STORE_WRONG_TYPE && !a->drop)
+        return ctl_refuse(ctl,
+                          "%s%s is no hash, so it has no fields: delete it (account delete, or "
+                          "redis-cli DEL) and set it anew",
+                          ctl->config->key_prefix, a->subject);
+    if (a->drop && now->answer == STORE_ABSENT)
+        return ctl_refuse(ctl, "%s: there is no such policy", a->subject);
+    if (ctl_plan_changes(ctl_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
+        return ctl_no_memory(ctl);
+    return CTL_DONE;
+}
+
+static int write_once(struct ctl *ctl, struct attempt *a, const struct ctl_wanted *wanted, size_t n,
+                      bool *again) {
+    *again = false;
+    int status = read_before(ctl, a);
+    if (status == CTL_DONE)
+        status = plan(ctl, a, wanted, n);
+    if (status == CTL_DONE && (a->plan.n > 0 || a->drop))
+        status = ask_guard(ctl, a);
+    if (status == CTL_DONE && (a->plan.n > 0 || a->drop) && !ctl->dry_run)
+        status = commit(ctl, a, again);
+    if (status == CTL_DONE && !*again)
+        status = tell(ctl, a);
+    if (status == CTL_DONE && a->unrecorded != NULL) {
+        ctl_warn("%s: changed, but the history does not have it: %s", a->subject, a->unrecorded);
+        status = CTL_FAILED;
+    }
+    attempt_clear(a);
+    return status;
+}
+
+static int write_subject(struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted,
+                         size_t n, bool drop) {
+    int status = ctl_open_writer(ctl);
+    if (status == CTL_DONE)
+        status = check(ctl, subject, wanted, n);
+    bool again = status == CTL_DONE;
+    for (int i = 0; again && i < TRIES; i++) {
+        struct attempt attempt = {.subject = subject, .drop = drop};
+        status = write_once(ctl, &attempt, wanted, n, &again);
+    }
+    if (again)
+        return ctl_fail(ctl, "%s: somebody else keeps changing it", subject);
+    return status;
+}
+
+int ctl_write(struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted, size_t n) {
+    return write_subject(ctl, subject, wanted, n, false);
+}
+
+int ctl_write_drop(struct ctl *ctl, const char *subject) {
+    return write_subject(ctl, subject, NULL, 0, true);
+}

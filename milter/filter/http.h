@@ -1,0 +1,27 @@
+/*
+ * What the filter tells by HTTP: /metrics, /healthz, /readyz and /status. It changes nothing.
+ */
+#ifndef GATEPOST_FILTER_HTTP_H
+#define GATEPOST_FILTER_HTTP_H
+
+#include "gatepost/session/runtime.h"
+
+struct http;
+
+/* The runtime to speak of: a reference, or NULL. Called on http's thread. */
+typedef struct runtime *http_runtime(void);
+
+/*
+ * Listens on `listen`, ADDRESS:PORT or [ADDRESS]:PORT, with a thread of its own. Returns 0 and the
+ * server, owned by the caller, or -1 with the reason.
+ */
+int http_open(const char *listen, http_runtime *runtime, struct http **out, char *why,
+              size_t why_size);
+
+/* The end has begun: /readyz says so from now on. NULL is fine. */
+void http_stopping(struct http *http);
+
+/* Answers no more when it returns. */
+void http_close(struct http *http);
+
+#endif

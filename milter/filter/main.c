@@ -1,0 +1,119 @@
+/*
+ * gatepost: the command line and the start; everything else is the modules'.
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "callbacks.h"
+#include "gatepost/base/log.h"
+#include "gatepost/base/metrics.h"
+#include "serve.h"
+#include "socket.h"
+
+struct arguments {
+    const char *config;
+    bool test, print;
+};
+
+static int usage(FILE *to, int status) {
+    fputs("usage: gatepost [-c FILE] [-t | -n]\n"
+          "       gatepost -V\n"
+          "  -c FILE  the configuration (" GATEPOST_CONF ")\n"
+          "  -t       check the configuration and leave\n"
+          "  -n       print the settings that differ from the defaults and leave\n"
+          "  -V       print the version and leave\n",
+          to);
+    return status;
+}
+
+/* Returns -1 to go on, or the exit status to leave with. */
+static int read_arguments(int argc, char **argv, struct arguments *out) {
+    int option;
+    *out = (struct arguments){.config = GATEPOST_CONF};
+    while ((option = getopt(argc, argv, "c:tnVh")) != -1) {
+        switch (option) {
+        case 'c':
+            out->config = optarg;
+            break;
+        case 't':
+            out->test = true;
+            break;
+        case 'n':
+            out->print = true;
+            break;
+        case 'V':
+            puts("gatepost " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            return usage(stdout, EXIT_SUCCESS);
+        default:
+            return usage(stderr, EX_USAGE);
+        }
+    }
+    return optind == argc ? -1 : usage(stderr, EX_USAGE);
+}
+
+/* A store that does not answer now is no reason not to start; the operator shall know. */
+static void probe_store(const struct runtime *runtime) {
+    static const char *const subjects[] = {"account:*"};
+    struct store_hash hash;
+    char why[256];
+    if (store_get(runtime->store->store, subjects, 1, &hash, why, sizeof why) != 0)
+        log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why,
+                  (char *)NULL);
+    store_hash_clear(&hash);
+}
+
+static int run(struct config *config) {
+    struct runtime *runtime;
+    char why[512], store_name[300];
+    snprintf(store_name, sizeof store_name, "%s", config->store); /* runtime_open() may free it */
+    serve_prepare_threads();
+    if (callbacks_register() != 0 || filter_socket_open(config) != 0) {
+        config_free(config);
+        return EXIT_FAILURE;
+    }
+    if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0) {
+        log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem", why,
+                  (char *)NULL);
+        return EXIT_FAILURE;
+    }
+    probe_store(runtime);
+    log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
+              config->store, (char *)NULL);
+    log_started();
+    int rc = serve(runtime);
+    log_event(LOG_INFO, "stop", "status", rc == 0 ? "ok" : "failed", (char *)NULL);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv) {
+    struct arguments arguments;
+    struct config *config;
+    char why[1024];
+    int status = read_arguments(argc, argv, &arguments);
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN); /* a Redis that hangs up is an error return, not the end */
+    if (config_load(arguments.config, &config, why, sizeof why) != 0) {
+        fprintf(stderr, "gatepost: %s\n", why);
+        return EX_CONFIG;
+    }
+    if (arguments.print)
+        config_print_changed(config, stdout);
+    if (arguments.test)
+        printf("gatepost: %s: the configuration is good\n", arguments.config);
+    if (arguments.print || arguments.test) {
+        config_free(config);
+        return EXIT_SUCCESS;
+    }
+    log_open(config->log, config->log_format, config->log_level);
+    metrics_start();
+    status = run(config);
+    log_close();
+    return status;
+}

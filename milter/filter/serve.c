@@ -1,0 +1,220 @@
+/*
+ * The running filter. Owns the signals, the drain before a stop and what the service manager is
+ * told; the sessions are libmilter's and callbacks.c's.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+#include <systemd/sd-daemon.h>
+
+#include "callbacks.h"
+#include "gatepost/base/clock.h"
+#include "gatepost/base/log.h"
+#include "gatepost/base/metrics.h"
+#include "http.h"
+#include "reload.h"
+#include "socket.h"
+
+/*
+ * libmilter has a thread that waits for SIGHUP, SIGINT and SIGTERM and stops at once, whatever the
+ * program would do about them. Nobody else here calls sigwait(3): so this one takes its place, and
+ * that thread sleeps.
+ */
+int sigwait(const sigset_t *set, int *number) {
+    (void)set;
+    *number = 0;
+    for (;;)
+        pause(); /* every signal that has a handler is blocked in it */
+}
+
+/* How long libmilter may take to end, in milliseconds; it takes some 30. */
+#define STOP_MAX 2000
+
+/*
+ * Octets of a thread's stack. libmilter makes and ends threads all the time (one in six sessions
+ * with 64 connections), and glibc keeps 40 MiB of stacks for the next ones: five of the usual
+ * 8 MiB, 80 of these. The deepest SPF evaluation gets by with a quarter of it.
+ */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
+#define THREAD_STACK 0 /* is refused, so it is the system's: its own data would not fit */
+#else
+#define THREAD_STACK (512 * 1024)
+#endif
+
+static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
+static int signal_pipe[2];
+
+static void on_signal(int number) {
+    int error = errno;
+    unsigned char octet = (unsigned char)number;
+    ssize_t rc = write(signal_pipe[1], &octet, 1); /* full: it has enough to do already */
+    (void)rc;
+    errno = error;
+}
+
+static void mask_signals(int how) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&set, signals[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void serve_prepare_threads(void) {
+    pthread_attr_t attributes;
+    mask_signals(SIG_BLOCK);
+    if (pthread_attr_init(&attributes) != 0)
+        return; /* the stacks are the system's then */
+    if (pthread_attr_setstacksize(&attributes, THREAD_STACK) == 0)
+        pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+}
+
+static void take_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_RESTART};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    mask_signals(SIG_UNBLOCK);
+}
+
+/* Milliseconds between two signs of life, or -1 when nobody waits for them. */
+static int watchdog_interval(void) {
+    uint64_t microseconds;
+    return sd_watchdog_enabled(0, &microseconds) > 0 ? (int)(microseconds / 2000) : -1;
+}
+
+static void notify_status(const struct runtime *runtime) {
+    char state[200];
+    snprintf(state, sizeof state, "WATCHDOG=1\nSTATUS=configuration %u, %ld sessions",
+             runtime->generation, metrics_sessions());
+    sd_notify(0, state);
+}
+
+static int milter_rc = MI_FAILURE;
+
+/* libmilter's thread; writes 0 to the pipe when it is done. */
+static void *run_milter(void *arg) {
+    (void)arg;
+    milter_rc = smfi_main();
+    on_signal(0);
+    return NULL;
+}
+
+static void reload(struct runtime **runtime) {
+    char state[80];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_us());
+    sd_notify(0, state);
+    reload_configuration(runtime);
+    sd_notify(0, "READY=1");
+    notify_status(*runtime);
+}
+
+/* Waits for a signal or the end of libmilter (0), at most `ms`; -1 when none came. */
+static int next_signal(int ms) {
+    struct pollfd pfd = {.fd = signal_pipe[0], .events = POLLIN};
+    unsigned char octet;
+    if (poll(&pfd, 1, ms) <= 0 || read(signal_pipe[0], &octet, 1) != 1)
+        return -1;
+    return octet;
+}
+
+/* Nobody new, and those with a message under way may finish it. False when libmilter has ended. */
+static bool drain(void) {
+    int64_t deadline = clock_now_ms() + SERVE_DRAIN;
+    char state[80];
+    long left;
+    sd_notify(0, "STOPPING=1");
+    filter_socket_close();
+    while ((left = metrics_messages()) > 0 && clock_now_ms() < deadline) {
+        snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
+        sd_notify(0, state);
+        if (next_signal(20) == 0)
+            return false;
+    }
+    snprintf(state, sizeof state, "%ld", left);
+    if (left > 0)
+        log_event(LOG_WARNING, "drain-ended", "messages", state, "problem",
+                  "still under way: their senders try again", (char *)NULL);
+    return true;
+}
+
+static void *run_stop(void *arg) {
+    (void)arg;
+    smfi_stop();
+    return NULL;
+}
+
+/*
+ * smfi_stop() waits for libmilter to look up from its wait for a connection, which it does every
+ * five seconds, or when one comes. A thread of its pool can leave with the pool's lock (8.17.1):
+ * all the others wait for that then, for ever. False when libmilter has not ended.
+ */
+static bool stop_milter(void) {
+    int64_t deadline = clock_now_ms() + STOP_MAX;
+    pthread_t stopper;
+    if (pthread_create(&stopper, NULL, run_stop, NULL) != 0)
+        return false;
+    pthread_detach(stopper);
+    bool ended = false;
+    while (!ended && clock_now_ms() < deadline) {
+        filter_socket_wake();
+        ended = next_signal(20) == 0;
+    }
+    return ended;
+}
+
+int serve(struct runtime *runtime) {
+    pthread_t milter;
+    int interval = watchdog_interval();
+    struct http *http = NULL;
+    char why[200];
+    runtime_publish(runtime_acquire(runtime));
+    if (runtime->config->http_listen[0] != '\0' &&
+        http_open(runtime->config->http_listen, runtime_current, &http, why, sizeof why) != 0)
+        log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
+                  "problem", why, (char *)NULL); /* mail matters more */
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
+        pthread_create(&milter, NULL, run_milter, NULL) != 0) {
+        log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        http_close(http);
+        runtime_publish(NULL);
+        runtime_release(runtime);
+        return -1;
+    }
+    take_signals();
+    sd_notify(0, "READY=1");
+    bool stopped = false, ended = true;
+    for (bool serving = true; serving;) {
+        notify_status(runtime);
+        int number = next_signal(interval);
+        if (number == SIGHUP || number == SIGUSR1) {
+            reload(&runtime);
+        } else if (number >= 0) {
+            serving = false;
+            stopped = number != 0;
+            http_stopping(http);
+            if (stopped && drain())
+                ended = stop_milter();
+        }
+    }
+    if (ended)
+        pthread_join(milter, NULL);
+    else
+        pthread_detach(milter);
+    http_close(http);
+    runtime_publish(NULL);
+    runtime_release(runtime);
+    /* stopped before it has quite begun, libmilter says that it failed */
+    return stopped || milter_rc == MI_SUCCESS ? 0 : -1;
+}

@@ -1,0 +1,113 @@
+/*
+ * A configuration and what is opened for it, under one reference count. Owns their lifetime.
+ */
+#include "gatepost/session/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/config/config_check.h"
+
+/* Name servers as dns.h takes them. */
+struct nameservers {
+    char (*texts)[80];
+    const char **items;
+};
+
+static int format_nameservers(const struct config *config, struct nameservers *out) {
+    size_t n = config->nameservers.n;
+    out->texts = calloc(n + 1, sizeof *out->texts);
+    out->items = calloc(n + 1, sizeof *out->items);
+    if (out->texts == NULL || out->items == NULL)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        nameserver_format(config->nameservers.items[i], out->texts[i], sizeof out->texts[i]);
+        out->items[i] = out->texts[i];
+    }
+    return 0;
+}
+
+static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
+    const struct config *config = runtime->config;
+    struct nameservers servers = {0};
+    int rc = format_nameservers(config, &servers);
+    struct spf_settings settings = {.nameservers = servers.items,
+                                    .n_nameservers = config->nameservers.n,
+                                    .timeout = config->spf_timeout};
+    if (rc != 0)
+        snprintf(why, why_size, "no memory");
+    else
+        rc = spf_open(&settings, &runtime->spf, why, why_size);
+    free(servers.texts);
+    free(servers.items);
+    return rc;
+}
+
+static bool same_list(const struct config_list *a, const struct config_list *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    return same;
+}
+
+static bool same_spf(const struct config *a, const struct config *b) {
+    /* without a list it is resolv.conf, which may be another now */
+    return a->nameservers.n > 0 && a->spf_timeout == b->spf_timeout &&
+           same_list(&a->nameservers, &b->nameservers);
+}
+
+static int open_store(struct runtime *runtime, struct runtime *last, char *why, size_t why_size) {
+    if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why,
+                        why_size) != 0)
+        return -1;
+    return networks_open(runtime->config, runtime->store, last == NULL ? NULL : last->networks,
+                         &runtime->networks, why, why_size);
+}
+
+static int open_parts(struct config *config, struct runtime *last, bool with_store,
+                      struct runtime **out, char *why, size_t why_size) {
+    struct runtime *runtime = calloc(1, sizeof *runtime);
+    if (runtime == NULL) {
+        config_free(config);
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    runtime->config = config;
+    atomic_init(&runtime->references, 1);
+    runtime->since = time(NULL);
+    runtime->generation = last == NULL ? 1 : last->generation + 1;
+    if (last != NULL && same_spf(config, last->config))
+        runtime->spf = spf_acquire(last->spf);
+    if ((with_store && open_store(runtime, last, why, why_size) != 0) ||
+        (runtime->spf == NULL && open_spf(runtime, why, why_size) != 0)) {
+        runtime_release(runtime);
+        return -1;
+    }
+    *out = runtime;
+    return 0;
+}
+
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
+                 size_t why_size) {
+    return open_parts(config, last, true, out, why, why_size);
+}
+
+int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size) {
+    return open_parts(config, NULL, false, out, why, why_size);
+}
+
+struct runtime *runtime_acquire(struct runtime *runtime) {
+    atomic_fetch_add(&runtime->references, 1);
+    return runtime;
+}
+
+void runtime_release(struct runtime *runtime) {
+    if (runtime == NULL || atomic_fetch_sub(&runtime->references, 1) != 1)
+        return;
+    networks_free(runtime->networks);
+    live_store_release(runtime->store);
+    spf_release(runtime->spf);
+    config_free(runtime->config);
+    free(runtime);
+}

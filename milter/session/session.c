@@ -1,0 +1,387 @@
+/*
+ * One connection of an MTA. Owns its state and the asking of the adapters for what the decision
+ * wants; the rules are decision.c's, the milter protocol callbacks.c's.
+ */
+#include "gatepost/session/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/idna.h"
+#include "gatepost/base/metrics.h"
+#include "gatepost/cache/account_lookup.h"
+#include "gatepost/session/verdict_log.h"
+#include "message.h"
+
+/* Ten thousand of them may be idle: what can be found again is not kept. */
+struct session {
+    struct runtime *runtime;
+    const struct config_listener *listener;
+    struct metrics_listener *metrics;
+    char *helo;
+    char *mta_name;          /* where headers need it */
+    struct message *message; /* under way; NULL between messages */
+    struct ip_address client;
+    unsigned number;
+    unsigned tag;                   /* the caller's */
+    unsigned char allowed, trusted; /* enum membership, as it was at connect */
+    bool xtext_logins;              /* the MTA is Sendmail */
+};
+
+#define ID_SIZE 24
+
+/* Ids are unique over restarts: a random part for the process, a running one for the session. */
+static void put_id(const struct session *session, char out[ID_SIZE]) {
+    static atomic_uint random_part;
+    unsigned part = atomic_load(&random_part);
+    if (part == 0) {
+        unsigned fresh = 0, none = 0;
+        if (getrandom(&fresh, sizeof fresh, 0) != sizeof fresh || fresh == 0)
+            fresh = (unsigned)time(NULL);
+        part = atomic_compare_exchange_strong(&random_part, &none, fresh) ? fresh : none;
+    }
+    snprintf(out, ID_SIZE, "%08x-%x", part, session->number);
+}
+
+struct session *session_new(struct runtime *runtime) {
+    static atomic_uint running;
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return NULL;
+    session->runtime = runtime_acquire(runtime);
+    session->listener = &runtime->config->listeners[0];
+    session->metrics = metrics_listener(session->listener->rules.name);
+    session->number = atomic_fetch_add(&running, 1) + 1;
+    metrics_session(1);
+    return session;
+}
+
+void session_free(struct session *session) {
+    if (session == NULL)
+        return;
+    session_end_message(session);
+    free(session->helo);
+    free(session->mta_name);
+    metrics_session(-1);
+    runtime_release(session->runtime);
+    free(session);
+}
+
+const struct config *session_config(const struct session *session) {
+    return session->runtime->config;
+}
+
+unsigned *session_tag(struct session *session) {
+    return &session->tag;
+}
+
+void session_end_message(struct session *session) {
+    message_free(session->message);
+    session->message = NULL;
+}
+
+static void replace(char **text, const char *with) {
+    free(*text);
+    *text = with == NULL ? NULL : strdup(with);
+}
+
+/* Who we are in header fields; NULL where neither configuration nor MTA says. */
+static const char *authserv_id(const struct session *session) {
+    const char *configured = session->runtime->config->authserv_id;
+    return configured[0] != '\0' ? configured : session->mta_name;
+}
+
+/* The texts of a session that verdicts speak of. */
+struct session_texts {
+    char id[ID_SIZE], client[IP_TEXT_SIZE];
+};
+
+/* What is known of the session for reply and log; `texts` must outlive the result. */
+static struct reply_values values_of(const struct session *session, struct session_texts *texts) {
+    put_id(session, texts->id);
+    ip_format(&session->client, texts->client);
+    return (struct reply_values){.client = texts->client[0] == '\0' ? NULL : texts->client,
+                                 .helo = session->helo,
+                                 .service = session->listener->rules.service,
+                                 .listener = session->listener->rules.name,
+                                 .session = texts->id};
+}
+
+/*
+ * The client in a set of networks as it was at connect. Which member could not be read is asked
+ * again, should that be what decides.
+ */
+static struct network_answer recall(const struct session *session, unsigned char membership,
+                                    const struct config_list *names, char *member, size_t size) {
+    if (membership != MEMBER_MALFORMED)
+        return (struct network_answer){.membership = (enum membership)membership};
+    return networks_contain(session->runtime->networks, names, &session->client, member, size);
+}
+
+/* To the log, or to who wants to see it instead. */
+static void tell(const struct session_observer *observer, const struct verdict_record *record) {
+    if (observer != NULL)
+        observer->verdict(observer->context, record);
+    else
+        verdict_log(record);
+}
+
+static void refuse(struct session *session, const struct verdict *verdict,
+                   const struct reply_values *values, struct session_answer *answer) {
+    answer->kind = verdict_applied(verdict);
+    if (answer->kind == VERDICT_DEFER || answer->kind == VERDICT_REJECT)
+        reply_render(verdict, session->runtime->config->replies[verdict->reason], values,
+                     &answer->reply);
+}
+
+void session_connect(struct session *session, const struct session_peer *peer,
+                     struct session_answer *answer) {
+    const struct config *config = session->runtime->config;
+    int64_t begin = clock_now_us();
+    struct decision decision;
+    *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
+    session->client = peer->client;
+    session->listener =
+        config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr);
+    session->metrics = metrics_listener(session->listener->rules.name);
+    /* Sendmail's version is a number, Postfix puts its name before; only Sendmail encodes logins */
+    session->xtext_logins =
+        peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
+    if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
+        replace(&session->mta_name, peer->mta_name);
+    char member[60];
+    struct decision_facts facts = {
+        .client = session->client,
+        .trusted = networks_contain(session->runtime->networks, &config->trusted, &session->client,
+                                    member, sizeof member),
+        .allowed = networks_contain(session->runtime->networks, &session->listener->connect_from,
+                                    &session->client, member, sizeof member)};
+    session->trusted = (unsigned char)facts.trusted.membership;
+    session->allowed = (unsigned char)facts.allowed.membership;
+    decision_connect(&decision, &config->rules, &session->listener->rules, &facts);
+    if (decision.verdict.kind == VERDICT_ACCEPT &&
+        decision.verdict.reason != REASON_POLICY_UNAVAILABLE)
+        return;
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    values.account = values.client; /* nobody has said more */
+    values.helo = NULL;
+    refuse(session, &decision.verdict, &values, answer);
+    int64_t took = clock_now_us() - begin;
+    metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
+    tell(peer->observer, &(struct verdict_record){.stage = "connect",
+                                                  .values = &values,
+                                                  .verdict = &decision.verdict,
+                                                  .answer = answer,
+                                                  .microseconds = took});
+}
+
+void session_helo(struct session *session, const char *name) {
+    replace(&session->helo, name);
+}
+
+/* Everything of one message while it is judged. */
+struct judging {
+    struct session *session;
+    struct message *message;
+    struct decision decision;
+    struct decision_facts facts;
+    struct address account;
+    struct account_lookup lookup;
+    struct spf_answer spf;
+    const struct session_observer *observer;
+    int64_t begin;
+};
+
+static enum decision_next ask_store(struct judging *j) {
+    const struct runtime *runtime = j->session->runtime;
+    char why[256];
+    int rc = account_lookup_find(runtime->store->cache, &j->account, &j->lookup, why, sizeof why);
+    if (j->observer != NULL)
+        j->observer->policy(j->observer->context, rc == 0 ? &j->lookup : NULL, why);
+    if (rc == 0)
+        return decision_policy(&j->decision, &j->lookup.set);
+    char id[ID_SIZE];
+    put_id(j->session, id);
+    log_event(LOG_ERR, "store-error", "session", id, "problem", why, (char *)NULL);
+    return decision_policy_failed(&j->decision);
+}
+
+static enum decision_next ask_spf(struct judging *j, bool helo) {
+    struct session *session = j->session;
+    const char *name = session->helo, *sender = helo ? NULL : j->message->sender;
+    char *ascii_name = name == NULL ? NULL : idna_address_to_ascii(name); /* RFC 7208 4.3 */
+    char *ascii_sender = sender == NULL ? NULL : idna_address_to_ascii(sender);
+    const struct spf_query query = {.client = session->client,
+                                    .helo = ascii_name != NULL ? ascii_name : name,
+                                    .sender = ascii_sender != NULL ? ascii_sender : sender,
+                                    .trace = j->observer == NULL ? NULL : j->observer->spf,
+                                    .trace_context =
+                                        j->observer == NULL ? NULL : j->observer->context};
+    int64_t begin = clock_now_us();
+    spf_check(session->runtime->spf, &query, &j->spf);
+    metrics_spf(j->spf.result, clock_now_us() - begin);
+    free(ascii_name);
+    free(ascii_sender);
+    if (j->observer != NULL)
+        j->observer->spf_done(j->observer->context, helo ? IDENTITY_HELO : IDENTITY_MAILFROM,
+                              &j->spf);
+    return decision_spf(&j->decision, j->spf.result);
+}
+
+static void decide(struct judging *j) {
+    struct session *session = j->session;
+    if (j->observer != NULL)
+        j->observer->begun(j->observer->context, &j->facts, &j->account);
+    enum decision_next next = decision_mail(&j->decision, &session->runtime->config->rules,
+                                            &session->listener->rules, &j->facts);
+    while (next != DECISION_MADE)
+        next = next == DECISION_WANTS_POLICY ? ask_store(j)
+                                             : ask_spf(j, next == DECISION_WANTS_SPF_HELO);
+}
+
+/* The account of the message into j; -1 when there is no memory. */
+static int name_account(struct judging *j, const struct session_mail *mail) {
+    const struct config *config = j->session->runtime->config;
+    const struct address_rules rules = {.default_domain = config->default_domain,
+                                        .delimiters = config->address_delimiter,
+                                        .domain_to_ascii = idna_domain_to_ascii,
+                                        .lower_case = idna_lower_case};
+    int rc = mail->login != NULL ? address_from_login(mail->login, &rules, &j->account)
+                                 : address_from_sender(mail->sender, &rules, &j->account);
+    j->facts.has_account = rc == 0 && (mail->login != NULL || j->account.text[0] != '\0');
+    return rc;
+}
+
+/* Which header work an accepted message needs: ours to add, others' forgeries to remove. */
+static bool wants_headers(const struct session *session, const struct judging *j) {
+    const struct config *config = session->runtime->config;
+    if (j->decision.verdict.reason == REASON_TRUSTED)
+        return false;
+    if (config->authentication_results && authserv_id(session) != NULL)
+        return true;
+    return config->received_spf && j->decision.verdict.identity != IDENTITY_NONE;
+}
+
+static void judged(struct judging *j, const struct session_mail *mail,
+                   struct session_answer *answer) {
+    struct session *session = j->session;
+    const struct verdict *verdict = &j->decision.verdict;
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    values.account = j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
+    values.service = decision_service(&session->listener->rules, mail->login != NULL);
+    values.sender = j->message == NULL ? NULL : j->message->sender;
+    values.login = mail->login;
+    values.domain = j->spf.domain;
+    values.explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
+    if (session->xtext_logins && values.sender != NULL)
+        values.prefix = strlen("<>... ") + strlen(values.sender); /* Sendmail names it */
+    refuse(session, verdict, &values, answer);
+    answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
+    int64_t took = clock_now_us() - j->begin;
+    metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
+    tell(j->observer, &(struct verdict_record){.stage = "mail",
+                                               .queue = mail->queue,
+                                               .has_account = j->facts.has_account,
+                                               .values = &values,
+                                               .verdict = verdict,
+                                               .stale = j->lookup.stale,
+                                               .spf_problem = j->spf.problem,
+                                               .answer = answer,
+                                               .microseconds = took});
+}
+
+/* The facts that the decision begins with; `members` are the texts of two. */
+static struct decision_facts facts_of(const struct session *session,
+                                      const struct session_mail *mail, char members[2][60]) {
+    const struct config *config = session->runtime->config;
+    return (struct decision_facts){
+        .client = session->client,
+        .allowed = recall(session, session->allowed, &session->listener->connect_from, members[0],
+                          sizeof members[0]),
+        .trusted =
+            recall(session, session->trusted, &config->trusted, members[1], sizeof members[1]),
+        .tls = mail->tls != NULL && mail->tls[0] != '\0',
+        .logged_in = mail->login != NULL,
+        .now = (int64_t)time(NULL)};
+}
+
+/* The message's reverse-path as its MTA reads it; NULL when there is no memory. */
+static struct message *begin_message(const struct session_mail *mail) {
+    if (mail->understood == NULL || address_is_path(mail->sender))
+        return message_new(mail->sender);
+    char *sender = address_reread(mail->sender, mail->understood);
+    struct message *message = sender == NULL ? NULL : message_new(sender);
+    free(sender);
+    return message;
+}
+
+void session_mail(struct session *session, const struct session_mail *given,
+                  struct session_answer *answer) {
+    struct session_mail mail = *given;
+    struct judging j = {.session = session, .observer = mail.observer, .begin = clock_now_us()};
+    session_end_message(session);
+    j.message = session->message = begin_message(&mail);
+    *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
+    char *login = NULL, members[2][60];
+    bool ready = j.message != NULL;
+    if (ready)
+        mail.sender = j.message->sender;
+    if (mail.login != NULL && mail.login[0] == '\0')
+        mail.login = NULL;
+    if (mail.login != NULL && session->xtext_logins) {
+        login = strdup(mail.login);
+        ready = ready && login != NULL;
+        if (login != NULL)
+            xtext_decode(login);
+        mail.login = login;
+    }
+    j.facts = facts_of(session, &mail, members);
+    if (ready && name_account(&j, &mail) == 0) {
+        decide(&j);
+        j.message->verdict = j.decision.verdict;
+    } else { /* no memory: the message must wait */
+        j.decision.verdict =
+            (struct verdict){.kind = VERDICT_DEFER, .reason = REASON_POLICY_UNAVAILABLE};
+    }
+    judged(&j, &mail, answer);
+    account_lookup_clear(&j.lookup);
+    address_clear(&j.account);
+    free(login);
+}
+
+int session_header(struct session *session, const char *name, const char *value) {
+    if (session->message == NULL || authserv_id(session) == NULL ||
+        !session->runtime->config->authentication_results)
+        return 0;
+    return message_see_field(session->message, authserv_id(session), name, value);
+}
+
+void session_changes(struct session *session, struct session_changes *out) {
+    const struct config *config = session->runtime->config;
+    struct message *message = session->message;
+    char client[IP_TEXT_SIZE];
+    *out = (struct session_changes){0};
+    if (message == NULL)
+        return;
+    out->forged = message->forged;
+    out->n_forged = message->n_forged;
+    if (message->verdict.identity == IDENTITY_NONE || authserv_id(session) == NULL)
+        return;
+    ip_format(&session->client, client);
+    const struct spf_evidence evidence = {.identity = message->verdict.identity,
+                                          .result = message->verdict.spf,
+                                          .sender = message->sender,
+                                          .helo = session->helo,
+                                          .client = client,
+                                          .receiver = authserv_id(session)};
+    if (config->authentication_results)
+        out->authentication_results = message_authentication_results(message, &evidence);
+    if (config->received_spf)
+        out->received_spf = message_received_spf(message, &evidence);
+}

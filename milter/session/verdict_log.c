@@ -1,0 +1,61 @@
+/*
+ * The verdict line. Owns its keys and their order; how a line is written is log.c's.
+ */
+#include "gatepost/session/verdict_log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gatepost/core/textbuf.h"
+
+void verdict_log(const struct verdict_record *record) {
+    const struct verdict *verdict = record->verdict;
+    const struct reply_values *values = record->values;
+    const struct reply *reply = &record->answer->reply;
+    enum verdict_kind applied = verdict_applied(verdict);
+    char from_text[700], reply_text[REPLY_TEXT_SIZE + 16], us[24];
+    struct textbuf from;
+    bool mail = record->stage[0] == 'm';
+    textbuf_init(&from, from_text, sizeof from_text);
+    if (verdict->from.subject == NULL) {
+        textbuf_puts(&from, "conf");
+    } else {
+        textbuf_puts(&from, verdict->from.subject);
+        textbuf_puts(&from, ":");
+        textbuf_puts(&from, verdict->from.field);
+    }
+    if (applied >= VERDICT_DEFER)
+        snprintf(reply_text, sizeof reply_text, "%s %s %s", reply->code, reply->enhanced,
+                 reply->text);
+    snprintf(us, sizeof us, "%" PRId64, record->microseconds);
+    const struct log_pair pairs[] = {
+        {"stage", record->stage},
+        {"session", values->session},
+        {"queue", record->queue},
+        {"listener", values->listener},
+        {"service", values->service},
+        {"client", values->client},
+        {"helo", values->helo},
+        {"sender",
+         mail && values->sender != NULL && values->sender[0] == '\0' ? "<>" : values->sender},
+        {"login", values->login},
+        {"account", record->has_account ? values->account : NULL},
+        {"spf", verdict->identity == IDENTITY_NONE ? NULL : spf_result_name(verdict->spf)},
+        {"verdict", verdict_name(applied)},
+        {"reason", reason_name(verdict->reason)},
+        {"from", from.data},
+        {"mode", verdict->monitor ? "monitor" : "enforce"},
+        {"would", verdict->monitor ? verdict_name(verdict->kind) : NULL},
+        {"reply", applied >= VERDICT_DEFER ? reply_text : NULL},
+        {"us", us},
+    };
+    size_t n = sizeof pairs / sizeof *pairs;
+    struct log_pair line[sizeof pairs / sizeof *pairs + 2];
+    memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
+    if (record->stale)
+        line[n++] = (struct log_pair){"policy", "stale"};
+    if (record->spf_problem != NULL && record->spf_problem[0] != '\0')
+        line[n++] = (struct log_pair){"problem", record->spf_problem};
+    log_pairs(LOG_INFO, "verdict", line, n);
+}

@@ -1,0 +1,259 @@
+/*
+ * The store in a Redis Cluster. Owns the look-up of subjects at the nodes that have them, all at
+ * the same time, and the following of redirections; which node has which slot is map.c's.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../redis/hgetall.h"
+#include "../redis/hscan.h"
+#include "gatepost/base/clock.h"
+#include "gatepost/store/cluster/map.h"
+#include "gatepost/store/cluster/slot.h"
+#include "gatepost/store/store.h"
+
+/* Redirections that one look-up follows: a slot that moves while it is asked for needs two. */
+#define REDIRECTS_MAX 5
+
+struct store_cluster {
+    struct store store;
+    char *prefix;
+    int64_t timeout;
+    struct redis_login *login;
+    struct redis_map *map;
+};
+
+static void cluster_free(struct store *store) {
+    struct store_cluster *cluster = (struct store_cluster *)store;
+    redis_map_free(cluster->map);
+    redis_login_free(cluster->login);
+    free(cluster->prefix);
+    free(cluster);
+}
+
+/* The slot of a subject's key; of one that is too long for any address, that of its beginning. */
+static unsigned slot_of(const struct store_cluster *cluster, const char *subject) {
+    char key[2048];
+    int len = snprintf(key, sizeof key, "%s%s", cluster->prefix, subject);
+    return redis_slot(key, (size_t)len < sizeof key ? (size_t)len : sizeof key - 1);
+}
+
+/* A look-up at several nodes. */
+struct asking {
+    struct redis_node **nodes;        /* of each subject that is still to be asked for, else NULL */
+    struct redis_redirect *redirects; /* of each subject */
+    bool *with_asking;                /* of each subject */
+    struct redis_hgetall *lookups;    /* one a node */
+    size_t *which;                    /* the places for them, one after the other */
+    struct redis_node **lookup_nodes; /* of each lookup */
+    char (*reasons)[400];             /* of each lookup */
+    size_t n_lookups;
+};
+
+static void asking_free(struct asking *a) {
+    free(a->nodes);
+    free(a->redirects);
+    free(a->with_asking);
+    free(a->lookups);
+    free(a->which);
+    free(a->lookup_nodes);
+    free(a->reasons);
+}
+
+static int asking_new(struct asking *a, size_t n) {
+    *a = (struct asking){.nodes = calloc(n, sizeof(struct redis_node *)),
+                         .redirects = calloc(n, sizeof *a->redirects),
+                         .with_asking = calloc(n, sizeof *a->with_asking),
+                         .lookups = calloc(n, sizeof *a->lookups),
+                         .which = calloc(n, sizeof *a->which),
+                         .lookup_nodes = calloc(n, sizeof(struct redis_node *)),
+                         .reasons = calloc(n, sizeof *a->reasons)};
+    if (a->nodes != NULL && a->redirects != NULL && a->with_asking != NULL && a->lookups != NULL &&
+        a->which != NULL && a->lookup_nodes != NULL && a->reasons != NULL)
+        return 0;
+    asking_free(a);
+    return -1;
+}
+
+/* Sorts the subjects that have a node by node, and whether ASKING goes before, into lookups. */
+static void group(struct asking *a, const struct redis_hgetall *pattern, size_t n) {
+    size_t used = 0;
+    a->n_lookups = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool first = a->nodes[i] != NULL;
+        for (size_t j = 0; first && j < i; j++)
+            first = a->nodes[j] != a->nodes[i] || a->with_asking[j] != a->with_asking[i];
+        if (!first)
+            continue;
+        struct redis_hgetall *lookup = &a->lookups[a->n_lookups];
+        *lookup = *pattern;
+        lookup->pool = a->nodes[i]->pool;
+        lookup->redirects = a->redirects;
+        lookup->asking = a->with_asking[i];
+        lookup->which = &a->which[used];
+        for (size_t j = i; j < n; j++)
+            if (a->nodes[j] == a->nodes[i] && a->with_asking[j] == a->with_asking[i])
+                a->which[used + lookup->n++] = j;
+        used += lookup->n;
+        a->lookup_nodes[a->n_lookups++] = a->nodes[i];
+    }
+}
+
+/* Asks all nodes at the same time. The first reason of all that failed is left in `why`. */
+static int ask_nodes(struct store_cluster *cluster, struct asking *a, char *why, size_t why_size) {
+    int rc = 0;
+    for (size_t i = 0; i < a->n_lookups; i++)
+        redis_hgetall_send(&a->lookups[i], a->reasons[i], sizeof a->reasons[i]);
+    for (size_t i = 0; i < a->n_lookups; i++) {
+        if (redis_hgetall_read(&a->lookups[i], a->reasons[i], sizeof a->reasons[i]) == 0)
+            continue;
+        if (rc == 0) {
+            char name[REDIS_NAME_SIZE];
+            struct redis_server node = redis_pool_server(a->lookup_nodes[i]->pool);
+            snprintf(why, why_size, "node %s: %s", redis_server_name(&node, name), a->reasons[i]);
+        }
+        rc = -1;
+        redis_map_doubt(cluster->map);
+    }
+    return rc;
+}
+
+/* Where to ask next for what was redirected; true when there is something. */
+static bool follow(struct store_cluster *cluster, struct asking *a, size_t n) {
+    bool more = false;
+    for (size_t i = 0; i < n; i++) {
+        struct redis_redirect *to = &a->redirects[i];
+        struct redis_node *from = a->nodes[i];
+        if (from == NULL)
+            continue;
+        a->nodes[i] = NULL;
+        if (to->kind != REDIRECT_NONE) {
+            a->nodes[i] = redis_map_redirected(
+                cluster->map, to->host[0] != '\0' ? to->host : from->host, to->port);
+            a->with_asking[i] = to->kind == REDIRECT_ASK;
+            to->kind = REDIRECT_NONE;
+            more = more || a->nodes[i] != NULL;
+        }
+        redis_map_release(cluster->map, from);
+    }
+    return more;
+}
+
+static int cluster_get(struct store *store, const char *const *subjects, size_t n,
+                       struct store_hash *hashes, char *why, size_t why_size) {
+    struct store_cluster *cluster = (struct store_cluster *)store;
+    const struct redis_hgetall pattern = {.prefix = cluster->prefix,
+                                          .subjects = subjects,
+                                          .hashes = hashes,
+                                          .deadline = clock_now_ms() + cluster->timeout};
+    struct asking a;
+    int rc = 0;
+    if (asking_new(&a, n) != 0) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        a.nodes[i] = redis_map_find(cluster->map, slot_of(cluster, subjects[i]), pattern.deadline,
+                                    why, why_size);
+        rc = a.nodes[i] == NULL ? -1 : rc;
+    }
+    bool more = true;
+    for (int round = 0; more && round <= REDIRECTS_MAX; round++) {
+        char reason[400];
+        group(&a, &pattern, n);
+        if (ask_nodes(cluster, &a, reason, sizeof reason) != 0) {
+            if (rc == 0)
+                snprintf(why, why_size, "%s", reason);
+            rc = -1;
+        }
+        more = follow(cluster, &a, n);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (a.nodes[i] != NULL)
+            redis_map_release(cluster->map, a.nodes[i]);
+    asking_free(&a);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (hashes[i].answer == STORE_UNANSWERED) {
+            snprintf(why, why_size, "the nodes of the cluster send from one to the other");
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
+static int cluster_walk(struct store *store, const char *subject, store_take_field *take,
+                        void *context, char *why, size_t why_size) {
+    struct store_cluster *cluster = (struct store_cluster *)store;
+    struct redis_walk_settings settings = {.prefix = cluster->prefix,
+                                           .subject = subject,
+                                           .timeout = cluster->timeout,
+                                           .take = take,
+                                           .context = context};
+    struct redis_node *node = redis_map_find(cluster->map, slot_of(cluster, subject),
+                                             clock_now_ms() + cluster->timeout, why, why_size);
+    int answer = -1;
+    for (int round = 0; node != NULL && round <= REDIRECTS_MAX; round++) {
+        struct redis_redirect to = {.kind = REDIRECT_NONE};
+        answer = redis_hscan(node->pool, &settings, &to, why, why_size);
+        settings.asking = to.kind == REDIRECT_ASK;
+        struct redis_node *next = NULL;
+        if (answer < 0 && to.kind != REDIRECT_NONE)
+            next = redis_map_redirected(cluster->map, to.host[0] != '\0' ? to.host : node->host,
+                                        to.port);
+        else if (answer < 0)
+            redis_map_doubt(cluster->map);
+        redis_map_release(cluster->map, node);
+        node = next;
+    }
+    if (node != NULL)
+        redis_map_release(cluster->map, node);
+    return answer;
+}
+
+static int cluster_watch(struct store *store, store_told *told, void *context, char *why,
+                         size_t why_size) {
+    if (redis_map_watch(((struct store_cluster *)store)->map, told, context) == 0)
+        return 0;
+    snprintf(why, why_size, "the thread that watches Redis cannot be started");
+    return -1;
+}
+
+static void cluster_unwatch(struct store *store) {
+    redis_map_unwatch(((struct store_cluster *)store)->map);
+}
+
+static bool cluster_is_up(struct store *store) {
+    return redis_map_is_up(((struct store_cluster *)store)->map);
+}
+
+static const struct store_ops cluster_ops = {cluster_get,     cluster_walk, cluster_watch,
+                                             cluster_unwatch, cluster_free, cluster_is_up};
+
+int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                       struct store **out, char *why, size_t why_size) {
+    struct store_cluster *cluster = calloc(1, sizeof *cluster);
+    if (cluster == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    cluster->store.ops = &cluster_ops;
+    cluster->store.remote = true;
+    cluster->timeout = settings->timeout;
+    int rc =
+        redis_login_open(settings->user, settings->password_file, &cluster->login, why, why_size);
+    if (rc == 0) {
+        cluster->prefix = strdup(settings->key_prefix);
+        cluster->map = redis_map_new(url, settings->url, settings->key_prefix, cluster->login,
+                                     settings->timeout);
+        rc = cluster->prefix == NULL || cluster->map == NULL ? -1 : 0;
+        if (rc != 0)
+            snprintf(why, why_size, "no memory");
+    }
+    if (rc != 0) {
+        cluster_free(&cluster->store);
+        return -1;
+    }
+    *out = &cluster->store;
+    return 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * The policy file: facts as text, one `SUBJECT FIELD VALUE` a line.
+ *
+ * A file is read whole or not at all. What has been read never changes and may be asked by any
+ * number of threads.
+ */
+#ifndef GATEPOST_STORE_FILE_TABLE_H
+#define GATEPOST_STORE_FILE_TABLE_H
+
+#include <stdio.h>
+
+#include "gatepost/store/store.h"
+
+struct policy_table;
+
+/*
+ * Reads `stream`; `path` is for messages. Returns the facts, owned by the caller, or NULL with
+ * "PATH:LINE: reason" in `why`.
+ */
+struct policy_table *policy_table_read(const char *path, FILE *stream, char *why, size_t why_size);
+void policy_table_free(struct policy_table *file);
+
+/* The fields of a subject, `*n` of them, owned by the file; NULL when it is not there. */
+const struct store_field *policy_table_subject(const struct policy_table *file, const char *subject,
+                                               size_t *n);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * One connection to a Redis server. Owns connecting, authentication and the deadlines that hiredis
+ * does not have (its time-out counts anew with every octet); knows nothing of policy.
+ */
+#include "gatepost/store/redis/conn.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/store/redis/errors.h"
+#include "tls.h"
+
+const char *redis_server_name(const struct redis_server *server, char out[static REDIS_NAME_SIZE]) {
+    if (server->path[0] != '\0')
+        snprintf(out, REDIS_NAME_SIZE, "%s", server->path);
+    else
+        snprintf(out, REDIS_NAME_SIZE, strchr(server->host, ':') != NULL ? "[%s]:%d" : "%s:%d",
+                 server->host, server->port);
+    return out;
+}
+
+/* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed.
+ */
+static int wait_ready(int fd, short events, int64_t deadline, char *why, size_t why_size) {
+    for (;;) {
+        int64_t left = deadline - clock_now_ms();
+        struct pollfd pfd = {.fd = fd, .events = events};
+        int rc = poll(&pfd, 1, left > 0 ? (int)left : 0);
+        if (rc > 0)
+            return 0;
+        if (rc == 0) {
+            snprintf(why, why_size, "no answer within store_timeout");
+            return -1;
+        }
+        if (errno != EINTR) {
+            snprintf(why, why_size, "poll: %s", strerror(errno));
+            return -1;
+        }
+    }
+}
+
+/* Before a server hangs up unasked it says why, such as that it has too many clients. */
+static void last_words(redisContext *conn, char *why, size_t why_size) {
+    void *reply = NULL;
+    struct pollfd pfd = {.fd = conn->fd, .events = POLLIN};
+    if (poll(&pfd, 1, 0) <= 0)
+        return;
+    conn->err = 0;
+    if (redisBufferRead(conn) != REDIS_OK ||
+        redisReaderGetReply(conn->reader, &reply) != REDIS_OK || reply == NULL)
+        return;
+    if (((redisReply *)reply)->type == REDIS_REPLY_ERROR)
+        redis_error_judge(((redisReply *)reply)->str, "connect", NULL, why, why_size);
+    freeReplyObject(reply);
+}
+
+int redis_conn_flush(redisContext *conn, int64_t deadline, char *why, size_t why_size) {
+    int done = 0;
+    while (!done) {
+        if (wait_ready(conn->fd, POLLOUT, deadline, why, why_size) != 0)
+            return -1;
+        if (redisBufferWrite(conn, &done) != REDIS_OK) {
+            snprintf(why, why_size, "%s", conn->errstr);
+            last_words(conn, why, why_size);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+redisReply *redis_conn_read(redisContext *conn, int64_t deadline, char *why, size_t why_size) {
+    void *reply = NULL;
+    for (;;) {
+        if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
+            snprintf(why, why_size, "%s", conn->reader->errstr);
+            return NULL;
+        }
+        if (reply != NULL)
+            return reply;
+        if (wait_ready(conn->fd, POLLIN, deadline, why, why_size) != 0)
+            return NULL;
+        if (redisBufferRead(conn) != REDIS_OK) {
+            snprintf(why, why_size, "%s", conn->errstr);
+            return NULL;
+        }
+    }
+}
+
+redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,
+                           char *why, size_t why_size) {
+    redisAppendCommandArgv(conn, argc, argv, NULL);
+    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+        return NULL;
+    return redis_conn_read(conn, deadline, why, why_size);
+}
+
+int redis_conn_check_role(const redisReply *reply, char *why, size_t why_size) {
+    if (reply->type == REDIS_REPLY_ERROR) {
+        redis_error_judge(reply->str, "ROLE", NULL, why, why_size);
+        return -1;
+    }
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        reply->element[0]->type == REDIS_REPLY_STRING) {
+        if (strcmp(reply->element[0]->str, "master") == 0)
+            return 0;
+        snprintf(why, why_size, "it is no master any more but a %s", reply->element[0]->str);
+        return -1;
+    }
+    snprintf(why, why_size, "ROLE: an answer that names no role");
+    return -1;
+}
+
+/* One reply to a command of the greeting, which must be no error. */
+static int take_greeting(redisContext *conn, const struct redis_server *server, const char *command,
+                         int64_t deadline, char *why, size_t why_size) {
+    int rc = 0;
+    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+    if (reply == NULL)
+        return -1;
+    if (strcmp(command, "ROLE") == 0) {
+        rc = redis_conn_check_role(reply, why, why_size);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        enum redis_fault fault = redis_error_judge(reply->str, command, NULL, why, why_size);
+        if (fault == FAULT_LOGIN && server->login != NULL)
+            redis_login_refused(server->login);
+        rc = -1;
+    }
+    freeReplyObject(reply);
+    return rc;
+}
+
+/* AUTH, SELECT and ROLE, as far as they are needed, in one round trip. */
+static int greet(redisContext *conn, const struct redis_server *server, int64_t deadline, char *why,
+                 size_t why_size) {
+    const char *commands[3];
+    char password[REDIS_PASSWORD_SIZE];
+    size_t n = 0;
+    if (server->login != NULL && redis_login_password(server->login, password)) {
+        const char *user = redis_login_user(server->login);
+        const char *with_user[] = {"AUTH", user, password};
+        const char *without[] = {"AUTH", password};
+        bool named = user[0] != '\0';
+        redisAppendCommandArgv(conn, named ? 3 : 2, named ? with_user : without, NULL);
+        explicit_bzero(password, sizeof password);
+        commands[n++] = "AUTH";
+    }
+    if (server->db != 0) {
+        redisAppendCommand(conn, "SELECT %d", server->db);
+        commands[n++] = "SELECT";
+    }
+    if (server->master) {
+        redisAppendCommand(conn, "ROLE");
+        commands[n++] = "ROLE";
+    }
+    if (n > 0 && redis_conn_flush(conn, deadline, why, why_size) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (take_greeting(conn, server, commands[i], deadline, why, why_size) != 0)
+            return -1;
+    return 0;
+}
+
+redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline, char *why,
+                              size_t why_size) {
+    int64_t left = deadline - clock_now_ms();
+    if (server->host[0] == '\0' && server->path[0] == '\0') {
+        snprintf(why, why_size, "its address is not known yet");
+        return NULL;
+    }
+    if (left <= 0) {
+        snprintf(why, why_size, "no time left to connect within store_timeout");
+        return NULL;
+    }
+    struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
+    const char *host = server->found[0] != '\0' ? server->found : server->host;
+    redisContext *conn = server->path[0] != '\0'
+                             ? redisConnectUnixWithTimeout(server->path, limit)
+                             : redisConnectWithTimeout(host, server->port, limit);
+    if (conn == NULL || conn->err != 0) {
+        snprintf(why, why_size, "connect: %s", conn == NULL ? "no memory" : conn->errstr);
+        if (conn != NULL)
+            redisFree(conn);
+        return NULL;
+    }
+    if ((server->tls && redis_tls_start(conn, server->host, deadline, why, why_size) != 0) ||
+        greet(conn, server, deadline, why, why_size) != 0) {
+        redisFree(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+void redis_conn_peer(const redisContext *conn, char *out, size_t size) {
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (getpeername(conn->fd, (struct sockaddr *)&peer, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&peer, len, out, size, NULL, 0, NI_NUMERICHOST) != 0)
+        out[0] = '\0';
+}

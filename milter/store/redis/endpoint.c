@@ -1,0 +1,49 @@
+/*
+ * One Redis server as a URL names it. Owns the putting together of login, pool and Sentinels.
+ */
+#include "gatepost/store/redis/endpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tls.h"
+
+int redis_endpoint_open(const struct store_settings *settings, const struct store_url *url,
+                        struct redis_endpoint *out, char *why, size_t why_size) {
+    struct redis_server server = {
+        .port = url->port, .db = url->db, .tls = url->tls, .master = url->kind == STORE_SENTINEL};
+    *out = (struct redis_endpoint){0};
+    if (redis_login_open(settings->user, settings->password_file, &out->login, why, why_size) != 0)
+        return -1;
+    if (url->tls && redis_tls_prepare(why, why_size) != 0) {
+        redis_endpoint_clear(out);
+        return -1;
+    }
+    server.login = out->login;
+    memcpy(server.host, url->host, sizeof server.host);
+    memcpy(server.path, url->path, sizeof server.path);
+    out->pool = redis_pool_new(&server, settings->url);
+    if (out->pool != NULL && url->kind == STORE_SENTINEL)
+        out->sentinel =
+            redis_sentinel_new(url, settings->url, out->login, out->pool, settings->timeout);
+    if (out->pool == NULL || (url->kind == STORE_SENTINEL && out->sentinel == NULL)) {
+        redis_endpoint_clear(out);
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    return 0;
+}
+
+void redis_endpoint_clear(struct redis_endpoint *endpoint) {
+    redis_sentinel_free(endpoint->sentinel);
+    redis_pool_free(endpoint->pool);
+    redis_login_free(endpoint->login);
+    *endpoint = (struct redis_endpoint){0};
+}
+
+int redis_endpoint_need(struct redis_endpoint *endpoint, int64_t deadline, char *why,
+                        size_t why_size) {
+    if (endpoint->sentinel == NULL)
+        return 0;
+    return redis_sentinel_need(endpoint->sentinel, deadline, why, why_size);
+}

@@ -1,0 +1,74 @@
+/*
+ * Redis's error answers. Owns their table: what each means for the store, and the advice for the
+ * operator that goes into the log. Pure.
+ */
+#include "gatepost/store/redis/errors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Of an answer so much is shown at the most. */
+#define ANSWER_SHOWN 200
+
+#define LOOK_AT_LOGIN "see store_user and store_password_file"
+
+static const struct {
+    const char *begins;
+    enum redis_fault fault;
+    const char *advice; /* NULL: the answer says it all */
+} table[] = {
+    {"WRONGTYPE", FAULT_TYPE, NULL},
+    {"MOVED", FAULT_MOVED, "this server belongs to a Redis Cluster: use redis+cluster://"},
+    {"ASK", FAULT_ASK, "this server belongs to a Redis Cluster: use redis+cluster://"},
+    {"LOADING", FAULT_LATER, "it answers when its data are read from disk"},
+    {"MASTERDOWN", FAULT_LATER,
+     "it is a replica without its master, and replica-serve-stale-data is no"},
+    {"CLUSTERDOWN", FAULT_LATER, "see redis-cli --cluster check"},
+    {"TRYAGAIN", FAULT_LATER, "a slot is on its way to another node"},
+    {"BUSY", FAULT_LATER, "a script holds it up: SCRIPT KILL or FUNCTION KILL ends it"},
+    {"UNKILLABLE", FAULT_LATER, "a script holds it up"},
+    {"ERR max number of clients", FAULT_LATER,
+     "its maxclients is reached: raise it, or find out who takes all connections"},
+    {"DENIED", FAULT_LATER,
+     "its protected mode serves only its own host: give it a password or bind an address"},
+    {"MISCONF", FAULT_REFUSED, "it cannot save its data to disk: its log says why"},
+    {"OOM", FAULT_REFUSED, "its maxmemory is reached: raise it, or find out what fills it"},
+    {"READONLY", FAULT_REFUSED, "it is a replica: policy is written to the store of the master"},
+    {"NOREPLICAS", FAULT_REFUSED, "it has fewer replicas in step than its min-replicas-to-write"},
+    {"NOPERM", FAULT_REFUSED, "the Redis user lacks a right: see gatepost.acl, gatepostctl.acl"},
+    {"NOAUTH", FAULT_LOGIN, LOOK_AT_LOGIN},
+    {"WRONGPASS", FAULT_LOGIN, LOOK_AT_LOGIN},
+    {"ERR invalid password", FAULT_LOGIN, LOOK_AT_LOGIN},
+    {"ERR AUTH", FAULT_LOGIN, "store_password_file is set, but this Redis has no password"},
+    {"ERR Client sent AUTH", FAULT_LOGIN, "store_password_file is set, but it has no password"},
+    {"ERR DB index is out of range", FAULT_REFUSED, "the database of the store URL does not exist"},
+    {"ERR unknown command", FAULT_REFUSED,
+     "its configuration has taken the command away (rename-command), or it is too old"},
+};
+
+/* How much of an answer is shown: not the command's own words, which follow in some. */
+static int shown(const char *answer) {
+    const char *words = strstr(answer, ", with args beginning with:");
+    return words != NULL && words < answer + ANSWER_SHOWN ? (int)(words - answer) : ANSWER_SHOWN;
+}
+
+enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
+                                   char *why, size_t why_size) {
+    static const char aborted[] = "EXECABORT Transaction discarded because of: ";
+    enum redis_fault fault = FAULT_REFUSED;
+    const char *advice = NULL, *cause = answer;
+    if (strncmp(answer, aborted, sizeof aborted - 1) == 0)
+        cause += sizeof aborted - 1;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strncmp(cause, table[i].begins, strlen(table[i].begins)) == 0) {
+            fault = table[i].fault;
+            advice = table[i].advice;
+            break;
+        }
+    }
+    snprintf(why, why_size, "%s%s%s%s%.*s%s%s%s", command == NULL ? "" : command,
+             key == NULL ? "" : " ", key == NULL ? "" : key, command == NULL ? "" : ": ",
+             shown(answer), answer, advice == NULL ? "" : " (", advice == NULL ? "" : advice,
+             advice == NULL ? "" : ")");
+    return fault;
+}

@@ -1,0 +1,142 @@
+/*
+ * The store in one Redis server, one that Sentinels name included. Owns its pool of connections and
+ * its watch; decoding and caching are not its business.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/log.h"
+#include "gatepost/store/redis/endpoint.h"
+#include "gatepost/store/redis/watch.h"
+#include "gatepost/store/store.h"
+#include "hgetall.h"
+#include "hscan.h"
+
+struct store_redis {
+    struct store store;
+    char *name, *prefix;
+    int64_t timeout;
+    struct redis_endpoint server;
+    struct redis_watch *watch; /* NULL until it is watched */
+    store_told *told;
+    void *context;
+};
+
+static void redis_free(struct store *store) {
+    struct store_redis *redis = (struct store_redis *)store;
+    redis_endpoint_clear(&redis->server);
+    free(redis->name);
+    free(redis->prefix);
+    free(redis);
+}
+
+static int redis_get(struct store *store, const char *const *subjects, size_t n,
+                     struct store_hash *hashes, char *why, size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    int64_t deadline = clock_now_ms() + redis->timeout;
+    if (redis_endpoint_need(&redis->server, deadline, why, why_size) != 0)
+        return -1;
+    return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why,
+                             why_size);
+}
+
+static int redis_walk_subject(struct store *store, const char *subject, store_take_field *take,
+                              void *context, char *why, size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    const struct redis_walk_settings settings = {.prefix = redis->prefix,
+                                                 .subject = subject,
+                                                 .timeout = redis->timeout,
+                                                 .take = take,
+                                                 .context = context};
+    if (redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size) != 0)
+        return -1;
+    return redis_hscan(redis->server.pool, &settings, NULL, why, why_size);
+}
+
+static void on_told(void *context, enum store_event event, const char *subject) {
+    struct store_redis *redis = context;
+    redis->told(redis->context, event, subject);
+}
+
+static void on_counted(void *context, bool empty) {
+    struct store_redis *redis = context;
+    if (empty)
+        log_event(LOG_WARNING, "policy-empty", "store", redis->name, "problem",
+                  "there is no account in the store: everything is on and nobody is known",
+                  (char *)NULL);
+}
+
+static void on_moved(void *context) {
+    struct store_redis *redis = context;
+    if (redis->watch != NULL)
+        redis_watch_moved(redis->watch);
+}
+
+static int redis_start_watch(struct store *store, store_told *told, void *context, char *why,
+                             size_t why_size) {
+    struct store_redis *redis = (struct store_redis *)store;
+    const struct redis_watch_settings settings = {.pool = redis->server.pool,
+                                                  .store = redis->name,
+                                                  .prefix = redis->prefix,
+                                                  .timeout = redis->timeout,
+                                                  .told = on_told,
+                                                  .counted = on_counted,
+                                                  .context = redis};
+    redis->told = told;
+    redis->context = context;
+    /* the watch needs a server; that there is none now is no error */
+    redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size);
+    redis->watch = redis_watch_start(&settings);
+    if (redis->watch != NULL &&
+        (redis->server.sentinel == NULL ||
+         redis_sentinel_follow(redis->server.sentinel, on_moved, redis) == 0))
+        return 0;
+    snprintf(why, why_size, "the thread that watches Redis cannot be started");
+    return -1;
+}
+
+static void redis_unwatch(struct store *store) {
+    struct store_redis *redis = (struct store_redis *)store;
+    if (redis->server.sentinel != NULL)
+        redis_sentinel_unfollow(redis->server.sentinel);
+    redis_watch_stop(redis->watch);
+    redis->watch = NULL;
+}
+
+static bool redis_is_up(struct store *store) {
+    return redis_pool_is_up(((struct store_redis *)store)->server.pool);
+}
+
+static const struct store_ops redis_ops = {redis_get,     redis_walk_subject, redis_start_watch,
+                                           redis_unwatch, redis_free,         redis_is_up};
+
+static int open_parts(struct store_redis *redis, const struct store_settings *settings,
+                      const struct store_url *url, char *why, size_t why_size) {
+    redis->name = strdup(settings->url);
+    redis->prefix = strdup(settings->key_prefix);
+    if (redis->name == NULL || redis->prefix == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    return redis_endpoint_open(settings, url, &redis->server, why, why_size);
+}
+
+int store_redis_open(const struct store_settings *settings, const struct store_url *url,
+                     struct store **out, char *why, size_t why_size) {
+    struct store_redis *redis = calloc(1, sizeof *redis);
+    if (redis == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    redis->store.ops = &redis_ops;
+    redis->store.remote = true;
+    redis->timeout = settings->timeout;
+    if (open_parts(redis, settings, url, why, why_size) != 0) {
+        redis_free(&redis->store);
+        return -1;
+    }
+    *out = &redis->store;
+    return 0;
+}

@@ -1,0 +1,210 @@
+/*
+ * Redis's tracking of keys. Owns the commands and messages of it; when it is begun and what a
+ * change means is its callers' business.
+ */
+#include "tracking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/store/redis/errors.h"
+
+/* One command of words that must succeed. */
+static redisReply *command(redisContext *conn, int argc, const char **argv, int64_t deadline,
+                           bool *refused, char *why, size_t why_size) {
+    char name[64];
+    redisReply *reply = redis_conn_ask(conn, argc, argv, deadline, why, why_size);
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
+        return reply;
+    snprintf(name, sizeof name, "%s %s", argv[0], argv[1]);
+    enum redis_fault fault = redis_error_judge(reply->str, name, NULL, why, why_size);
+    *refused = fault != FAULT_LATER && fault != FAULT_LOGIN;
+    freeReplyObject(reply);
+    return NULL;
+}
+
+/* Asks as a look-up does, but for a key that nobody has. */
+static void append_probe(redisContext *conn, const char *prefix, bool master) {
+    redisAppendCommand(conn, "HGETALL %saccount:", prefix);
+    if (master)
+        redisAppendCommand(conn, "ROLE");
+}
+
+/* Judges one reply to a probe; frees it. */
+static int take_probe(redisReply *reply, bool is_role, char *why, size_t why_size) {
+    int rc = 0;
+    if (is_role) {
+        rc = redis_conn_check_role(reply, why, why_size);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        enum redis_fault fault = redis_error_judge(reply->str, "HGETALL", NULL, why, why_size);
+        rc = fault == FAULT_LATER || fault == FAULT_LOGIN ? -1 : 0;
+    }
+    freeReplyObject(reply);
+    return rc;
+}
+
+int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline, char *why,
+                size_t why_size) {
+    append_probe(conn, prefix, master);
+    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+        return -1;
+    for (int i = 0; i < (master ? 2 : 1); i++) {
+        redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+        if (reply == NULL || take_probe(reply, i == 1, why, why_size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int open_both(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout, char *why,
+                     size_t why_size) {
+    t->listening = redis_pool_connect(pool, true, clock_now_ms() + timeout, why, why_size);
+    if (t->listening == NULL)
+        return -1;
+    t->tracked = redis_pool_connect(pool, true, clock_now_ms() + timeout, why, why_size);
+    if (t->tracked == NULL)
+        return -1;
+    /* while it loads its data a server lets itself be tracked but not asked */
+    return redis_probe(t->tracked, t->prefix, t->master, clock_now_ms() + timeout, why, why_size);
+}
+
+static bool is_alive(redisContext *listening, int64_t timeout) {
+    const char *ping[] = {"PING"};
+    char why[200];
+    redisReply *reply =
+        redis_conn_ask(listening, 1, ping, clock_now_ms() + timeout, why, sizeof why);
+    freeReplyObject(reply);
+    return reply != NULL;
+}
+
+int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout,
+                        bool *refused, char *why, size_t why_size) {
+    const char *client_id[] = {"CLIENT", "ID"};
+    const char *subscribe[] = {"SUBSCRIBE", "__redis__:invalidate"};
+    char id[24];
+    *refused = false;
+    t->listening = t->tracked = NULL;
+    t->pong_awaited = false;
+    t->probe_awaited = 0;
+    t->master = redis_pool_server(pool).master;
+    if (open_both(t, pool, timeout, why, why_size) != 0)
+        return -1;
+    redisReply *reply =
+        command(t->listening, 2, client_id, clock_now_ms() + timeout, refused, why, why_size);
+    if (reply == NULL)
+        return -1;
+    snprintf(id, sizeof id, "%lld", reply->integer);
+    freeReplyObject(reply);
+    reply = command(t->listening, 2, subscribe, clock_now_ms() + timeout, refused, why, why_size);
+    if (reply == NULL)
+        return -1;
+    freeReplyObject(reply);
+    const char *track[] = {"CLIENT", "TRACKING", "ON",     "REDIRECT",
+                           id,       "BCAST",    "PREFIX", t->prefix};
+    reply = command(t->tracked, 8, track, clock_now_ms() + timeout, refused, why, why_size);
+    if (reply == NULL) {
+        /* a subscription that has just been closed is refused as well: that is a fault */
+        *refused = *refused && is_alive(t->listening, timeout);
+        return -1;
+    }
+    freeReplyObject(reply);
+    return 0;
+}
+
+void redis_tracking_close(struct redis_tracking *t) {
+    if (t->listening != NULL)
+        redisFree(t->listening);
+    if (t->tracked != NULL)
+        redisFree(t->tracked);
+    t->listening = t->tracked = NULL;
+}
+
+static bool is_string(const redisReply *reply, const char *text) {
+    return reply->type == REDIS_REPLY_STRING && strcmp(reply->str, text) == 0;
+}
+
+/* A message of the subscription: the keys that changed, or nil for all of them. Or the pong. */
+static void tell(struct redis_tracking *t, const redisReply *reply) {
+    if (reply->type == REDIS_REPLY_ERROR) /* MISCONF is one answer to PING */
+        t->pong_awaited = false;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return;
+    if (is_string(reply->element[0], "pong"))
+        t->pong_awaited = false;
+    if (reply->elements != 3 || !is_string(reply->element[0], "message"))
+        return;
+    const redisReply *keys = reply->element[2];
+    size_t prefix_len = strlen(t->prefix);
+    if (keys->type != REDIS_REPLY_ARRAY) {
+        t->told(t->context, STORE_CHANGED, NULL);
+        return;
+    }
+    for (size_t i = 0; i < keys->elements; i++)
+        if (keys->element[i]->type == REDIS_REPLY_STRING && keys->element[i]->len >= prefix_len)
+            t->told(t->context, STORE_CHANGED, keys->element[i]->str + prefix_len);
+}
+
+/* The next reply that has been read from the socket; *reply NULL when there is none. */
+static int next_read(redisContext *conn, redisReply **reply, char *why, size_t why_size) {
+    void *next = NULL;
+    int rc = redisReaderGetReply(conn->reader, &next);
+    if (rc != REDIS_OK)
+        snprintf(why, why_size, "%s", conn->reader->errstr);
+    *reply = next;
+    return rc == REDIS_OK ? 0 : -1;
+}
+
+static int read_from(redisContext *conn, char *why, size_t why_size) {
+    if (redisBufferRead(conn) == REDIS_OK)
+        return 0;
+    snprintf(why, why_size, "%s", conn->errstr);
+    return -1;
+}
+
+int redis_tracking_read(struct redis_tracking *t, char *why, size_t why_size) {
+    redisReply *reply;
+    if (read_from(t->listening, why, why_size) != 0)
+        return -1;
+    do {
+        if (next_read(t->listening, &reply, why, why_size) != 0)
+            return -1;
+        if (reply != NULL)
+            tell(t, reply);
+        freeReplyObject(reply);
+    } while (reply != NULL);
+    return 0;
+}
+
+int redis_tracking_ping(struct redis_tracking *t, int64_t deadline, char *why, size_t why_size) {
+    redisAppendCommand(t->listening, "PING");
+    append_probe(t->tracked, t->prefix, t->master);
+    t->pong_awaited = true;
+    t->probe_awaited = t->master ? 2 : 1;
+    if (redis_conn_flush(t->listening, deadline, why, why_size) != 0)
+        return -1;
+    return redis_conn_flush(t->tracked, deadline, why, why_size);
+}
+
+int redis_tracking_read_answer(struct redis_tracking *t, redisReply **other, char *why,
+                               size_t why_size) {
+    redisReply *reply;
+    *other = NULL;
+    if (read_from(t->tracked, why, why_size) != 0)
+        return -1;
+    do {
+        if (next_read(t->tracked, &reply, why, why_size) != 0)
+            return -1;
+        if (reply == NULL)
+            break;
+        if (t->probe_awaited == 0) {
+            *other = reply;
+            break;
+        }
+        t->probe_awaited--;
+        if (take_probe(reply, t->master && t->probe_awaited == 0, why, why_size) != 0)
+            return -1;
+    } while (true);
+    return 0;
+}

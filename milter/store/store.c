@@ -1,0 +1,57 @@
+/*
+ * The face of the policy store. Owns the choice of the kind; each kind has a file of its own.
+ */
+#include "gatepost/store/store.h"
+
+#include <stdlib.h>
+
+int store_open(const struct store_settings *settings, struct store **out, char *why,
+               size_t why_size) {
+    struct store_url url;
+    if (store_url_parse(settings->url, &url, why, why_size) != 0)
+        return -1;
+    switch (url.kind) {
+    case STORE_FILE:
+        return store_file_open(settings, &url, out, why, why_size);
+    case STORE_CLUSTER:
+        return store_cluster_open(settings, &url, out, why, why_size);
+    default:
+        return store_redis_open(settings, &url, out, why, why_size);
+    }
+}
+
+void store_free(struct store *store) {
+    if (store != NULL)
+        store->ops->free(store);
+}
+
+int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
+              char *why, size_t why_size) {
+    for (size_t i = 0; i < n; i++)
+        hashes[i] = (struct store_hash){.answer = STORE_UNANSWERED};
+    return store->ops->get(store, subjects, n, hashes, why, why_size);
+}
+
+int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
+               char *why, size_t why_size) {
+    return store->ops->walk(store, subject, take, context, why, why_size);
+}
+
+bool store_is_up(struct store *store) {
+    return store->ops->is_up == NULL || store->ops->is_up(store);
+}
+
+int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size) {
+    return store->ops->watch(store, told, context, why, why_size);
+}
+
+void store_unwatch(struct store *store) {
+    store->ops->unwatch(store);
+}
+
+void store_hash_clear(struct store_hash *hash) {
+    free(hash->fields);
+    if (hash->owner_free != NULL)
+        hash->owner_free(hash->owner);
+    *hash = (struct store_hash){.answer = STORE_UNANSWERED};
+}

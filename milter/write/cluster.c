@@ -1,0 +1,269 @@
+/*
+ * Writing to the store in a Redis Cluster. Owns that each subject is written at the node that has
+ * it, and that what is written gets into the history, which is a key of one node: in the subject's
+ * transaction where both are in one slot, else right after it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster_scan.h"
+#include "cluster_transactions.h"
+#include "history_order.h"
+#include "redis_history.h"
+
+struct writer_cluster {
+    struct store_writer writer;
+    struct cluster_nodes cluster;
+    char *stream; /* key of the history */
+    unsigned stream_slot;
+    struct redis_scribe apart, together; /* the history elsewhere, or in the subject's slot */
+    struct cluster_route begun;          /* where the subject is watched; `to` NULL: none is */
+    struct redis_tries tries;            /* of what was begun */
+};
+
+static int no_memory(char *why, size_t why_size) {
+    snprintf(why, why_size, "no memory");
+    return -1;
+}
+
+static int cluster_begin(struct store_writer *writer, const char *subject, char *why,
+                         size_t why_size) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    struct redis_command c = {0};
+    char *key = NULL;
+    w->begun = (struct cluster_route){0};
+    if (cluster_nodes_slot(&w->cluster, subject, &w->begun.slot) != 0 ||
+        asprintf(&key, "%s%s", w->cluster.prefix, subject) < 0)
+        return no_memory(why, why_size);
+    redis_command_begin(&c, "WATCH");
+    redis_command_add(&c, key);
+    redisReply *reply = cluster_nodes_ask(&w->cluster, &w->begun, &c, why, why_size);
+    redis_command_clear(&c);
+    free(key);
+    if (reply == NULL)
+        w->begun.to = NULL;
+    int rc = reply == NULL ? -1 : 0;
+    freeReplyObject(reply);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static int make_jobs(struct writer_cluster *w, const struct store_edit *edits, size_t n,
+                     struct cluster_transaction *jobs) {
+    for (size_t i = 0; i < n; i++) {
+        jobs[i].edit = &edits[i];
+        if (cluster_nodes_slot(&w->cluster, edits[i].subject, &jobs[i].route.slot) != 0)
+            return -1;
+        jobs[i].scribe = jobs[i].route.slot == w->stream_slot ? &w->together : &w->apart;
+    }
+    return 0;
+}
+
+/* What became of the edits; the first reason of what is worst. */
+static enum store_written judge(const struct cluster_transaction *jobs, struct store_edit *edits,
+                                size_t n, char *why, size_t why_size) {
+    enum store_written written = WRITE_DONE;
+    for (size_t i = 0; i < n; i++) {
+        if (jobs[i].state == JOB_REFUSED)
+            store_edit_refuse(&edits[i], jobs[i].route.why);
+        else if (jobs[i].state == JOB_CONFLICT && written == WRITE_DONE)
+            written = WRITE_CONFLICT;
+        else if ((jobs[i].state == JOB_OPEN || jobs[i].state == JOB_LOST) &&
+                 written != WRITE_FAILED) {
+            snprintf(why, why_size, "%s", jobs[i].route.why);
+            written = WRITE_FAILED;
+        }
+    }
+    return written;
+}
+
+/* Turns the jobs that are done into those of their history; their number. */
+static size_t leave_history(struct writer_cluster *w, struct cluster_transaction *jobs, size_t n) {
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        if (jobs[i].state == JOB_DONE && jobs[i].scribe == &w->apart)
+            jobs[left++] = (struct cluster_transaction){.edit = jobs[i].edit,
+                                                        .scribe = &w->together,
+                                                        .history = true,
+                                                        .at = jobs[i].at,
+                                                        .route = {.slot = w->stream_slot}};
+    return left;
+}
+
+static enum store_written record(struct writer_cluster *w, struct cluster_transaction *jobs,
+                                 size_t n, char *why, size_t why_size) {
+    n = leave_history(w, jobs, n);
+    cluster_transactions_run(&w->cluster, jobs, n, false);
+    for (size_t i = 0; i < n; i++) {
+        if (jobs[i].state == JOB_DONE)
+            continue;
+        snprintf(why, why_size, "%s", jobs[i].route.why);
+        return WRITE_UNRECORDED;
+    }
+    return WRITE_DONE;
+}
+
+/* What was begun is written where it is watched, or not at all. */
+static void run_begun(struct writer_cluster *w, struct cluster_transaction *job) {
+    job->route = w->begun;
+    w->begun.to = NULL;
+    if (job->route.to->talk.conn == NULL)
+        job->state = JOB_CONFLICT; /* nobody watches any more */
+    cluster_transactions_run(&w->cluster, job, 1, true);
+    if (w->tries.n == 0) /* that was the first */
+        (void)cluster_nodes_again(&w->cluster, &w->tries);
+    if (job->state != JOB_OPEN)
+        w->tries.n = 0;
+    else if (cluster_nodes_again(&w->cluster, &w->tries))
+        job->state = JOB_CONFLICT; /* nothing was done: to be begun anew */
+}
+
+static enum store_written cluster_write(struct store_writer *writer, struct store_edit *edits,
+                                        size_t n, char *why, size_t why_size) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    struct cluster_transaction *jobs = calloc(n + 1, sizeof *jobs);
+    if (jobs == NULL || make_jobs(w, edits, n, jobs) != 0) {
+        free(jobs);
+        no_memory(why, why_size);
+        return WRITE_FAILED;
+    }
+    if (w->begun.to != NULL)
+        run_begun(w, jobs);
+    else
+        cluster_transactions_run(&w->cluster, jobs, n, false);
+    enum store_written written = judge(jobs, edits, n, why, why_size);
+    char unrecorded[400];
+    if (record(w, jobs, n, unrecorded, sizeof unrecorded) != WRITE_DONE && written == WRITE_DONE) {
+        snprintf(why, why_size, "%s", unrecorded);
+        written = WRITE_UNRECORDED;
+    }
+    free(jobs);
+    return written;
+}
+
+/* ---- reading ---- */
+
+static int cluster_scan(struct store_writer *writer, store_take_subject *take, void *context,
+                        char *why, size_t why_size) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    return cluster_scan_scan(&w->cluster, take, context, why, why_size);
+}
+
+static int cluster_examine(struct store_writer *writer, store_take_complaint *take, void *context,
+                           char *why, size_t why_size) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    return cluster_scan_examine(&w->cluster, take, context, why, why_size);
+}
+
+/* The whole history, its order being known only at the end; its texts are those of the pages. */
+struct reading {
+    struct history_entry *entries;
+    size_t n, room;
+    redisReply **pages;
+    size_t n_pages;
+};
+
+static void reading_free(struct reading *reading) {
+    for (size_t i = 0; i < reading->n_pages; i++)
+        freeReplyObject(reading->pages[i]);
+    free(reading->pages);
+    free(reading->entries);
+}
+
+static int keep_entry(void *context, const struct history_entry *entry) {
+    struct reading *reading = context;
+    if (reading->n == reading->room) {
+        size_t room = reading->room == 0 ? 1000 : reading->room * 2;
+        struct history_entry *grown = realloc(reading->entries, room * sizeof *grown);
+        if (grown == NULL)
+            return -1;
+        reading->entries = grown;
+        reading->room = room;
+    }
+    reading->entries[reading->n++] = *entry;
+    return 0;
+}
+
+/* Takes the page in every case. */
+static int keep_page(struct reading *reading, struct redis_page *page, redisReply *reply) {
+    redisReply **grown = realloc(reading->pages, (reading->n_pages + 1) * sizeof(redisReply *));
+    if (grown == NULL) {
+        freeReplyObject(reply);
+        return -1;
+    }
+    reading->pages = grown;
+    reading->pages[reading->n_pages++] = reply;
+    return redis_history_take(page, reply, keep_entry, reading);
+}
+
+static int read_history(struct writer_cluster *w, int64_t since, struct reading *reading, char *why,
+                        size_t why_size) {
+    struct redis_command c = {0};
+    struct cluster_route route = {.slot = w->stream_slot};
+    struct redis_page page = redis_history_begin(since);
+    int rc = 0;
+    while (rc == 0 && page.more) {
+        redis_history_ask(&page, &c, w->stream);
+        redisReply *reply = cluster_nodes_ask(&w->cluster, &route, &c, why, why_size);
+        rc = reply == NULL ? -1 : 0;
+        if (rc == 0 && keep_page(reading, &page, reply) != 0)
+            rc = no_memory(why, why_size);
+    }
+    redis_command_clear(&c);
+    return rc;
+}
+
+static int cluster_history(struct store_writer *writer, int64_t since, store_take_history *take,
+                           void *context, char *why, size_t why_size) {
+    struct reading reading = {0};
+    int rc = read_history((struct writer_cluster *)writer, since, &reading, why, why_size);
+    if (rc == 0)
+        history_order(reading.entries, reading.n);
+    for (size_t i = 0; rc == 0 && i < reading.n; i++)
+        if (take(context, &reading.entries[i]) != 0)
+            rc = no_memory(why, why_size);
+    reading_free(&reading);
+    return rc;
+}
+
+/* ---- the writer ---- */
+
+static void cluster_free(struct store_writer *writer) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    cluster_nodes_clear(&w->cluster);
+    free(w->stream);
+    free(w);
+}
+
+static const struct store_writer_ops cluster_ops = {.batch = REDIS_EDIT_BATCH,
+                                                    .begin = cluster_begin,
+                                                    .write = cluster_write,
+                                                    .scan = cluster_scan,
+                                                    .history = cluster_history,
+                                                    .examine = cluster_examine,
+                                                    .free = cluster_free};
+
+int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                              const char *actor, struct store_writer **out, char *why,
+                              size_t why_size) {
+    struct writer_cluster *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return no_memory(why, why_size);
+    w->writer.ops = &cluster_ops;
+    int rc = cluster_nodes_init(&w->cluster, settings, url, why, why_size);
+    if (rc == 0 && (asprintf(&w->stream, "%shistory", settings->key_prefix) < 0 ||
+                    cluster_nodes_slot(&w->cluster, "history", &w->stream_slot) != 0)) {
+        w->stream = NULL;
+        rc = no_memory(why, why_size);
+    }
+    if (rc != 0) {
+        cluster_free(&w->writer);
+        return -1;
+    }
+    w->apart = (struct redis_scribe){.actor = actor};
+    w->together = (struct redis_scribe){.actor = actor, .stream = w->stream};
+    *out = &w->writer;
+    return 0;
+}

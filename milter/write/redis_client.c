@@ -1,0 +1,135 @@
+/*
+ * Redis for tools. Owns the one connection and the words of a command; knows nothing of what is
+ * asked.
+ */
+#include "redis_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/store/redis/errors.h"
+
+int redis_client_init(struct redis_client *talk, const struct store_settings *settings,
+                      const struct store_url *url, char *why, size_t why_size) {
+    *talk = (struct redis_client){.timeout = settings->timeout};
+    talk->prefix = strdup(settings->key_prefix);
+    if (talk->prefix == NULL) {
+        snprintf(why, why_size, "no memory");
+        return -1;
+    }
+    int rc = redis_endpoint_open(settings, url, &talk->server, why, why_size);
+    talk->pool = talk->server.pool;
+    return rc;
+}
+
+int redis_client_init_pool(struct redis_client *talk, struct redis_pool *pool, const char *prefix,
+                           int64_t timeout) {
+    *talk = (struct redis_client){.pool = pool, .timeout = timeout};
+    talk->prefix = strdup(prefix);
+    return talk->prefix == NULL ? -1 : 0;
+}
+
+void redis_client_clear(struct redis_client *talk) {
+    redis_client_disconnect(talk);
+    redis_endpoint_clear(&talk->server);
+    free(talk->prefix);
+}
+
+char *redis_client_key(const struct redis_client *talk, const char *subject) {
+    char *key = NULL;
+    return asprintf(&key, "%s%s", talk->prefix, subject) < 0 ? NULL : key;
+}
+
+void redis_command_add_octets(struct redis_command *command, const char *word, size_t len) {
+    if (command->n == command->room && !command->failed) {
+        size_t room = command->room == 0 ? 16 : command->room * 2;
+        const char **words = realloc(command->words, room * sizeof *words);
+        if (words != NULL)
+            command->words = words;
+        size_t *lens = realloc(command->lens, room * sizeof *lens);
+        if (lens != NULL)
+            command->lens = lens;
+        command->failed = words == NULL || lens == NULL;
+        command->room = command->failed ? command->room : room;
+    }
+    if (command->failed)
+        return;
+    command->words[command->n] = word;
+    command->lens[command->n++] = len;
+}
+
+void redis_command_add(struct redis_command *command, const char *word) {
+    redis_command_add_octets(command, word, strlen(word));
+}
+
+void redis_command_begin(struct redis_command *command, const char *name) {
+    command->n = 0;
+    redis_command_add(command, name);
+}
+
+void redis_command_clear(struct redis_command *command) {
+    free(command->words);
+    free(command->lens);
+    *command = (struct redis_command){0};
+}
+
+int redis_client_queue(struct redis_client *talk, const struct redis_command *command) {
+    if (command->failed)
+        return -1;
+    return redisAppendCommandArgv(talk->conn, (int)command->n, command->words, command->lens) ==
+                   REDIS_OK
+               ? 0
+               : -1;
+}
+
+void redis_client_disconnect(struct redis_client *talk) {
+    if (talk->conn != NULL)
+        redisFree(talk->conn);
+    talk->conn = NULL;
+    talk->transacts = false;
+}
+
+int redis_client_connect(struct redis_client *talk, char *why, size_t why_size) {
+    int64_t deadline = clock_now_ms() + talk->timeout;
+    if (talk->conn != NULL)
+        return 0;
+    if (redis_endpoint_need(&talk->server, deadline, why, why_size) != 0)
+        return -1;
+    talk->conn = redis_pool_connect(talk->pool, true, deadline, why, why_size);
+    return talk->conn == NULL ? -1 : 0;
+}
+
+int redis_client_flush(struct redis_client *talk, char *why, size_t why_size) {
+    int rc = redis_conn_flush(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+    if (rc != 0)
+        redis_client_disconnect(talk);
+    return rc;
+}
+
+redisReply *redis_client_reply(struct redis_client *talk, char *why, size_t why_size) {
+    redisReply *reply = redis_conn_read(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+    if (reply == NULL)
+        redis_client_disconnect(talk);
+    return reply;
+}
+
+redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
+                             char *why, size_t why_size) {
+    if (redis_client_connect(talk, why, why_size) != 0)
+        return NULL;
+    if (redis_client_queue(talk, command) != 0) {
+        snprintf(why, why_size, "no memory");
+        return NULL;
+    }
+    if (redis_client_flush(talk, why, why_size) != 0)
+        return NULL;
+    redisReply *reply = redis_client_reply(talk, why, why_size);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        redis_error_judge(reply->str, command->words[0], NULL, why, why_size);
+        freeReplyObject(reply);
+        return NULL;
+    }
+    return reply;
+}

@@ -1,0 +1,81 @@
+/*
+ * Reading the history from Redis. Owns how an entry of the stream is read; redis_transaction.c
+ * writes them.
+ */
+#include "redis_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int redis_history_check(struct redis_client *talk, const char *stream, char *why, size_t why_size) {
+    struct redis_command c = {0};
+    redis_command_begin(&c, "XRANGE");
+    redis_command_add(&c, stream);
+    redis_command_add(&c, "+");
+    redis_command_add(&c, "-"); /* nothing is wanted of it */
+    redisReply *reply = redis_client_ask(talk, &c, why, why_size);
+    redis_command_clear(&c);
+    bool misplaced = reply == NULL && strstr(why, "WRONGTYPE") != NULL;
+    if (misplaced)
+        snprintf(why, why_size,
+                 "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
+    freeReplyObject(reply);
+    return misplaced || talk->conn == NULL ? -1 : 0; /* with the connection goes what is watched */
+}
+
+struct redis_page redis_history_begin(int64_t since) {
+    struct redis_page page = {.more = true};
+    snprintf(page.from, sizeof page.from, "%lld", (long long)(since > 0 ? since : 0));
+    return page;
+}
+
+void redis_history_ask(const struct redis_page *page, struct redis_command *command,
+                       const char *stream) {
+    redis_command_begin(command, "XRANGE");
+    redis_command_add(command, stream);
+    redis_command_add(command, page->from);
+    redis_command_add(command, "+");
+    redis_command_add(command, "COUNT");
+    redis_command_add(command, "1000");
+}
+
+static struct store_text *entry_part(struct history_entry *entry, const char *name) {
+    return strcmp(name, "actor") == 0     ? &entry->actor
+           : strcmp(name, "subject") == 0 ? &entry->subject
+           : strcmp(name, "field") == 0   ? &entry->field
+           : strcmp(name, "old") == 0     ? &entry->old
+           : strcmp(name, "new") == 0     ? &entry->new_value
+           : strcmp(name, "state") == 0   ? &entry->state
+                                          : NULL;
+}
+
+static int take_entry(const redisReply *reply, store_take_history *take, void *context) {
+    struct history_entry entry = {.time = strtoll(reply->element[0]->str, NULL, 10)};
+    const redisReply *pairs = reply->element[1];
+    for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
+        const redisReply *name = pairs->element[i], *value = pairs->element[i + 1];
+        struct store_text *part = entry_part(&entry, name->str);
+        if (part != NULL)
+            *part = (struct store_text){value->str, value->len};
+        else if (strcmp(name->str, "at") == 0)
+            entry.at = strtoll(value->str, NULL, 10);
+    }
+    return take(context, &entry);
+}
+
+int redis_history_take(struct redis_page *page, const redisReply *reply, store_take_history *take,
+                       void *context) {
+    size_t n = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    page->more = n > 0;
+    for (size_t i = 0; i < n; i++) {
+        const redisReply *one = reply->element[i];
+        if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
+            one->element[1]->type != REDIS_REPLY_ARRAY)
+            continue;
+        if (take_entry(one, take, context) != 0)
+            return -1;
+        snprintf(page->from, sizeof page->from, "(%s", one->element[0]->str);
+    }
+    return 0;
+}

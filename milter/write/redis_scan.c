@@ -1,0 +1,71 @@
+/*
+ * The walk over the names of one server. Owns that only names with our prefix are told, without
+ * it, and the history's not.
+ */
+#include "redis_scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The prefix as a pattern of SCAN, a star behind it. */
+static char *pattern_of(const char *prefix) {
+    char *pattern = malloc(strlen(prefix) * 2 + 2), *to = pattern;
+    if (pattern == NULL)
+        return NULL;
+    for (const char *p = prefix; *p != '\0'; p++) {
+        if (strchr("*?[]\\^-", *p) != NULL)
+            *to++ = '\\';
+        *to++ = *p;
+    }
+    memcpy(to, "*", 2);
+    return pattern;
+}
+
+/* One page of names. Returns as redis_scan(). */
+static int take_page(const char *prefix, const redisReply *names, store_take_subject *take,
+                     void *context) {
+    size_t skip = strlen(prefix);
+    for (size_t i = 0; i < names->elements; i++) {
+        const redisReply *key = names->element[i];
+        if (key->len < skip || (key->len - skip == 7 && memcmp(key->str + skip, "history", 7) == 0))
+            continue;
+        if (take(context, key->str + skip, key->len - skip) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int redis_scan(struct redis_client *talk, store_take_subject *take, void *context, char *why,
+               size_t why_size) {
+    struct redis_command c = {0};
+    char cursor[32] = "0", *pattern = pattern_of(talk->prefix);
+    int rc = pattern == NULL ? -1 : 0;
+    if (rc != 0)
+        snprintf(why, why_size, "no memory");
+    do {
+        redis_command_begin(&c, "SCAN");
+        redis_command_add(&c, cursor);
+        redis_command_add(&c, "MATCH");
+        redis_command_add(&c, pattern == NULL ? "" : pattern);
+        redis_command_add(&c, "COUNT");
+        redis_command_add(&c, "1000");
+        redisReply *reply = rc == 0 ? redis_client_ask(talk, &c, why, why_size) : NULL;
+        rc = reply == NULL ? -1 : 0;
+        if (rc == 0 && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)) {
+            snprintf(why, why_size, "SCAN: an answer that is no list of keys");
+            rc = -1;
+        }
+        if (rc == 0) {
+            snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
+            rc = take_page(talk->prefix, reply->element[1], take, context);
+            if (rc != 0)
+                snprintf(why, why_size, "no memory");
+        }
+        if (reply != NULL)
+            freeReplyObject(reply);
+    } while (rc == 0 && strcmp(cursor, "0") != 0);
+    redis_command_clear(&c);
+    free(pattern);
+    return rc;
+}

@@ -1,0 +1,14 @@
+/*
+ * The names of all subjects that one Redis server has.
+ */
+#ifndef GATEPOST_WRITE_REDIS_SCAN_H
+#define GATEPOST_WRITE_REDIS_SCAN_H
+
+#include "gatepost/write/writer.h"
+#include "redis_client.h"
+
+/* As store_writer_scan(), of that server. */
+int redis_scan(struct redis_client *talk, store_take_subject *take, void *context, char *why,
+               size_t why_size);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * address: every spelling of an account has one canonical form.
+ */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+#include "gatepost/core/address.h"
+
+/* Stands in for IDNA where the core is tested alone: one domain that it knows. */
+static char *to_ascii(const char *domain) {
+    return strcmp(domain, "b\xc3\xbc"
+                          "cher.example") == 0
+               ? strdup("xn--bcher-kva.example")
+               : NULL;
+}
+
+static char *lower(const char *text) {
+    return strcmp(text, "J\xc3\x96RG") == 0 ? strdup("j\xc3\xb6rg") : NULL;
+}
+
+static const struct address_rules plain = {
+    .default_domain = "", .delimiters = "+", .domain_to_ascii = to_ascii, .lower_case = lower};
+static const struct address_rules with_default = {
+    .default_domain = "Example.NET", .delimiters = "+-", .domain_to_ascii = to_ascii};
+static const struct address_rules no_extension = {.default_domain = "", .delimiters = ""};
+
+static const struct {
+    const char *raw;
+    const struct address_rules *rules;
+    const char *text, *domain;
+} senders[] = {
+    {"<alice@example.com>", &plain, "alice@example.com", "example.com"},
+    {"alice@example.com", &plain, "alice@example.com", "example.com"},
+    {"<Alice@EXAMPLE.com>", &plain, "alice@example.com", "example.com"},
+    {"<>", &plain, "", NULL},
+    {"", &plain, "", NULL},
+    {"<alice+shop@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<alice+a+b@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<+alice@example.com>", &plain, "+alice@example.com", "example.com"},
+    {"<alice+@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<alice+x@example.com>", &no_extension, "alice+x@example.com", "example.com"},
+    {"<alice-x@example.com>", &with_default, "alice@example.com", "example.com"},
+    {"<@relay.example,@b.example:alice@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<@[IPv6:2001:db8::1]:alice@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<\"alice\"@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<\"ali\\ce\"@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<\"a@b\"@example.com>", &plain, "a@b@example.com", "example.com"},
+    {"<\"john doe\"@example.com>", &plain, "john doe@example.com", "example.com"},
+    {"<\"alice+x\"@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<\"alice@example.com>", &plain, "\"alice@example.com", "example.com"},
+    {"<alice@example.com.>", &plain, "alice@example.com", "example.com"},
+    {"<alice@[192.0.2.1]>", &plain, "alice@[192.0.2.1]", "[192.0.2.1]"},
+    {"<alice@b\xc3\xbc"
+     "cher.example>",
+     &plain, "alice@xn--bcher-kva.example", "xn--bcher-kva.example"},
+    {"<J\xc3\x96RG@example.com>", &plain, "j\xc3\xb6rg@example.com", "example.com"},
+    {"<\xff\xfe@example.com>", &plain, "\xff\xfe@example.com", "example.com"},
+    {"<alice>", &plain, "alice", NULL},
+    {"<alice>", &with_default, "alice@example.net", "example.net"},
+    {"<alice@>", &plain, "alice", NULL},
+    {"<@example.com>", &plain, "@example.com", "example.com"},
+    {"<a\\", &plain, "<a\\", NULL},
+};
+
+static const struct {
+    const char *raw;
+    const struct address_rules *rules;
+    const char *text, *domain;
+} logins[] = {
+    {"alice@example.com", &plain, "alice@example.com", "example.com"},
+    {"ALICE@Example.Com", &plain, "alice@example.com", "example.com"},
+    {"alice", &plain, "alice", NULL},
+    {"alice", &with_default, "alice@example.net", "example.net"},
+    {"alice+tag@example.com", &plain, "alice@example.com", "example.com"},
+    {"DOMAIN\\alice", &plain, "domain\\alice", NULL},
+    {"a@b@example.com", &plain, "a@b@example.com", "example.com"},
+    {"\"alice\"@example.com", &plain, "\"alice\"@example.com", "example.com"},
+    {"\xe9t\xe9@example.com", &plain, "\xe9t\xe9@example.com", "example.com"},
+};
+
+static void expect(const struct address *got, int rc, const char *raw, const char *text,
+                   const char *domain) {
+    if (rc != 0 || strcmp(got->text, text) != 0)
+        fail_msg("%s: got \"%s\", wanted \"%s\"", raw, got->text, text);
+    if ((domain == NULL) != (got->domain == NULL) ||
+        (domain != NULL && strcmp(domain, got->domain) != 0))
+        fail_msg("%s: got domain \"%s\"", raw, got->domain ? got->domain : "(none)");
+}
+
+static void test_senders(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(senders); i++) {
+        struct address got = {0};
+        int rc = address_from_sender(senders[i].raw, senders[i].rules, &got);
+        expect(&got, rc, senders[i].raw, senders[i].text, senders[i].domain);
+        address_clear(&got);
+    }
+}
+
+static void test_paths(void **state) {
+    static const char *const good[] = {
+        "",
+        "<>",
+        "<alice@example.com>",
+        "alice@example.com",
+        "<a!b%c=d+e@example.com>",
+        "<\"a b\\\"<@>(c)\"@example.com>",
+        "<alice@[IPv6:2001:db8::1]>",
+        "<alice@example.com.>",
+        "<j\xc3\xb6rg@\xc3\xb6.example>",
+    };
+    static const char *const bad[] = {
+        "<alice>",          "< >",
+        "<alice@>",         "<alice@d >",
+        "< alice@d>",       "<alice @d>",
+        "<alice@d(x)>",     "<alice(x)@d>",
+        "<<alice@d>>",      "Alice <alice@d>",
+        "<alice@\"d\">",    "<\"alice\"x@d>",
+        "<alice@\\d>",      "<x:alice@d;>",
+        "<@relay:alice@d>", "<alice@d",
+        "alice@d>",         "<a@b@d>",
+        "<d!alice>",        "<alice%d>",
+        "<\"alice@d>",      "<alice@[192.0.2.1>",
+        "<alice@d]>",       "<alice@d\t>",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        if (!address_is_path(good[i]))
+            fail_msg("%s is none", good[i]);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (address_is_path(bad[i]))
+            fail_msg("%s is one", bad[i]);
+}
+
+/* With what Postfix or Sendmail was seen to make of it. */
+static void test_reread(void **state) {
+    static const struct {
+        const char *given, *understood, *sender;
+    } rows[] = {
+        {"<alice@d.example >", "alice@d.example", "alice@d.example"},
+        {"<d.example!alice>", "alice@d.example", "alice@d.example"},
+        {"<alice@\"d.example\">", "alice@\"d.example\"", "alice@d.example"},
+        {"<\"a b\"@ d.example>", "\"a b\"@d.example", "\"a b\"@d.example"},
+        {"< >", "", ""},
+        {"< >", "<>", "<>"},
+        {"<alice@mx.example >", "alice", "alice@mx.example"},
+        {"<alice@(a (b) \")mx.example(c)>", "alice", "alice@mx.example"},
+        {"<Alice <alice@mx.example>>", "alice", "alice@mx.example"},
+        {"<alice@\"mx.example\">", "alice", "alice@mx.example"},
+        {"<alice%mx.example>", "alice", "alice@mx.example"},
+        {"<mx.example!alice>", "alice", "alice@mx.example"},
+        {"<alice>", "alice", "alice"},
+        {"<alice(>", "alice", "alice"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *sender = address_reread(rows[i].given, rows[i].understood);
+        if (strcmp(sender, rows[i].sender) != 0)
+            fail_msg("%s: %s", rows[i].given, sender);
+        free(sender);
+    }
+}
+
+static void test_logins(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(logins); i++) {
+        struct address got = {0};
+        int rc = address_from_login(logins[i].raw, logins[i].rules, &got);
+        expect(&got, rc, logins[i].raw, logins[i].text, logins[i].domain);
+        address_clear(&got);
+    }
+}
+
+static void test_xtext(void **state) {
+    static const char *const rows[][2] = {
+        {"alice@example.com", "alice@example.com"},
+        {"a+3Db@example.com", "a=b@example.com"},
+        {"ALICE+2Bshop@Example.COM", "ALICE+shop@Example.COM"},
+        {"j+C3+B6rg@example.com", "j\xc3\xb6rg@example.com"},
+        {"+2B3D", "+3D"},
+        {"a+3db", "a+3db"},
+        {"a+", "a+"},
+        {"a+4", "a+4"},
+        {"a+00b", "a+00b"},
+        {"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[80];
+        snprintf(text, sizeof text, "%s", rows[i][0]);
+        xtext_decode(text);
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_senders), cmocka_unit_test(test_paths), cmocka_unit_test(test_reread),
+        cmocka_unit_test(test_logins),  cmocka_unit_test(test_xtext),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
