@@ -104,7 +104,8 @@ distcheck() {
 end_to_end() {
     GATEPOST=$build/$1/milter/gatepost
     MILTER_LOAD=$build/$1/tests/bench/milter_load
-    export GATEPOST MILTER_LOAD
+    GATEPOST_BUILD=$build/$1
+    export GATEPOST MILTER_LOAD GATEPOST_BUILD
     shift
     if timeout --foreground -k 30 2400 /usr/bin/python3 -m pytest "$@" -q -p no:cacheprovider; then
         passed=$((passed + 1))
@@ -131,6 +132,7 @@ step "man pages" man_pages
 say "builds"
 step "autoreconf" autoreconf -fi
 step "clang, no warnings" compile_tests clang CC=clang --enable-werror
+step "the house" /usr/bin/python3 tests/house/check.py "$build/clang"
 step "gcc, address and undefined behaviour sanitizers" \
     compile_tests asan CC=gcc --enable-werror --enable-sanitizers=address,undefined
 step "gcc, thread sanitizer" \
@@ -140,6 +142,9 @@ step "make distcheck" distcheck
 say "fuzzers, a short run on the saved corpus"
 step "fuzzers, build" sh tests/fuzz/build.sh "$build/fuzz"
 step "fuzzers, run" sh tests/fuzz/run.sh "$build/fuzz" 15
+
+say "the check of the house finds what is planted"
+end_to_end clang tests/house
 
 say "unit tests"
 for flavour in clang asan tsan; do

@@ -51,7 +51,7 @@ static int open_parts(struct live_store *shared, const struct config *config, ch
     const struct policy_cache_settings cache = {
         .store = shared->store,
         .key_prefix = shared->key_prefix,
-        .entries = shared->store->remote ? config->cache_entries : 0,
+        .entries = store_is_remote(shared->store) ? config->cache_entries : 0,
         .timeout = config->store_timeout};
     shared->cache = policy_cache_new(&cache);
     if (shared->cache == NULL) {

@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "gatepost/config/config.h"
+#include "gatepost/core/duration.h"
 #include "gatepost/core/reply.h"
-#include "gatepost/store/store.h"
+#include "gatepost/core/store_url.h"
 
 static int refuse(char *why, size_t why_size, const char *reason) {
     snprintf(why, why_size, "%s", reason);

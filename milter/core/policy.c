@@ -1,6 +1,7 @@
 /*
  * Policy of one subject, decoded from its fields. Owns the meaning of field names and values; knows
- * neither where they are stored nor what is decided from them (policy_inherit.c asks the questions).
+ * neither where they are stored nor what is decided from them (policy_inherit.c asks the
+ * questions).
  */
 #include "gatepost/core/policy.h"
 

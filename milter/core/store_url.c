@@ -1,10 +1,10 @@
 /*
  * The `store` URL. Owns its forms; pure, opens nothing.
  */
+#include "gatepost/core/store_url.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "gatepost/store/store.h"
 
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gatepost/cache/live_store.h"
+#include "gatepost/core/duration.h"
 #include "gatepost/core/timestamp.h"
 #include "print.h"
 

@@ -5,16 +5,12 @@
 #include "callbacks.h"
 
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include <libmilter/mfapi.h>
 
 #include "gatepost/base/log.h"
 #include "gatepost/session/session.h"
-
-static struct runtime *current;
-static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * What libmilter keeps for a connection is its session; the session's tag has the steps that the
@@ -204,19 +200,4 @@ int callbacks_register(void) {
                                    .xxfi_close = on_close,
                                    .xxfi_negotiate = on_negotiate};
     return smfi_register(description) == MI_SUCCESS ? 0 : -1;
-}
-
-void runtime_publish(struct runtime *runtime) {
-    pthread_mutex_lock(&current_lock);
-    struct runtime *last = current;
-    current = runtime;
-    pthread_mutex_unlock(&current_lock);
-    runtime_release(last);
-}
-
-struct runtime *runtime_current(void) {
-    pthread_mutex_lock(&current_lock);
-    struct runtime *runtime = current == NULL ? NULL : runtime_acquire(current);
-    pthread_mutex_unlock(&current_lock);
-    return runtime;
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "callbacks.h"
 #include "gatepost/base/log.h"
 
 static void name_ignored(const char *setting, bool changed) {

@@ -15,7 +15,6 @@
 #include <libmilter/mfapi.h>
 #include <systemd/sd-daemon.h>
 
-#include "callbacks.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"

@@ -42,7 +42,7 @@ static json_t *describe_store(const struct runtime *runtime, const struct metric
     json_object_set_new(store, "up", json_boolean(store_is_up(runtime->store->store)));
     json_object_set_new(store, "requests", json_integer((json_int_t)now->store_ok));
     json_object_set_new(store, "failed", json_integer((json_int_t)now->store_failed));
-    if (runtime->store->store->remote)
+    if (store_is_remote(runtime->store->store))
         json_object_set_new(store, "changes", json_string(watches[cache.watching]));
     return store;
 }
@@ -89,7 +89,7 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_object_set_new(status, "messages", json_integer(now.messages));
     json_object_set_new(status, "verdicts", describe_verdicts(&now));
     json_object_set_new(status, "store", describe_store(runtime, &now));
-    if (runtime->store->store->remote)
+    if (store_is_remote(runtime->store->store))
         json_object_set_new(status, "cache", describe_cache(runtime, &now));
     json_object_set_new(status, "spf", describe_spf(&now));
     json_object_set_new(status, "malformed", json_integer((json_int_t)now.malformed));

@@ -1,24 +1,11 @@
 /*
- * The face of the policy store. Owns the choice of the kind; each kind has a file of its own.
+ * The face of the policy store: each question goes to the kind that was opened.
  */
 #include "gatepost/store/store.h"
 
-#include <stdlib.h>
+#include "implement.h"
 
-int store_open(const struct store_settings *settings, struct store **out, char *why,
-               size_t why_size) {
-    struct store_url url;
-    if (store_url_parse(settings->url, &url, why, why_size) != 0)
-        return -1;
-    switch (url.kind) {
-    case STORE_FILE:
-        return store_file_open(settings, &url, out, why, why_size);
-    case STORE_CLUSTER:
-        return store_cluster_open(settings, &url, out, why, why_size);
-    default:
-        return store_redis_open(settings, &url, out, why, why_size);
-    }
-}
+#include <stdlib.h>
 
 void store_free(struct store *store) {
     if (store != NULL)
@@ -39,6 +26,10 @@ int store_walk(struct store *store, const char *subject, store_take_field *take,
 
 bool store_is_up(struct store *store) {
     return store->ops->is_up == NULL || store->ops->is_up(store);
+}
+
+bool store_is_remote(const struct store *store) {
+    return store->remote;
 }
 
 int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size) {

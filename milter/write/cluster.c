@@ -10,6 +10,7 @@
 #include "cluster_scan.h"
 #include "cluster_transactions.h"
 #include "history_order.h"
+#include "implement.h"
 #include "redis_history.h"
 
 struct writer_cluster {

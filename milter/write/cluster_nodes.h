@@ -5,6 +5,7 @@
 #ifndef GATEPOST_WRITE_CLUSTER_NODES_H
 #define GATEPOST_WRITE_CLUSTER_NODES_H
 
+#include "gatepost/core/store_url.h"
 #include "gatepost/store/cluster/map.h"
 #include "redis_client.h"
 

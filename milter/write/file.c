@@ -20,6 +20,7 @@
 #include "file_history.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/write/writer.h"
+#include "implement.h"
 
 struct writer_file {
     struct store_writer writer;

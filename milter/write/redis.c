@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "gatepost/store/redis/errors.h"
+#include "implement.h"
 #include "redis_eviction.h"
 #include "redis_history.h"
 #include "redis_scan.h"

@@ -5,6 +5,7 @@
 #ifndef GATEPOST_WRITE_REDIS_COMMAND_H
 #define GATEPOST_WRITE_REDIS_COMMAND_H
 
+#include "gatepost/core/store_url.h"
 #include "gatepost/store/redis/endpoint.h"
 
 struct redis_client {

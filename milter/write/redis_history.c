@@ -3,6 +3,7 @@
  * writes them.
  */
 #include "redis_history.h"
+#include "implement.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * it, and the history's not.
  */
 #include "redis_scan.h"
+#include "implement.h"
 
 #include <stdio.h>
 #include <stdlib.h>

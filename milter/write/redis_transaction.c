@@ -3,6 +3,7 @@
  * server they go to, and what follows from an error, is its callers' business.
  */
 #include "redis_transaction.h"
+#include "implement.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,22 +1,12 @@
 /*
- * The face of writing to the store. Owns the choice of the kind and the state of a subject as a
- * number; each kind has a file of its own.
+ * The face of writing to the store: each question goes to the kind that was opened. Owns the state
+ * of a subject as a number.
  */
 #include "gatepost/write/writer.h"
 
-#include <stdio.h>
+#include "implement.h"
 
-int store_writer_open(const struct store_settings *settings, const char *actor,
-                      struct store_writer **out, char *why, size_t why_size) {
-    struct store_url url;
-    if (store_url_parse(settings->url, &url, why, why_size) != 0)
-        return -1;
-    if (url.kind == STORE_FILE)
-        return store_writer_file_open(&url, actor, out, why, why_size);
-    if (url.kind == STORE_CLUSTER)
-        return store_writer_cluster_open(settings, &url, actor, out, why, why_size);
-    return store_writer_redis_open(settings, &url, actor, out, why, why_size);
-}
+#include <stdio.h>
 
 void store_writer_free(struct store_writer *writer) {
     if (writer != NULL)

@@ -15,7 +15,8 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "gatepost/config/config.h"
+enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR };
+enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
 void log_open(enum log_target target, enum log_format format, int level);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "gatepost/base/log.h"
 #include "gatepost/core/decision.h"
 #include "gatepost/core/netset.h"
 
@@ -32,9 +33,6 @@ struct config_network {
     const char *name;
     struct netset *members;
 };
-
-enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR };
-enum log_format { LOG_LOGFMT, LOG_JSON };
 
 struct config {
     const char *path; /* the caller's */
@@ -85,11 +83,5 @@ const struct config_listener *config_listener(const struct config *config, const
 
 /* The configuration's network of that name, or NULL. */
 const struct config_network *config_network(const struct config *config, const char *name);
-
-/*
- * A duration as the configuration writes it: a whole number and ms, s, m, h or d. Returns 0 and
- * milliseconds, or -1.
- */
-int duration_parse(const char *text, int64_t *milliseconds);
 
 #endif

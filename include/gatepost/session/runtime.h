@@ -38,4 +38,13 @@ int runtime_open_spf(struct config *config, struct runtime **out, char *why, siz
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);
 
+/*
+ * New sessions begin with this runtime; the caller's reference is taken over, and that of the one
+ * before is given back. NULL: none begins any more. Any thread.
+ */
+void runtime_publish(struct runtime *runtime);
+
+/* A reference to the runtime that new sessions begin with, or NULL. Any thread. */
+struct runtime *runtime_current(void);
+
 #endif

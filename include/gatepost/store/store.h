@@ -11,36 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE, STORE_SENTINEL, STORE_CLUSTER };
-
-/* Sentinels or cluster nodes that a URL may name. */
-#define STORE_SEEDS 16
-struct store_seed {
-    char host[256];
-    int port;
-};
-
-/* The `store` setting, taken apart. */
-struct store_url {
-    enum store_kind kind;
-    char host[256]; /* redis:, rediss: */
-    int port;
-    char path[256]; /* redis+unix:, file: */
-    int db;
-    bool tls;         /* rediss: */
-    char master[128]; /* redis+sentinel: the name that the Sentinels know it by */
-    struct store_seed seeds[STORE_SEEDS];
-    size_t n_seeds;
-};
-
-/*
- * Parses redis://HOST[:PORT][/DB], rediss:// likewise, redis+unix:///PATH[?db=N],
- * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH.
- * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
- * store_password_file.
- */
-int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
-
 struct store_settings {
     const char *url, *user, *password_file, *key_prefix;
     int64_t timeout; /* milliseconds for one store_get(), connecting included */
@@ -102,6 +72,9 @@ int store_walk(struct store *store, const char *subject, store_take_field *take,
  */
 bool store_is_up(struct store *store);
 
+/* Does a look-up cost a round trip, so that its answers are worth keeping? */
+bool store_is_remote(const struct store *store);
+
 /* What a watch tells. Before the first word nothing is told of any change. */
 enum store_event {
     STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
@@ -127,33 +100,5 @@ int store_watch(struct store *store, store_told *told, void *context, char *why,
 
 /* Ends the watch, if there is one: when this returns, `told` runs no more. */
 void store_unwatch(struct store *store);
-
-/*
- * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
- * hashes that are unanswered and empty.
- */
-struct store_ops {
-    int (*get)(struct store *store, const char *const *subjects, size_t n,
-               struct store_hash *hashes, char *why, size_t why_size);
-    int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
-                char *why, size_t why_size);
-    int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
-    void (*unwatch)(struct store *store);
-    void (*free)(struct store *store);
-    bool (*is_up)(struct store *store); /* NULL: always */
-};
-
-struct store {
-    const struct store_ops *ops;
-    bool remote; /* a look-up costs a round trip: its answers are worth keeping */
-};
-
-/* The kinds; as store_open(). */
-int store_redis_open(const struct store_settings *settings, const struct store_url *url,
-                     struct store **out, char *why, size_t why_size);
-int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                       struct store **out, char *why, size_t why_size);
-int store_file_open(const struct store_settings *settings, const struct store_url *url,
-                    struct store **out, char *why, size_t why_size);
 
 #endif

@@ -108,36 +108,4 @@ uint64_t store_state(const struct store_field *fields, size_t n);
 /* The contribution of one field: a state is their sum. */
 uint64_t store_state_of(const char *field, size_t field_len, const char *value, size_t value_len);
 
-/* For the kinds: this edit was not done, for `why`; the first reason stays. */
-void store_edit_refuse(struct store_edit *edit, const char *why);
-
-/* What a kind of writer implements; a struct store_writer begins with a pointer to it. */
-struct store_writer_ops {
-    size_t batch;
-    int (*begin)(struct store_writer *writer, const char *subject, char *why, size_t why_size);
-    enum store_written (*write)(struct store_writer *writer, struct store_edit *edits, size_t n,
-                                char *why, size_t why_size);
-    int (*scan)(struct store_writer *writer, store_take_subject *take, void *context, char *why,
-                size_t why_size);
-    int (*history)(struct store_writer *writer, int64_t since, store_take_history *take,
-                   void *context, char *why, size_t why_size);
-    int (*examine)(struct store_writer *writer, store_take_complaint *take, void *context,
-                   char *why, size_t why_size);
-    void (*free)(struct store_writer *writer);
-};
-
-struct store_writer {
-    const struct store_writer_ops *ops;
-};
-
-/* The kinds; as store_writer_open(). */
-int store_writer_redis_open(const struct store_settings *settings, const struct store_url *url,
-                            const char *actor, struct store_writer **out, char *why,
-                            size_t why_size);
-int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                              const char *actor, struct store_writer **out, char *why,
-                              size_t why_size);
-int store_writer_file_open(const struct store_url *url, const char *actor,
-                           struct store_writer **out, char *why, size_t why_size);
-
 #endif

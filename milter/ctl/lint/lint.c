@@ -17,39 +17,10 @@
 
 #include "../print.h"
 #include "gatepost/core/policy_line.h"
+#include "gatepost/core/store_url.h"
 
 /* Accounts read in one go. */
 #define BATCH 256
-
-void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
-                const char *format, ...) {
-    char message[FACT_WHY_SIZE + 400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    lint->n++;
-    if (lint->list != NULL) {
-        json_t *told = json_object();
-        json_object_set_new(told, "kind", json_text(kind));
-        json_object_set_new(told, "subject", json_text(subject));
-        json_object_set_new(told, "field", json_text(field));
-        json_object_set_new(told, "problem", json_text(message));
-        json_array_append_new(lint->list, told);
-        return;
-    }
-    if (subject != NULL) {
-        ctl_puts(stdout, subject);
-        putchar(field == NULL ? ':' : ' ');
-    }
-    if (field != NULL) {
-        ctl_puts(stdout, field);
-        putchar(':');
-    }
-    printf("%s%s: ", subject == NULL && field == NULL ? "" : " ", kind);
-    ctl_puts(stdout, message);
-    putchar('\n');
-}
 
 /* ---- what accounts inherit: the policies of domains and of everybody ---- */
 

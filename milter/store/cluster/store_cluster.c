@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../implement.h"
 #include "../redis/hgetall.h"
 #include "../redis/hscan.h"
 #include "gatepost/base/clock.h"

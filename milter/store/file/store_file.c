@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../implement.h"
 #include "gatepost/base/log.h"
 #include "gatepost/store/store.h"
 #include "table.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../implement.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/store/redis/endpoint.h"

@@ -8,6 +8,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/cache/policy_cache.h"
+#include "milter/store/implement.h"
 
 /* Every subject has one field, "source"; it reads "authorized" once `changed`. */
 struct gate_store {

@@ -8,6 +8,7 @@
 
 #include "gatepost/config/config.h"
 #include "gatepost/config/config_check.h"
+#include "gatepost/core/duration.h"
 
 static char path[] = "/tmp/gatepost-test-config-XXXXXX";
 

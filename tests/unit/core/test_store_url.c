@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#include "gatepost/store/store.h"
+#include "gatepost/core/store_url.h"
 
 static void test_one_server(void **state) {
     static const struct {

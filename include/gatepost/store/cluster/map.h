@@ -8,6 +8,7 @@
 #ifndef GATEPOST_STORE_CLUSTER_MAP_H
 #define GATEPOST_STORE_CLUSTER_MAP_H
 
+#include "gatepost/core/store_url.h"
 #include "gatepost/store/cluster/node.h"
 #include "gatepost/store/store.h"
 

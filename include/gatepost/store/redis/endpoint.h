@@ -5,6 +5,7 @@
 #ifndef GATEPOST_STORE_REDIS_SERVER_H
 #define GATEPOST_STORE_REDIS_SERVER_H
 
+#include "gatepost/core/store_url.h"
 #include "gatepost/store/redis/sentinel.h"
 
 struct redis_endpoint {

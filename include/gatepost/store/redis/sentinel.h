@@ -4,6 +4,7 @@
 #ifndef GATEPOST_STORE_REDIS_SENTINEL_H
 #define GATEPOST_STORE_REDIS_SENTINEL_H
 
+#include "gatepost/core/store_url.h"
 #include "gatepost/store/redis/pool.h"
 #include "gatepost/store/store.h"
 

@@ -1,0 +1,40 @@
+/*
+ * The `store` setting: which store, and where. Pure.
+ */
+#ifndef GATEPOST_CORE_STORE_URL_H
+#define GATEPOST_CORE_STORE_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE, STORE_SENTINEL, STORE_CLUSTER };
+
+/* Sentinels or cluster nodes that a URL may name. */
+#define STORE_SEEDS 16
+struct store_seed {
+    char host[256];
+    int port;
+};
+
+/* The `store` setting, taken apart. */
+struct store_url {
+    enum store_kind kind;
+    char host[256]; /* redis:, rediss: */
+    int port;
+    char path[256]; /* redis+unix:, file: */
+    int db;
+    bool tls;         /* rediss: */
+    char master[128]; /* redis+sentinel: the name that the Sentinels know it by */
+    struct store_seed seeds[STORE_SEEDS];
+    size_t n_seeds;
+};
+
+/*
+ * Parses redis://HOST[:PORT][/DB], rediss:// likewise, redis+unix:///PATH[?db=N],
+ * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH.
+ * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
+ * store_password_file.
+ */
+int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
+
+#endif

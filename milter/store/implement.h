@@ -1,0 +1,38 @@
+/*
+ * For the kinds of store: what each of them implements behind store.h.
+ */
+#ifndef GATEPOST_STORE_IMPLEMENT_H
+#define GATEPOST_STORE_IMPLEMENT_H
+
+#include "gatepost/core/store_url.h"
+#include "gatepost/store/store.h"
+
+/*
+ * What a kind of store implements; a struct store begins with a pointer to it. `get` is given
+ * hashes that are unanswered and empty.
+ */
+struct store_ops {
+    int (*get)(struct store *store, const char *const *subjects, size_t n,
+               struct store_hash *hashes, char *why, size_t why_size);
+    int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
+                char *why, size_t why_size);
+    int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
+    void (*unwatch)(struct store *store);
+    void (*free)(struct store *store);
+    bool (*is_up)(struct store *store); /* NULL: always */
+};
+
+struct store {
+    const struct store_ops *ops;
+    bool remote; /* store_is_remote() */
+};
+
+/* The kinds; as store_open(). */
+int store_redis_open(const struct store_settings *settings, const struct store_url *url,
+                     struct store **out, char *why, size_t why_size);
+int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
+                       struct store **out, char *why, size_t why_size);
+int store_file_open(const struct store_settings *settings, const struct store_url *url,
+                    struct store **out, char *why, size_t why_size);
+
+#endif
