@@ -36,19 +36,17 @@ static int name_subjects(struct account_lookup *out, const struct address *accou
 }
 
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
-                        struct account_lookup *out, char *why, size_t why_size) {
+                        struct account_lookup *out, struct why *why) {
     const char *wanted[SUBJECTS];
     struct shared_policy *known[SUBJECTS];
     size_t n = 0;
     *out = (struct account_lookup){0};
-    if (name_subjects(out, account) != 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (name_subjects(out, account) != 0)
+        return why_set(why, "no memory");
     for (size_t i = 0; i < SUBJECTS; i++)
         if (out->set.subjects[i] != NULL)
             wanted[n++] = out->set.subjects[i];
-    if (policy_cache_get(cache, wanted, n, known, &out->stale, why, why_size) != 0) {
+    if (policy_cache_get(cache, wanted, n, known, &out->stale, why) != 0) {
         account_lookup_clear(out);
         return -1;
     }

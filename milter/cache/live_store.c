@@ -39,14 +39,13 @@ void live_store_keep(struct live_store *shared, const struct config *config) {
     policy_cache_keep(shared->cache, config->cache_ttl, config->stale_max);
 }
 
-static int open_parts(struct live_store *shared, const struct config *config, char *why,
-                      size_t why_size) {
+static int open_parts(struct live_store *shared, const struct config *config, struct why *why) {
     const struct store_settings settings = live_store_settings(config);
-    snprintf(why, why_size, "no memory");
+    why_set(why, "no memory");
     shared->identity = identity_of(config);
     shared->key_prefix = strdup(config->key_prefix);
     if (shared->identity == NULL || shared->key_prefix == NULL ||
-        store_open(&settings, &shared->store, why, why_size) != 0)
+        store_open(&settings, &shared->store, why) != 0)
         return -1;
     const struct policy_cache_settings cache = {
         .store = shared->store,
@@ -54,16 +53,14 @@ static int open_parts(struct live_store *shared, const struct config *config, ch
         .entries = store_is_remote(shared->store) ? config->cache_entries : 0,
         .timeout = config->store_timeout};
     shared->cache = policy_cache_new(&cache);
-    if (shared->cache == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (shared->cache == NULL)
+        return why_set(why, "no memory");
     live_store_keep(shared, config);
-    return store_watch(shared->store, told, shared, why, why_size);
+    return store_watch(shared->store, told, shared, why);
 }
 
 int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
-                    char *why, size_t why_size) {
+                    struct why *why) {
     if (last != NULL) {
         char *identity = identity_of(config);
         bool same = identity != NULL && strcmp(identity, last->identity) == 0;
@@ -74,13 +71,11 @@ int live_store_open(const struct config *config, struct live_store *last, struct
         }
     }
     struct live_store *shared = calloc(1, sizeof *shared);
-    if (shared == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (shared == NULL)
+        return why_set(why, "no memory");
     atomic_init(&shared->references, 1);
     pthread_mutex_init(&shared->lock, NULL);
-    if (open_parts(shared, config, why, why_size) != 0) {
+    if (open_parts(shared, config, why) != 0) {
         live_store_release(shared);
         return -1;
     }

@@ -67,7 +67,7 @@ struct loading {
 
 static int take_member(void *context, const struct store_field *field) {
     struct loading *l = context;
-    char why[160];
+    struct why why;
     if (l->n == l->room) {
         size_t room = l->room == 0 ? 64 : l->room * 2;
         struct netblock *grown = realloc(l->blocks, room * sizeof *grown);
@@ -76,13 +76,13 @@ static int take_member(void *context, const struct store_field *field) {
         l->blocks = grown;
         l->room = room;
     }
-    if (netblock_parse(field->name, field->name_len, &l->blocks[l->n], why, sizeof why) == 0) {
+    if (netblock_parse(field->name, field->name_len, &l->blocks[l->n], &why) == 0) {
         l->n++;
         return 0;
     }
     if (l->n_malformed++ < 10) { /* a whole list of another kind need not fill the log */
         char *name = strndup(field->name, field->name_len);
-        log_malformed(l->key, name, why);
+        log_malformed(l->key, name, why.text);
         if (l->malformed == NULL)
             l->malformed = name;
         else
@@ -95,12 +95,11 @@ static int take_member(void *context, const struct store_field *field) {
 
 /* Reads a network from the store; NULL with the reason when it cannot be had. */
 static struct members *load(const struct networks *networks, const struct network *network,
-                            char *why, size_t why_size) {
+                            struct why *why) {
     char key[600];
     snprintf(key, sizeof key, "%s%s", networks->store->key_prefix, network->subject);
     struct loading l = {.key = key};
-    int answer =
-        store_walk(networks->store->store, network->subject, take_member, &l, why, why_size);
+    int answer = store_walk(networks->store->store, network->subject, take_member, &l, why);
     struct members *members = answer < 0 ? NULL : calloc(1, sizeof *members);
     if (members != NULL) {
         atomic_init(&members->references, 1);
@@ -113,7 +112,7 @@ static struct members *load(const struct networks *networks, const struct networ
     if (members != NULL && members->set == NULL) {
         members_release(members);
         members = NULL;
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     }
     if (answer == STORE_WRONG_TYPE)
         log_malformed(key, NULL, "wrong type: the key must be a hash");
@@ -128,11 +127,11 @@ static struct members *load(const struct networks *networks, const struct networ
 
 /* Loads and replaces one network; false when the store did not answer. */
 static bool reload(struct networks *networks, struct network *network) {
-    char why[256] = "no memory";
-    struct members *fresh = load(networks, network, why, sizeof why);
+    struct why why = {"no memory"};
+    struct members *fresh = load(networks, network, &why);
     if (fresh == NULL) {
         if (!network->failing)
-            log_event(LOG_ERR, "network-not-loaded", "network", network->name, "problem", why,
+            log_event(LOG_ERR, "network-not-loaded", "network", network->name, "problem", why.text,
                       (char *)NULL);
         network->failing = true;
         return false;
@@ -250,7 +249,7 @@ static void take_over(struct networks *networks, struct networks *last) {
     }
 }
 
-static int start(struct networks *networks, struct networks *last, char *why, size_t why_size) {
+static int start(struct networks *networks, struct networks *last, struct why *why) {
     if (networks->n == 0)
         return 0;
     live_store_follow(networks->store, &networks->follower);
@@ -264,21 +263,17 @@ static int start(struct networks *networks, struct networks *last, char *why, si
         else
             told(networks, STORE_CHANGED, network->subject);
     }
-    if (pthread_create(&networks->loader, NULL, run_loader, networks) != 0) {
-        snprintf(why, why_size, "the thread that loads networks cannot be started");
-        return -1;
-    }
+    if (pthread_create(&networks->loader, NULL, run_loader, networks) != 0)
+        return why_set(why, "the thread that loads networks cannot be started");
     networks->started = true;
     return 0;
 }
 
 int networks_open(const struct config *config, struct live_store *store, struct networks *last,
-                  struct networks **out, char *why, size_t why_size) {
+                  struct networks **out, struct why *why) {
     struct networks *networks = calloc(1, sizeof *networks);
-    if (networks == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (networks == NULL)
+        return why_set(why, "no memory");
     networks->store = store;
     networks->follower = (struct store_follower){.told = told, .context = networks};
     pthread_rwlock_init(&networks->lock, NULL);
@@ -288,9 +283,9 @@ int networks_open(const struct config *config, struct live_store *store, struct 
     for (size_t i = 0; rc == 0 && i < config->n_listeners; i++)
         rc = add_names(networks, config, &config->listeners[i].connect_from);
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     else
-        rc = start(networks, last, why, why_size);
+        rc = start(networks, last, why);
     if (rc != 0)
         networks_free(networks);
     else

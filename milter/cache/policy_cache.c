@@ -49,7 +49,7 @@ struct shard {
     struct entry *hand;
     size_t n;
     uint64_t tickets;
-    char why[200]; /* of the last failure */
+    struct why why; /* of the last failure */
     /* Changes told that wait for the lock. Its holder may not get the processor for a while; then
        many who wait with them must not hear what was so before. */
     atomic_uint changes;
@@ -247,7 +247,7 @@ static void publish(struct ask *ask, const char *why) {
         entry->ticket = 0;
         if (ask->known == NULL) {
             entry->failed = ask->ticket;
-            snprintf(ask->shard->why, sizeof ask->shard->why, "%s", why);
+            why_set(&ask->shard->why, "%s", why);
         } else if (!entry->overtaken) {
             last = entry->known;
             entry->known = shared_policy_acquire(ask->known);
@@ -261,8 +261,8 @@ static void publish(struct ask *ask, const char *why) {
 }
 
 /* Asks the store for all that nobody else is asking for, in one round trip. */
-static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum step step, char *why,
-                 size_t why_size) {
+static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum step step,
+                 struct why *why) {
     const char *subjects[SUBJECTS];
     struct shared_policy *known[SUBJECTS];
     struct ask *wanted[SUBJECTS];
@@ -275,18 +275,16 @@ static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum st
     }
     if (count == 0)
         return;
-    policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known, why,
-                 why_size);
+    policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known, why);
     metrics_cache(CACHE_MISS, count);
     for (size_t i = 0; i < count; i++) {
         wanted[i]->known = known[i];
-        publish(wanted[i], why);
+        publish(wanted[i], why->text);
     }
 }
 
 /* Waits for the answer of the look-up that was joined. */
-static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, char *why,
-                 size_t why_size) {
+static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, struct why *why) {
     struct shard *shard = ask->shard;
     struct entry *entry = ask->entry;
     struct timespec until = clock_timespec(deadline);
@@ -301,10 +299,10 @@ static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, 
         entry->used = true;
     } else if (entry->failed >= ask->ticket) {
         ask->step = FAILED;
-        snprintf(why, why_size, "%s", shard->why);
+        *why = shard->why;
     } else if (rc != 0) {
         ask->step = FAILED;
-        snprintf(why, why_size, "no answer within store_timeout");
+        why_set(why, "no answer within store_timeout");
     }
     unpin(ask);
     pthread_mutex_unlock(&shard->lock);
@@ -325,31 +323,30 @@ static void serve_stale(struct policy_cache *cache, struct ask *ask) {
 }
 
 static int get_uncached(struct policy_cache *cache, const char *const *subjects, size_t n,
-                        struct shared_policy **out, char *why, size_t why_size) {
-    int rc = policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, n, out, why,
-                          why_size);
+                        struct shared_policy **out, struct why *why) {
+    int rc = policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, n, out, why);
     for (size_t i = 0; rc != 0 && i < n; i++)
         shared_policy_release(out[i]);
     return rc;
 }
 
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
-                     struct shared_policy **out, bool *stale, char *why, size_t why_size) {
+                     struct shared_policy **out, bool *stale, struct why *why) {
     struct ask asks[SUBJECTS] = {0};
     size_t hits = 0, stales = 0;
     int64_t now = clock_now_ms();
     *stale = false;
     if (cache->n_shards == 0)
-        return get_uncached(cache, subjects, n, out, why, why_size);
+        return get_uncached(cache, subjects, n, out, why);
     for (size_t i = 0; i < n; i++) {
         find_shard(cache, &asks[i], subjects[i]);
         begin(cache, &asks[i], now);
     }
-    load(cache, asks, n, LOAD, why, why_size);
+    load(cache, asks, n, LOAD, why);
     for (size_t i = 0; i < n; i++)
         if (asks[i].step == JOIN)
-            join(cache, &asks[i], now + cache->settings.timeout, why, why_size);
-    load(cache, asks, n, AGAIN, why, why_size);
+            join(cache, &asks[i], now + cache->settings.timeout, why);
+    load(cache, asks, n, AGAIN, why);
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         hits += asks[i].step == HIT;

@@ -69,16 +69,16 @@ static struct shared_policy *share(const struct store_hash *hash, int64_t asked_
 }
 
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
-                 struct shared_policy **out, char *why, size_t why_size) {
+                 struct shared_policy **out, struct why *why) {
     struct store_hash hashes[SUBJECTS];
     int64_t asked_at = clock_now_ms(), begin = clock_now_us();
-    int rc = store_get(store, subjects, n, hashes, why, why_size);
+    int rc = store_get(store, subjects, n, hashes, why);
     metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
     for (size_t i = 0; i < n; i++) {
         out[i] = NULL;
         if (hashes[i].answer != STORE_UNANSWERED &&
             (out[i] = share(&hashes[i], asked_at)) == NULL) {
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
             rc = -1;
         }
         if (out[i] != NULL && out[i]->policy != NULL)

@@ -97,9 +97,9 @@ static int copy_network(cfg_t *section, struct config_network *network) {
     if (blocks == NULL)
         return -1;
     for (unsigned i = 0; i < n; i++) {
-        char why[160];
+        struct why why;
         const char *text = cfg_getnstr(section, "members", i);
-        netblock_parse(text, strlen(text), &blocks[i], why, sizeof why); /* checked before */
+        netblock_parse(text, strlen(text), &blocks[i], &why); /* checked before */
     }
     network->name = cfg_title(section);
     network->members = netset_new(blocks, n);
@@ -171,25 +171,22 @@ static void copy_replies(struct config *config, cfg_t *cfg) {
 }
 
 /* What one value alone does not show. */
-static int check_together(const struct config *config, char *why, size_t why_size) {
-    if (config->store_user[0] != '\0' && config->store_password_file[0] == '\0') {
-        snprintf(why, why_size, "%s:%d: store_user: \"%s\" needs a store_password_file",
-                 config->path, config_schema_line(cfg_getopt(config->cfg, "store_user")),
-                 config->store_user);
-        return -1;
-    }
+static int check_together(const struct config *config, struct why *why) {
+    if (config->store_user[0] != '\0' && config->store_password_file[0] == '\0')
+        return why_set(why, "%s:%d: store_user: \"%s\" needs a store_password_file", config->path,
+                       config_schema_line(cfg_getopt(config->cfg, "store_user")),
+                       config->store_user);
     return 0;
 }
 
-int config_load(const char *path, struct config **out, char *why, size_t why_size) {
-    cfg_t *cfg = config_schema_parse(path, why, why_size);
+int config_load(const char *path, struct config **out, struct why *why) {
+    cfg_t *cfg = config_schema_parse(path, why);
     if (cfg == NULL)
         return -1;
     struct config *config = calloc(1, sizeof *config);
     if (config == NULL) {
         config_schema_free(cfg);
-        snprintf(why, why_size, "%s: no memory", path);
-        return -1;
+        return why_set(why, "%s: no memory", path);
     }
     config->cfg = cfg;
     config->path = path;
@@ -200,11 +197,11 @@ int config_load(const char *path, struct config **out, char *why, size_t why_siz
         copy_list(cfg_getsec(cfg, "spf"), "nameservers", &config->nameservers) != 0 ||
         copy_protocols(config, cfg) != 0 || copy_networks(config, cfg) != 0 ||
         copy_listeners(config, cfg) != 0) {
-        snprintf(why, why_size, "%s: no memory", path);
+        why_set(why, "%s: no memory", path);
         config_free(config);
         return -1;
     }
-    if (check_together(config, why, why_size) != 0) {
+    if (check_together(config, why) != 0) {
         config_free(config);
         return -1;
     }

@@ -14,67 +14,63 @@
 #include "gatepost/core/reply.h"
 #include "gatepost/core/store_url.h"
 
-static int refuse(char *why, size_t why_size, const char *reason) {
-    snprintf(why, why_size, "%s", reason);
-    return -1;
+static int refuse(struct why *why, const char *reason) {
+    return why_set(why, "%s", reason);
 }
 
-static int check_words(const struct words *words, const char *value, char *why, size_t why_size) {
+static int check_words(const struct words *words, const char *value, struct why *why) {
     if (words_find(words, value, strlen(value)) >= 0)
         return 0;
-    snprintf(why, why_size, "it must be %s", words->listed);
-    return -1;
+    return why_set(why, "it must be %s", words->listed);
 }
 
-int check_verdict(const char *value, char *why, size_t why_size) {
-    return check_words(&verdict_words, value, why, why_size);
+int check_verdict(const char *value, struct why *why) {
+    return check_words(&verdict_words, value, why);
 }
 
-int check_store_error(const char *value, char *why, size_t why_size) {
+int check_store_error(const char *value, struct why *why) {
     int kind = words_find(&verdict_words, value, strlen(value));
     if (kind < 0 || kind == VERDICT_MARK)
-        return refuse(why, why_size, "it must be accept, defer or reject");
+        return refuse(why, "it must be accept, defer or reject");
     return 0;
 }
 
-int check_mode(const char *value, char *why, size_t why_size) {
-    return check_words(&mode_words, value, why, why_size);
+int check_mode(const char *value, struct why *why) {
+    return check_words(&mode_words, value, why);
 }
 
-int check_need(const char *value, char *why, size_t why_size) {
-    return check_words(&need_words, value, why, why_size);
+int check_need(const char *value, struct why *why) {
+    return check_words(&need_words, value, why);
 }
 
-static int check_either(const char *value, const char *a, const char *b, char *why,
-                        size_t why_size) {
+static int check_either(const char *value, const char *a, const char *b, struct why *why) {
     if (strcmp(value, a) == 0 || strcmp(value, b) == 0)
         return 0;
-    snprintf(why, why_size, "it must be %s or %s", a, b);
-    return -1;
+    return why_set(why, "it must be %s or %s", a, b);
 }
 
-int check_unknown_sender(const char *value, char *why, size_t why_size) {
-    return check_either(value, "accept", "reject", why, why_size);
+int check_unknown_sender(const char *value, struct why *why) {
+    return check_either(value, "accept", "reject", why);
 }
 
-int check_helo(const char *value, char *why, size_t why_size) {
-    return check_either(value, "null_sender", "always", why, why_size);
+int check_helo(const char *value, struct why *why) {
+    return check_either(value, "null_sender", "always", why);
 }
 
-int check_log(const char *value, char *why, size_t why_size) {
-    return check_either(value, "syslog", "stderr", why, why_size);
+int check_log(const char *value, struct why *why) {
+    return check_either(value, "syslog", "stderr", why);
 }
 
-int check_log_format(const char *value, char *why, size_t why_size) {
-    return check_either(value, "logfmt", "json", why, why_size);
+int check_log_format(const char *value, struct why *why) {
+    return check_either(value, "logfmt", "json", why);
 }
 
-int check_log_level(const char *value, char *why, size_t why_size) {
+int check_log_level(const char *value, struct why *why) {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
         if (strcmp(levels[i], value) == 0)
             return 0;
-    return refuse(why, why_size, "it must be error, warning, info or debug");
+    return refuse(why, "it must be error, warning, info or debug");
 }
 
 static int check_port(const char *text, size_t len) {
@@ -89,15 +85,15 @@ static int check_port(const char *text, size_t len) {
     return port >= 1 && port <= 65535 ? 0 : -1;
 }
 
-int check_socket(const char *value, char *why, size_t why_size) {
+int check_socket(const char *value, struct why *why) {
     const char *rest = strchr(value, ':');
     size_t scheme = rest == NULL ? 0 : (size_t)(rest - value);
     if ((scheme == 4 && memcmp(value, "unix", 4) == 0) ||
         (scheme == 5 && memcmp(value, "local", 5) == 0)) {
         if (rest[1] != '/')
-            return refuse(why, why_size, "the path of the socket must be absolute");
+            return refuse(why, "the path of the socket must be absolute");
         if (strlen(rest + 1) > 107)
-            return refuse(why, why_size, "the path of the socket is longer than 107 octets");
+            return refuse(why, "the path of the socket is longer than 107 octets");
         return 0;
     }
     if ((scheme == 4 && memcmp(value, "inet", 4) == 0) ||
@@ -105,33 +101,33 @@ int check_socket(const char *value, char *why, size_t why_size) {
         if (check_port(rest + 1, strcspn(rest + 1, "@")) == 0)
             return 0;
     }
-    return refuse(why, why_size, "it must be unix:/PATH, inet:PORT@HOST or inet6:PORT@HOST");
+    return refuse(why, "it must be unix:/PATH, inet:PORT@HOST or inet6:PORT@HOST");
 }
 
-int check_octal_mode(const char *value, char *why, size_t why_size) {
+int check_octal_mode(const char *value, struct why *why) {
     size_t len = strlen(value);
     if (len < 3 || len > 4 || strspn(value, "01234567") != len || (len == 4 && value[0] != '0'))
-        return refuse(why, why_size, "it must be an octal file mode like 0660");
+        return refuse(why, "it must be an octal file mode like 0660");
     return 0;
 }
 
-int check_store(const char *value, char *why, size_t why_size) {
+int check_store(const char *value, struct why *why) {
     struct store_url url;
-    return store_url_parse(value, &url, why, why_size);
+    return store_url_parse(value, &url, why);
 }
 
-int check_duration(const char *value, char *why, size_t why_size) {
+int check_duration(const char *value, struct why *why) {
     int64_t milliseconds;
     if (duration_parse(value, &milliseconds) == 0 && milliseconds > 0)
         return 0;
-    return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h or 1d, above 0");
+    return refuse(why, "it must be a duration like 200ms, 8s, 5m, 1h or 1d, above 0");
 }
 
-int check_period(const char *value, char *why, size_t why_size) {
+int check_period(const char *value, struct why *why) {
     int64_t milliseconds;
     if (duration_parse(value, &milliseconds) == 0)
         return 0;
-    return refuse(why, why_size, "it must be a duration like 200ms, 8s, 5m, 1h, 1d or 0s");
+    return refuse(why, "it must be a duration like 200ms, 8s, 5m, 1h, 1d or 0s");
 }
 
 static int find_text(const char *const *list, size_t n, const char *value) {
@@ -141,30 +137,29 @@ static int find_text(const char *const *list, size_t n, const char *value) {
     return -1;
 }
 
-int check_service(const char *value, char *why, size_t why_size) {
+int check_service(const char *value, struct why *why) {
     if (find_text(service_words.names, service_words.count, value) == 0)
         return 0;
-    snprintf(why, why_size, "unknown service: known are %s", service_words.listed);
-    return -1;
+    return why_set(why, "unknown service: known are %s", service_words.listed);
 }
 
-int check_listener_service(const char *value, char *why, size_t why_size) {
+int check_listener_service(const char *value, struct why *why) {
     static const char *const services[] = {"smtp", "submission", "submissions"};
     if (find_text(services, sizeof services / sizeof *services, value) == 0)
         return 0;
-    return refuse(why, why_size, "it must be smtp, submission or submissions");
+    return refuse(why, "it must be smtp, submission or submissions");
 }
 
-int check_netblock(const char *value, char *why, size_t why_size) {
+int check_netblock(const char *value, struct why *why) {
     struct netblock block;
-    return netblock_parse(value, strlen(value), &block, why, why_size);
+    return netblock_parse(value, strlen(value), &block, why);
 }
 
-int check_address(const char *value, char *why, size_t why_size) {
+int check_address(const char *value, struct why *why) {
     struct ip_address ip;
     if (value[0] == '\0' || ip_parse(value, strlen(value), &ip) == 0)
         return 0;
-    return refuse(why, why_size, "it must be an IPv4 or IPv6 address");
+    return refuse(why, "it must be an IPv4 or IPv6 address");
 }
 
 int nameserver_format(const char *value, char *out, size_t out_size) {
@@ -191,71 +186,69 @@ int nameserver_format(const char *value, char *out, size_t out_size) {
     return 0;
 }
 
-int check_nameserver(const char *value, char *why, size_t why_size) {
+int check_nameserver(const char *value, struct why *why) {
     char out[80];
     if (nameserver_format(value, out, sizeof out) == 0)
         return 0;
-    return refuse(why, why_size, "it must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
+    return refuse(why, "it must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT");
 }
 
-int check_http_listen(const char *value, char *why, size_t why_size) {
+int check_http_listen(const char *value, struct why *why) {
     char out[80];
     const char *colon = strrchr(value, ':');
     bool port_given = colon != NULL && colon > value &&
                       (value[0] == '[' ? colon[-1] == ']' : colon == strchr(value, ':'));
     if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
         return 0;
-    return refuse(why, why_size, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
+    return refuse(why, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
 }
 
-int check_name(const char *value, char *why, size_t why_size) {
+int check_name(const char *value, struct why *why) {
     if (value[0] == '\0')
-        return refuse(why, why_size, "the name is empty");
+        return refuse(why, "the name is empty");
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
-            return refuse(why, why_size, "a name is made of printable US-ASCII without spaces");
+            return refuse(why, "a name is made of printable US-ASCII without spaces");
     return 0;
 }
 
-int check_protocol_name(const char *value, char *why, size_t why_size) {
+int check_protocol_name(const char *value, struct why *why) {
     if (value[0] == '\0' ||
         strlen(value) != strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_"))
-        return refuse(why, why_size,
-                      "a protocol's name is made of lower-case letters, digits, '-' and '_'");
+        return refuse(why, "a protocol's name is made of lower-case letters, digits, '-' and '_'");
     return 0;
 }
 
-int check_refusal_reason(const char *value, char *why, size_t why_size) {
+int check_refusal_reason(const char *value, struct why *why) {
     int reason = words_find(&reason_words, value, strlen(value));
     /* in one spelling only: two of the same title shall be noticed */
     if (reason >= 0 && strcmp(reason_words.names[reason], value) == 0 && reason != REASON_TRUSTED &&
         reason != REASON_ACCOUNT && reason != REASON_IP_AUTHORIZED && reason != REASON_SPF_PASS)
         return 0;
-    snprintf(why, why_size, "a reply's name must be %s", reason_words.listed);
-    return -1;
+    return why_set(why, "a reply's name must be %s", reason_words.listed);
 }
 
-int check_template(const char *value, char *why, size_t why_size) {
-    return reply_check_template(value, why, why_size);
+int check_template(const char *value, struct why *why) {
+    return reply_check_template(value, why);
 }
 
-int check_plain(const char *value, char *why, size_t why_size) {
+int check_plain(const char *value, struct why *why) {
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return refuse(why, why_size, "it must have no control characters");
+            return refuse(why, "it must have no control characters");
     return 0;
 }
 
-int check_domain(const char *value, char *why, size_t why_size) {
+int check_domain(const char *value, struct why *why) {
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7f || strchr("@<>()[],;:\\\"", *p) != NULL)
-            return refuse(why, why_size, "it must be a domain name");
+            return refuse(why, "it must be a domain name");
     return 0;
 }
 
-int check_delimiters(const char *value, char *why, size_t why_size) {
+int check_delimiters(const char *value, struct why *why) {
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || *p == '@')
-            return refuse(why, why_size, "it must be printable US-ASCII characters other than '@'");
+            return refuse(why, "it must be printable US-ASCII characters other than '@'");
     return 0;
 }

@@ -129,8 +129,7 @@ static const struct {
 /* libconfuse hands no pointer to its callbacks, and one thread parses at a time. */
 static struct {
     const char *path;
-    char *why;
-    size_t why_size;
+    struct why *why;
     bool failed;
     struct {
         const cfg_opt_t *option;
@@ -148,9 +147,10 @@ static void report(cfg_t *cfg, const char *format, va_list args) {
     if (parsing.failed) /* the first error is the cause of the others */
         return;
     parsing.failed = true;
-    int len = snprintf(parsing.why, parsing.why_size, "%s:%d: ", parsing.path, cfg->line);
-    if (len > 0 && (size_t)len < parsing.why_size)
-        vsnprintf(parsing.why + len, parsing.why_size - (size_t)len, format, args);
+    int len =
+        snprintf(parsing.why->text, sizeof parsing.why->text, "%s:%d: ", parsing.path, cfg->line);
+    if (len > 0 && (size_t)len < sizeof parsing.why->text)
+        vsnprintf(parsing.why->text + len, sizeof parsing.why->text - (size_t)len, format, args);
 }
 
 static config_check *check_of(const cfg_t *cfg, const cfg_opt_t *option) {
@@ -223,7 +223,7 @@ static int check_section(cfg_t *cfg, const cfg_opt_t *option, cfg_t *section) {
 }
 
 static int validate(cfg_t *cfg, cfg_opt_t *option) {
-    char why[256];
+    struct why why;
     config_check *check = check_of(cfg, option);
     const char *value = NULL;
     if (parsing.n_seen == SETTINGS_MAX) {
@@ -245,8 +245,8 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
     if (option->type == CFGT_SEC &&
         check_section(cfg, option, cfg_opt_getnsec(option, option->nvalues - 1)) != 0)
         return -1;
-    if (value != NULL && check(value, why, sizeof why) != 0) {
-        cfg_error(cfg, "%s: \"%.100s\": %s", option->name, value, why);
+    if (value != NULL && check(value, &why) != 0) {
+        cfg_error(cfg, "%s: \"%.100s\": %s", option->name, value, why.text);
         return -1;
     }
     return 0;
@@ -307,7 +307,7 @@ static int prepare(char *text) {
 }
 
 /* The whole file, terminated and malloc'd; NULL with the reason. */
-static char *read_file(const char *path, char *why, size_t why_size) {
+static char *read_file(const char *path, struct why *why) {
     char *text = NULL;
     size_t size = 0;
     errno = 0;
@@ -318,7 +318,7 @@ static char *read_file(const char *path, char *why, size_t why_size) {
         free(text);
         text = strdup("");
     } else if (len < 0 || text[len - 1] == '\0') {
-        snprintf(why, why_size, "%s: %s", path, len < 0 ? strerror(errno) : "it has a NUL octet");
+        why_set(why, "%s: %s", path, len < 0 ? strerror(errno) : "it has a NUL octet");
         free(text);
         text = NULL;
     }
@@ -327,19 +327,18 @@ static char *read_file(const char *path, char *why, size_t why_size) {
     return text;
 }
 
-static cfg_t *parse(const char *path, char *why, size_t why_size) {
+static cfg_t *parse(const char *path, struct why *why) {
     memset(&parsing, 0, sizeof parsing);
     parsing.path = path;
     parsing.why = why;
-    parsing.why_size = why_size;
-    char *text = read_file(path, why, why_size);
+    char *text = read_file(path, why);
     if (text == NULL)
         return NULL;
     int unclosed = prepare(text);
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (cfg == NULL) {
         free(text);
-        snprintf(why, why_size, "%s: no memory", path);
+        why_set(why, "%s: no memory", path);
         return NULL;
     }
     cfg_set_error_function(cfg, report);
@@ -350,16 +349,15 @@ static cfg_t *parse(const char *path, char *why, size_t why_size) {
     if (rc == CFG_SUCCESS && !parsing.failed && unclosed == 0)
         return cfg;
     if (!parsing.failed)
-        snprintf(why, why_size,
-                 "%s:%d: the section, list or comment that begins here is not closed", path,
-                 unclosed);
+        why_set(why, "%s:%d: the section, list or comment that begins here is not closed", path,
+                unclosed);
     cfg_free(cfg);
     return NULL;
 }
 
-cfg_t *config_schema_parse(const char *path, char *why, size_t why_size) {
+cfg_t *config_schema_parse(const char *path, struct why *why) {
     pthread_mutex_lock(&lexer);
-    cfg_t *cfg = parse(path, why, why_size);
+    cfg_t *cfg = parse(path, why);
     pthread_mutex_unlock(&lexer);
     return cfg;
 }

@@ -9,11 +9,13 @@
 
 #include <confuse.h>
 
+#include "gatepost/core/why.h"
+
 /*
  * Parses a file and checks every value on its own. Returns the tree, to be freed with
  * config_schema_free(), or NULL with "FILE:LINE: reason" in `why`. One thread at a time.
  */
-cfg_t *config_schema_parse(const char *path, char *why, size_t why_size);
+cfg_t *config_schema_parse(const char *path, struct why *why);
 
 /* Any thread. */
 void config_schema_free(cfg_t *cfg);

@@ -83,27 +83,22 @@ static int parse_prefix(const char *text, size_t len) {
     return value;
 }
 
-int netblock_parse(const char *text, size_t len, struct netblock *out, char *why, size_t why_size) {
+int netblock_parse(const char *text, size_t len, struct netblock *out, struct why *why) {
     const char *slash = memchr(text, '/', len);
     size_t address_len = slash ? (size_t)(slash - text) : len;
     enum ip_family family;
     uint8_t bytes[16];
     if (len == 0) {
-        snprintf(why, why_size, "the address is empty");
-        return -1;
+        return why_set(why, "the address is empty");
     }
-    if (parse_unfolded(text, address_len, &family, bytes) != 0) {
-        snprintf(why, why_size, "not an IPv4 or IPv6 address or CIDR block");
-        return -1;
-    }
+    if (parse_unfolded(text, address_len, &family, bytes) != 0)
+        return why_set(why, "not an IPv4 or IPv6 address or CIDR block");
     int bits = family == IP_V4 ? 32 : 128;
     int prefix = bits;
     if (slash != NULL)
         prefix = parse_prefix(slash + 1, len - address_len - 1);
-    if (prefix < 0 || prefix > bits) {
-        snprintf(why, why_size, "the prefix length must be a number from 0 to %d", bits);
-        return -1;
-    }
+    if (prefix < 0 || prefix > bits)
+        return why_set(why, "the prefix length must be a number from 0 to %d", bits);
     out->base = ip_from_bytes(family, bytes);
     if (family == IP_V6 && out->base.family == IP_V4) {
         if (prefix >= 96) {

@@ -156,11 +156,10 @@ static int add_ip(struct policy *policy, const struct fact *fact, size_t skip) {
     if (entry->field == NULL)
         return -1;
     policy->n_ips++;
-    char why[160];
-    if (netblock_parse(fact->field + skip, fact->field_len - skip, &entry->block, why,
-                       sizeof why) != 0) {
+    struct why why;
+    if (netblock_parse(fact->field + skip, fact->field_len - skip, &entry->block, &why) != 0) {
         entry->malformed = true;
-        return add_fault(policy, fact, false, why);
+        return add_fault(policy, fact, false, why.text);
     }
     if (parse_until(fact, &entry->until) != 0) {
         entry->malformed = true;

@@ -36,7 +36,7 @@ static char *cut_word(char *line, char **rest) {
     return line;
 }
 
-int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why, size_t why_size) {
+int policy_line_parse(char *line, size_t len, struct policy_line *out, struct why *why) {
     char *rest;
     *out = (struct policy_line){0};
     /* white space at the end of a line is nothing that anybody means */
@@ -47,8 +47,7 @@ int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why
         char *word = cut_word(line, &rest);
         if (rest > word + strlen(word)) /* the subject ends before it */
             out->subject = word;
-        snprintf(why, why_size, "a NUL octet");
-        return -1;
+        return why_set(why, "a NUL octet");
     }
     char *subject = cut_word(line, &rest);
     if (subject[0] == '\0' || subject[0] == '#')
@@ -60,8 +59,7 @@ int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why
         fault = "the field is missing: a line is SUBJECT FIELD VALUE";
     if (fault == NULL)
         return 1;
-    snprintf(why, why_size, "%.100s: %s", subject, fault);
-    return -1;
+    return why_set(why, "%.100s: %s", subject, fault);
 }
 
 static bool is_word(const char *text, size_t len) {

@@ -73,25 +73,21 @@ static int find_placeholder(const char *name, size_t len) {
     return -1;
 }
 
-int reply_check_template(const char *text, char *why, size_t why_size) {
-    if (text[0] == '\0') {
-        snprintf(why, why_size, "the text is empty");
-        return -1;
-    }
+int reply_check_template(const char *text, struct why *why) {
+    if (text[0] == '\0')
+        return why_set(why, "the text is empty");
     for (const char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f) {
-            snprintf(why, why_size, "the text must be one line of printable US-ASCII");
-            return -1;
-        }
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+            return why_set(why, "the text must be one line of printable US-ASCII");
         if (*p != '{')
             continue;
         size_t len = strcspn(p + 1, "}");
         if (find_placeholder(p + 1, len) < 0 || p[1 + len] != '}') {
-            snprintf(why, why_size,
-                     "unknown placeholder {%.*s}: known are account, service, client, sender, "
-                     "login, helo, listener, domain, explanation, session, reason and spf",
-                     (int)(len < 30 ? len : 30), p + 1);
-            return -1;
+            return why_set(
+                why,
+                "unknown placeholder {%.*s}: known are account, service, client, sender, "
+                "login, helo, listener, domain, explanation, session, reason and spf",
+                (int)(len < 30 ? len : 30), p + 1);
         }
         p += 1 + len;
     }

@@ -9,9 +9,8 @@
 #define REDIS_PORT 6379
 #define SENTINEL_PORT 26379
 
-static int refuse(char *why, size_t why_size, const char *reason) {
-    snprintf(why, why_size, "%s", reason);
-    return -1;
+static int refuse(struct why *why, const char *reason) {
+    return why_set(why, "%s", reason);
 }
 
 /* A decimal number from `low` to `high` that is all of `text`; -1 for anything else. */
@@ -24,25 +23,25 @@ static int number(const char *text, int low, int high) {
     return value >= low && value <= high ? value : -1;
 }
 
-static int copy_path(const char *path, struct store_url *out, char *why, size_t why_size) {
+static int copy_path(const char *path, struct store_url *out, struct why *why) {
     if (path[0] != '/')
-        return refuse(why, why_size, "the path must be absolute");
+        return refuse(why, "the path must be absolute");
     if ((size_t)snprintf(out->path, sizeof out->path, "%s", path) >= sizeof out->path)
-        return refuse(why, why_size, "the path is too long");
+        return refuse(why, "the path is too long");
     return 0;
 }
 
 /* /PATH[?db=N] */
-static int parse_unix(const char *rest, struct store_url *out, char *why, size_t why_size) {
+static int parse_unix(const char *rest, struct store_url *out, struct why *why) {
     out->kind = STORE_REDIS_UNIX;
-    if (copy_path(rest, out, why, why_size) != 0)
+    if (copy_path(rest, out, why) != 0)
         return -1;
     char *query = strchr(out->path, '?');
     if (query == NULL)
         return 0;
     *query++ = '\0';
     out->db = strncmp(query, "db=", 3) == 0 ? number(query + 3, 0, 65535) : -1;
-    return out->db >= 0 ? 0 : refuse(why, why_size, "behind '?' only db=NUMBER is known");
+    return out->db >= 0 ? 0 : refuse(why, "behind '?' only db=NUMBER is known");
 }
 
 /* HOST[:PORT], with [ADDRESS] for IPv6; changes `text`. 0, or -1. */
@@ -135,52 +134,47 @@ static const char *behind(const char *text, const char *scheme) {
 
 /* The forms that name hosts; `rest` is what stands behind "//". */
 static int parse_hosts(const char *rest, int parse(char *rest, struct store_url *out),
-                       const char *form, struct store_url *out, char *why, size_t why_size) {
+                       const char *form, struct store_url *out, struct why *why) {
     char text[sizeof out->seeds];
     if (strchr(rest, '@') != NULL)
-        return refuse(why, why_size,
-                      "user and password belong into store_user and store_password_file");
+        return refuse(why, "user and password belong into store_user and store_password_file");
     if ((size_t)snprintf(text, sizeof text, "%s", rest) >= sizeof text)
-        return refuse(why, why_size, "the URL is too long");
+        return refuse(why, "the URL is too long");
     if (parse(text, out) == 0)
         return 0;
-    snprintf(why, why_size, "it must be %s", form);
-    return -1;
+    return why_set(why, "it must be %s", form);
 }
 
-static int parse_tls(const char *rest, struct store_url *out, char *why, size_t why_size) {
+static int parse_tls(const char *rest, struct store_url *out, struct why *why) {
     out->tls = true;
 #ifdef HAVE_HIREDIS_SSL
-    return parse_hosts(rest, parse_single, "rediss://HOST[:PORT][/DB]", out, why, why_size);
+    return parse_hosts(rest, parse_single, "rediss://HOST[:PORT][/DB]", out, why);
 #else
     (void)rest;
     return refuse(
-        why, why_size,
-        "rediss:// needs a hiredis with TLS (1.0 or later, hiredis_ssl), which this build "
-        "has not: use a local stunnel, or redis+unix://");
+        why, "rediss:// needs a hiredis with TLS (1.0 or later, hiredis_ssl), which this build "
+             "has not: use a local stunnel, or redis+unix://");
 #endif
 }
 
-int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size) {
+int store_url_parse(const char *text, struct store_url *out, struct why *why) {
     const char *rest;
     *out = (struct store_url){0};
     if ((rest = behind(text, "redis+unix://")) != NULL)
-        return parse_unix(rest, out, why, why_size);
+        return parse_unix(rest, out, why);
     if ((rest = behind(text, "redis://")) != NULL)
-        return parse_hosts(rest, parse_single, "redis://HOST[:PORT][/DB]", out, why, why_size);
+        return parse_hosts(rest, parse_single, "redis://HOST[:PORT][/DB]", out, why);
     if ((rest = behind(text, "rediss://")) != NULL)
-        return parse_tls(rest, out, why, why_size);
+        return parse_tls(rest, out, why);
     if ((rest = behind(text, "redis+sentinel://")) != NULL)
         return parse_hosts(rest, parse_sentinel, "redis+sentinel://HOST[:PORT][,...]/NAME[/DB]",
-                           out, why, why_size);
+                           out, why);
     if ((rest = behind(text, "redis+cluster://")) != NULL)
-        return parse_hosts(rest, parse_cluster, "redis+cluster://HOST[:PORT][,...]", out, why,
-                           why_size);
+        return parse_hosts(rest, parse_cluster, "redis+cluster://HOST[:PORT][,...]", out, why);
     if ((rest = behind(text, "file:")) != NULL) {
         out->kind = STORE_FILE;
-        return copy_path(rest, out, why, why_size);
+        return copy_path(rest, out, why);
     }
-    return refuse(why, why_size,
-                  "it must begin with redis://, rediss://, redis+unix://, redis+sentinel://, "
-                  "redis+cluster:// or file:");
+    return refuse(why, "it must begin with redis://, rediss://, redis+unix://, redis+sentinel://, "
+                       "redis+cluster:// or file:");
 }

@@ -42,9 +42,9 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
  */
 static int exists(struct ctl *ctl, const char *subject, bool *there) {
     struct store_hash hash;
-    char why[300];
-    if (ctl_read_hash(ctl, subject, &hash, why, sizeof why) != 0)
-        return ctl_fail(ctl, "%s", why);
+    struct why why;
+    if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
+        return ctl_fail(ctl, "%s", why.text);
     *there = hash.answer != STORE_ABSENT;
     store_hash_clear(&hash);
     return CTL_DONE;

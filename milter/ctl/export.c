@@ -86,12 +86,11 @@ static int put_subject(struct exporting *e, const char *subject, struct store_ha
     return rc;
 }
 
-static int put_batch(struct exporting *e, const char **subjects, size_t n, char *why,
-                     size_t why_size) {
+static int put_batch(struct exporting *e, const char **subjects, size_t n, struct why *why) {
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(e->ctl->store, subjects, n, hashes, why, why_size);
+    int rc = store_get(e->ctl->store, subjects, n, hashes, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0)
             rc = put_subject(e, subjects[i], &hashes[i]);
@@ -100,9 +99,9 @@ static int put_batch(struct exporting *e, const char **subjects, size_t n, char 
     return rc;
 }
 
-static int put_network(struct exporting *e, const char *subject, char *why, size_t why_size) {
+static int put_network(struct exporting *e, const char *subject, struct why *why) {
     struct store_hash hash;
-    int rc = ctl_read_hash(e->ctl, subject, &hash, why, why_size);
+    int rc = ctl_read_hash(e->ctl, subject, &hash, why);
     if (rc != 0)
         return rc;
     rc = put_subject(e, subject, &hash);
@@ -115,7 +114,7 @@ static bool is_subject(const char *name) {
 }
 
 /* In the order of the names: accounts, then networks. */
-static int put_all(struct exporting *e, const struct ctl_names *names, char *why, size_t why_size) {
+static int put_all(struct exporting *e, const struct ctl_names *names, struct why *why) {
     struct ctl_progress progress;
     const char *batch[BATCH];
     size_t n = 0;
@@ -131,16 +130,16 @@ static int put_all(struct exporting *e, const struct ctl_names *names, char *why
         if (!network)
             batch[n++] = subject;
         if (n == BATCH || (network && n > 0)) {
-            rc = put_batch(e, batch, n, why, why_size);
+            rc = put_batch(e, batch, n, why);
             n = 0;
         }
         if (rc == 0 && network)
-            rc = put_network(e, subject, why, why_size);
+            rc = put_network(e, subject, why);
         if (isatty(STDOUT_FILENO) == 0)
             ctl_progress_tell(&progress, i);
     }
     if (rc == 0)
-        rc = put_batch(e, batch, n, why, why_size);
+        rc = put_batch(e, batch, n, why);
     ctl_progress_end(&progress);
     return rc;
 }
@@ -157,7 +156,7 @@ static void end_failed(const struct exporting *e, const char *why) {
 int ctl_export(struct ctl *ctl, int argc, char **argv) {
     struct exporting e = {.ctl = ctl};
     struct ctl_names names;
-    char why[400] = "no memory";
+    struct why why = {"no memory"};
     int status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
         status = ctl_names_read(ctl, argc > 0 ? argv[0] : NULL, &names);
@@ -165,11 +164,11 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
         return status;
     if (ctl->json)
         putchar('{');
-    if (put_all(&e, &names, why, sizeof why) != 0) {
+    if (put_all(&e, &names, &why) != 0) {
         ctl_names_clear(&names);
-        ctl_warn("%s", why);
+        ctl_warn("%s", why.text);
         if (ctl->json)
-            end_failed(&e, why);
+            end_failed(&e, why.text);
         return CTL_FAILED;
     }
     if (ctl->json)

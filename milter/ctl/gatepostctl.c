@@ -295,15 +295,15 @@ static void name_actor(char *out, size_t out_size) {
 
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
                char **argv) {
-    char why[1024];
+    struct why why;
     if (argc < command->least || argc > command->most) {
         fprintf(stderr, "gatepostctl: too %s arguments\n", argc < command->least ? "few" : "many");
         return usage(stderr, command->words[0]);
     }
-    if (config_load(path, &ctl->config, why, sizeof why) != 0)
+    if (config_load(path, &ctl->config, &why) != 0)
         return command->run == ctl_reload
-                   ? ctl_refuse(ctl, "%s (the filter is not told, and keeps what it has)", why)
-                   : ctl_fail(ctl, "%s", why);
+                   ? ctl_refuse(ctl, "%s (the filter is not told, and keeps what it has)", why.text)
+                   : ctl_fail(ctl, "%s", why.text);
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_ERR);
     ctl->now = (int64_t)time(NULL);
     ctl->address_rules = (struct address_rules){.default_domain = ctl->config->default_domain,

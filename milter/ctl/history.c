@@ -110,7 +110,9 @@ static int make_pattern(const struct ctl *ctl, const char *name, char **pattern)
 
 int ctl_history(struct ctl *ctl, int argc, char **argv) {
     struct filter filter = {.ctl = ctl};
-    char why[300], *pattern = NULL;
+    struct why why;
+
+    char *pattern = NULL;
     int64_t since = 0;
     int status = ctl_parse_since(ctl, &since);
     if (status == CTL_DONE && argc > 0)
@@ -122,8 +124,8 @@ int ctl_history(struct ctl *ctl, int argc, char **argv) {
         return status;
     }
     filter.pattern = pattern;
-    if (store_writer_history(ctl->writer, since, take, &filter, why, sizeof why) != 0)
-        status = ctl_fail(ctl, "%s", why);
+    if (store_writer_history(ctl->writer, since, take, &filter, &why) != 0)
+        status = ctl_fail(ctl, "%s", why.text);
     else
         status = show(ctl, &filter);
     for (size_t i = 0; i < filter.n; i++)

@@ -17,10 +17,12 @@
 static int block_field(const struct ctl *ctl, const char *prefix, const char *text, char *field,
                        size_t field_size) {
     struct netblock block;
-    char why[160], good[NETBLOCK_TEXT_SIZE];
-    if (netblock_parse(text, strlen(text), &block, why, sizeof why) != 0) {
+    struct why why;
+
+    char good[NETBLOCK_TEXT_SIZE];
+    if (netblock_parse(text, strlen(text), &block, &why) != 0) {
         bool near = suggest_netblock(text, strlen(text), good, sizeof good) == 0;
-        return ctl_refuse(ctl, "%.100s%s%s%s%s%s", text, text[0] == '\0' ? "" : ": ", why,
+        return ctl_refuse(ctl, "%.100s%s%s%s%s%s", text, text[0] == '\0' ? "" : ": ", why.text,
                           near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
     }
     netblock_format(&block, good);
@@ -116,17 +118,15 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
                                             const char *field, const struct store_field **around) {
     size_t skip = network ? 0 : 3, len = strlen(field);
     struct netblock block, wider;
-    char why[160];
+    struct why why;
     *around = NULL;
-    bool is_block =
-        len > skip && netblock_parse(field + skip, len - skip, &block, why, sizeof why) == 0;
+    bool is_block = len > skip && netblock_parse(field + skip, len - skip, &block, &why) == 0;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
         if (ctl_same_field(network, f->name, f->name_len, field, len))
             return f;
-        bool has_block =
-            f->name_len > skip && ctl_is_block(network, f->name, f->name_len) &&
-            netblock_parse(f->name + skip, f->name_len - skip, &wider, why, sizeof why) == 0;
+        bool has_block = f->name_len > skip && ctl_is_block(network, f->name, f->name_len) &&
+                         netblock_parse(f->name + skip, f->name_len - skip, &wider, &why) == 0;
         if (is_block && has_block && wider.prefix <= block.prefix &&
             netblock_contains(&wider, &block.base))
             *around = f;
@@ -139,12 +139,12 @@ static int check_listed(struct ctl *ctl, const char *subject, const char *field)
     bool network = ctl_is_network(subject);
     const struct store_field *around;
     struct store_hash hash;
-    char why[300];
+    struct why why;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    if (ctl_read_hash(ctl, subject, &hash, why, sizeof why) != 0)
-        return ctl_fail(ctl, "%s", why);
+    if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
+        return ctl_fail(ctl, "%s", why.text);
     if (find_field(&hash, network, field, &around) == NULL && hash.answer != STORE_WRONG_TYPE)
         status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, field,
                             around == NULL ? "" : " of its own; it is inside ",
@@ -157,10 +157,11 @@ static int check_listed(struct ctl *ctl, const char *subject, const char *field)
 static int remove_block(struct ctl *ctl, const char *subject, const char *prefix,
                         const char *text) {
     struct netblock block;
-    char *field, why[160], good[NETBLOCK_TEXT_SIZE];
+    struct why ignored;
+    char *field, good[NETBLOCK_TEXT_SIZE];
     /* as it stands, so that what cannot be read can go too */
     const char *named = text;
-    if (netblock_parse(text, strlen(text), &block, why, sizeof why) == 0)
+    if (netblock_parse(text, strlen(text), &block, &ignored) == 0)
         named = netblock_format(&block, good);
     if (asprintf(&field, "%s%s", prefix, named) < 0)
         return ctl_no_memory(ctl);
@@ -281,9 +282,9 @@ int ctl_network_remove(struct ctl *ctl, int argc, char **argv) {
 
 static int list_members(struct ctl *ctl, const char *subject) {
     struct store_hash hash;
-    char why[300];
-    if (ctl_read_hash(ctl, subject, &hash, why, sizeof why) != 0)
-        return ctl_fail(ctl, "%s", why);
+    struct why why;
+    if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
+        return ctl_fail(ctl, "%s", why.text);
     if (hash.answer == STORE_WRONG_TYPE)
         return ctl_refuse(ctl, "%s%s is no hash: it has no members", ctl->config->key_prefix,
                           subject);

@@ -14,27 +14,27 @@
 
 int ctl_open_store(struct ctl *ctl) {
     struct store_settings settings = live_store_settings(ctl->config);
-    char why[400];
+    struct why why;
     if (ctl->store != NULL)
         return CTL_DONE;
     if (settings.timeout < PATIENCE)
         settings.timeout = PATIENCE;
-    if (store_open(&settings, &ctl->store, why, sizeof why) == 0)
+    if (store_open(&settings, &ctl->store, &why) == 0)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s", why);
+    return ctl_fail(ctl, "%s", why.text);
 }
 
 int ctl_open_writer(struct ctl *ctl) {
     struct store_settings settings = live_store_settings(ctl->config);
-    char why[400];
+    struct why why;
     int status = ctl_open_store(ctl);
     if (status != CTL_DONE || ctl->writer != NULL)
         return status;
     if (settings.timeout < PATIENCE)
         settings.timeout = PATIENCE;
-    if (store_writer_open(&settings, ctl->actor, &ctl->writer, why, sizeof why) == 0)
+    if (store_writer_open(&settings, ctl->actor, &ctl->writer, &why) == 0)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s", why);
+    return ctl_fail(ctl, "%s", why.text);
 }
 
 int ctl_parse_since(struct ctl *ctl, int64_t *since) {

@@ -18,11 +18,11 @@ bool ctl_is_network(const char *subject) {
 }
 
 static int check_name(const struct ctl *ctl, const char *name, char *subject) {
-    char why[FACT_WHY_SIZE];
-    if (fact_check_subject(&ctl->fact_rules, subject, why, sizeof why) == FACT_GOOD)
+    struct why why;
+    if (fact_check_subject(&ctl->fact_rules, subject, &why) == FACT_GOOD)
         return CTL_DONE;
     free(subject);
-    return ctl_refuse(ctl, "%.300s: %s", name, why);
+    return ctl_refuse(ctl, "%.300s: %s", name, why.text);
 }
 
 int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
@@ -134,17 +134,17 @@ static void drop_repeated(struct store_hash *hash) {
     hash->n = kept;
 }
 
-int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash, char *why,
-                  size_t why_size) {
+int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash,
+                  struct why *why) {
     *hash = (struct store_hash){.answer = STORE_UNANSWERED};
     int rc;
     if (ctl_is_network(subject)) {
         struct gathering g = {.hash = hash};
-        rc = store_walk(ctl->store, subject, gather, &g, why, why_size);
+        rc = store_walk(ctl->store, subject, gather, &g, why);
         if (rc >= 0)
             hash->answer = (enum store_answer)rc;
     } else {
-        rc = store_get(ctl->store, &subject, 1, hash, why, why_size);
+        rc = store_get(ctl->store, &subject, 1, hash, why);
     }
     if (rc < 0) {
         store_hash_clear(hash);
@@ -202,12 +202,12 @@ void ctl_policies_clear(struct ctl_policies *policies) {
 }
 
 int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
-    char why[300] = "no memory";
+    struct why why = {"no memory"};
     int rc = ctl_policies_name(out, subject);
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
         if (out->subjects[i] == NULL)
             continue;
-        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], why, sizeof why);
+        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], &why);
         if (rc != 0 || out->hashes[i].answer == STORE_ABSENT)
             continue;
         out->policies[i] = ctl_decode(&out->hashes[i]);
@@ -217,7 +217,7 @@ int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_pol
     if (rc == 0)
         return CTL_DONE;
     ctl_policies_clear(out);
-    return ctl_fail(ctl, "%s", why);
+    return ctl_fail(ctl, "%s", why.text);
 }
 
 bool ctl_entry_counts(const struct ip_entry *entry, int64_t now) {
@@ -230,15 +230,15 @@ bool ctl_is_block(bool network, const char *field, size_t len) {
 
 bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len) {
     struct netblock x, y;
-    char why[160];
+    struct why why;
     size_t skip = network ? 0 : 3;
     if (a_len == b_len && memcmp(a, b, a_len) == 0)
         return true;
     if (!ctl_is_block(network, a, a_len) || !ctl_is_block(network, b, b_len))
         return a_len == b_len && strncasecmp(a, b, a_len) == 0;
-    return netblock_parse(a + skip, a_len - skip, &x, why, sizeof why) == 0 &&
-           netblock_parse(b + skip, b_len - skip, &y, why, sizeof why) == 0 &&
-           x.prefix == y.prefix && x.base.family == y.base.family &&
+    return netblock_parse(a + skip, a_len - skip, &x, &why) == 0 &&
+           netblock_parse(b + skip, b_len - skip, &y, &why) == 0 && x.prefix == y.prefix &&
+           x.base.family == y.base.family &&
            memcmp(x.base.bytes, y.base.bytes, x.base.family == IP_V4 ? 4 : 16) == 0;
 }
 
@@ -273,12 +273,12 @@ static int compare_names(const void *a, const void *b) {
 }
 
 int ctl_names_read(struct ctl *ctl, const char *pattern, struct ctl_names *out) {
-    char why[300];
+    struct why why;
     size_t kept = 0;
     *out = (struct ctl_names){.pattern = pattern};
-    if (store_writer_scan(ctl->writer, take_name, out, why, sizeof why) != 0) {
+    if (store_writer_scan(ctl->writer, take_name, out, &why) != 0) {
         ctl_names_clear(out);
-        return ctl_fail(ctl, "%s", why);
+        return ctl_fail(ctl, "%s", why.text);
     }
     if (out->n > 1)
         qsort(out->names, out->n, sizeof *out->names, compare_names);

@@ -6,6 +6,7 @@
 
 #include "ctl.h"
 #include "gatepost/core/policy.h"
+#include "gatepost/core/why.h"
 
 /*
  * The subject of an account, a domain ("@example.com") or everybody ("*"), brought into the form
@@ -21,8 +22,8 @@ bool ctl_is_network(const char *subject);
  * The hash of one subject, to be cleared by store_hash_clear(); a network is read in pieces.
  * Fields stand in the order of their names. Returns 0, or -1 with the reason.
  */
-int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash, char *why,
-                  size_t why_size);
+int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash,
+                  struct why *why);
 
 /* Puts the fields of a hash into the order of their names. */
 void ctl_sort_hash(struct store_hash *hash);

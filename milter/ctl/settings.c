@@ -44,15 +44,15 @@ static struct ctl_wanted *name_fields(const char *value, int n, char **names) {
 }
 
 static int check_protocols(const struct ctl *ctl, const struct ctl_wanted *wanted, int n) {
-    char why[FACT_WHY_SIZE];
+    struct why why;
     for (int i = 0; i < n; i++) {
         if (wanted[i].field == NULL)
             return ctl_no_memory(ctl);
         const char *name = wanted[i].field + strlen("protocol:");
         /* what has no effect may go */
         if (wanted[i].value != NULL &&
-            fact_check_protocol(ctl->fact_rules.decision, name, why, sizeof why) != FACT_GOOD)
-            return ctl_refuse(ctl, "%s", why);
+            fact_check_protocol(ctl->fact_rules.decision, name, &why) != FACT_GOOD)
+            return ctl_refuse(ctl, "%s", why.text);
     }
     return CTL_DONE;
 }

@@ -31,7 +31,7 @@ static int tell_json(const struct ctl *ctl, const struct spf_answer *answer, jso
 int ctl_spf_evaluate(struct ctl *ctl, int argc, char **argv) {
     struct runtime *runtime;
     struct spf_answer answer;
-    char why[300];
+    struct why why;
     const char *ip = argv[0], *sender = argv[2];
     json_t *steps = ctl->json ? json_array() : NULL;
     struct spf_query query = {
@@ -45,9 +45,9 @@ int ctl_spf_evaluate(struct ctl *ctl, int argc, char **argv) {
         query.sender = NULL;
     struct config *config = ctl->config;
     ctl->config = NULL; /* the runtime's from here on */
-    if (runtime_open_spf(config, &runtime, why, sizeof why) != 0) {
+    if (runtime_open_spf(config, &runtime, &why) != 0) {
         json_decref(steps);
-        return ctl_fail(ctl, "%s", why);
+        return ctl_fail(ctl, "%s", why.text);
     }
     spf_check(runtime->spf, &query, &answer);
     int status = CTL_DONE;

@@ -47,7 +47,7 @@ static int connect_http(const char *where) {
 }
 
 /* Everything that comes until the other side closes; malloc'd, NULL with the reason. */
-static char *read_all(int fd, char *why, size_t why_size) {
+static char *read_all(int fd, struct why *why) {
     int64_t deadline = clock_now_ms() + PATIENCE;
     char *text = NULL;
     size_t len = 0, room = 0;
@@ -69,22 +69,22 @@ static char *read_all(int fd, char *why, size_t why_size) {
         if (n == 0)
             return text;
     }
-    snprintf(why, why_size, "it does not answer");
+    why_set(why, "it does not answer");
     free(text);
     return NULL;
 }
 
 /* The filter's /status; NULL with the reason. */
-static json_t *fetch_status(const struct config *config, char *why, size_t why_size) {
+static json_t *fetch_status(const struct config *config, struct why *why) {
     static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
     int fd = connect_http(config->http_listen);
     char *text = NULL;
     if (fd < 0)
-        snprintf(why, why_size, "%s", strerror(errno));
+        why_set(why, "%s", strerror(errno));
     else if (write(fd, request, sizeof request - 1) != (ssize_t)sizeof request - 1)
-        snprintf(why, why_size, "it does not listen");
+        why_set(why, "it does not listen");
     else
-        text = read_all(fd, why, why_size);
+        text = read_all(fd, why);
     if (fd >= 0)
         close(fd);
     if (text == NULL)
@@ -94,7 +94,7 @@ static json_t *fetch_status(const struct config *config, char *why, size_t why_s
                          ? NULL
                          : json_loads(body, 0, NULL);
     if (!json_is_object(json_object_get(status, "store"))) {
-        snprintf(why, why_size, "its answer is no status: %.60s", text);
+        why_set(why, "its answer is no status: %.60s", text);
         json_decref(status);
         status = NULL;
     }
@@ -166,20 +166,20 @@ static void put_absence(const struct ctl *ctl, const char *why) {
 }
 
 int ctl_status(struct ctl *ctl, int argc, char **argv) {
-    char why[200];
+    struct why why;
     (void)argc;
     (void)argv;
     if (ctl->config->http_listen[0] == '\0')
         return ctl_fail(ctl, "http_listen is not set: the filter tells its state to nobody");
     for (bool first = true;; first = false) {
-        json_t *status = fetch_status(ctl->config, why, sizeof why);
+        json_t *status = fetch_status(ctl->config, &why);
         if (status == NULL && first)
-            return ctl_fail(ctl, "%s: %s", ctl->config->http_listen, why);
+            return ctl_fail(ctl, "%s: %s", ctl->config->http_listen, why.text);
         if (ctl->watch && !ctl->json && isatty(STDOUT_FILENO))
             fputs("\033[H\033[J", stdout);
         int rc = CTL_FAILED;
         if (status == NULL)
-            put_absence(ctl, why);
+            put_absence(ctl, why.text);
         else
             rc = put_status(ctl, status);
         if (!ctl->watch)
@@ -191,17 +191,15 @@ int ctl_status(struct ctl *ctl, int argc, char **argv) {
 }
 
 /* The process that listens on the filter's socket; -1 with the reason. */
-static pid_t find_filter(const struct config *config, char *why, size_t why_size) {
+static pid_t find_filter(const struct config *config, struct why *why) {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    if (dial_path(config->socket) == NULL) {
-        snprintf(why, why_size, "%s is no unix socket: send the filter SIGUSR1", config->socket);
-        return -1;
-    }
+    if (dial_path(config->socket) == NULL)
+        return why_set(why, "%s is no unix socket: send the filter SIGUSR1", config->socket);
     int fd = dial_filter(config->socket);
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
-        snprintf(why, why_size, "%s: %s", dial_path(config->socket),
-                 fd < 0 ? strerror(errno) : "it cannot be told who listens");
+        why_set(why, "%s: %s", dial_path(config->socket),
+                fd < 0 ? strerror(errno) : "it cannot be told who listens");
     if (fd >= 0)
         close(fd);
     return peer.pid > 0 ? peer.pid : -1;
@@ -240,22 +238,18 @@ static bool is_filter(pid_t pid) {
  * Whom to signal. Who listens on the unix socket is known from the kernel; only where there is none
  * the answer by HTTP is believed. -1 with the reason.
  */
-static pid_t find_process(const struct config *config, const json_t *status, char *why,
-                          size_t why_size) {
+static pid_t find_process(const struct config *config, const json_t *status, struct why *why) {
     json_int_t told = json_integer_value(json_object_get(status, "pid"));
     if (status == NULL || dial_path(config->socket) != NULL) {
-        pid_t pid = find_filter(config, why, why_size);
-        if (pid > 0 && status != NULL && told != pid) {
-            snprintf(why, why_size, "process %d has the socket, another one %s", (int)pid,
-                     config->http_listen);
-            return -1;
-        }
+        pid_t pid = find_filter(config, why);
+        if (pid > 0 && status != NULL && told != pid)
+            return why_set(why, "process %d has the socket, another one %s", (int)pid,
+                           config->http_listen);
         return pid;
     }
     if (told > 1 && told <= INT_MAX && is_filter((pid_t)told))
         return (pid_t)told;
-    snprintf(why, why_size, "%s: its process is no gatepost of this host", config->http_listen);
-    return -1;
+    return why_set(why, "%s: its process is no gatepost of this host", config->http_listen);
 }
 
 /* The filter reads the file that it was started with, whichever gatepostctl was given. */
@@ -274,10 +268,10 @@ static void warn_of_another_file(const struct ctl *ctl, const json_t *status) {
 static int await_reload(const struct ctl *ctl, const json_t *before, pid_t pid) {
     int64_t deadline = clock_now_ms() + PATIENCE;
     const json_t *old_failure = last_failure(before);
-    char why[300];
+    struct why why;
     while (clock_now_ms() < deadline) {
         poll(NULL, 0, 50);
-        json_t *after = fetch_status(ctl->config, why, sizeof why);
+        json_t *after = fetch_status(ctl->config, &why);
         const json_t *failure = last_failure(after);
         int rc = after == NULL ? -1 : generation(after) > generation(before) ? CTL_DONE : -1;
         if (rc != CTL_DONE && failure != NULL && !json_equal(failure, old_failure))
@@ -291,15 +285,14 @@ static int await_reload(const struct ctl *ctl, const json_t *before, pid_t pid) 
 }
 
 int ctl_reload(struct ctl *ctl, int argc, char **argv) {
-    char why[300] = "";
+    struct why why = {""};
     (void)argc;
     (void)argv;
-    json_t *before =
-        ctl->config->http_listen[0] == '\0' ? NULL : fetch_status(ctl->config, why, sizeof why);
+    json_t *before = ctl->config->http_listen[0] == '\0' ? NULL : fetch_status(ctl->config, &why);
     int status = CTL_DONE;
-    pid_t pid = find_process(ctl->config, before, why, sizeof why);
+    pid_t pid = find_process(ctl->config, before, &why);
     if (pid <= 0)
-        status = ctl_fail(ctl, "%s", why);
+        status = ctl_fail(ctl, "%s", why.text);
     else if (kill(pid, SIGUSR1) != 0)
         status = ctl_fail(ctl, "process %d: %s", (int)pid, strerror(errno));
     if (status == CTL_DONE && before != NULL) {

@@ -56,8 +56,7 @@ static int channel_new(const struct dns *dns, ares_channel *out) {
     return rc;
 }
 
-int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *why,
-             size_t why_size) {
+int dns_open(const char *const *nameservers, size_t n, struct dns **out, struct why *why) {
     ares_channel first;
     int rc = ares_library_init(ARES_LIB_INIT_ALL);
     struct dns *dns = rc == ARES_SUCCESS ? calloc(1, sizeof *dns) : NULL;
@@ -68,8 +67,7 @@ int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *w
         dns->servers = calloc(1, size);
     if (dns == NULL || (n > 0 && dns->servers == NULL)) {
         free(dns);
-        snprintf(why, why_size, "no memory");
-        return -1;
+        return why_set(why, "no memory");
     }
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
@@ -79,13 +77,13 @@ int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *w
     dns->cache = dns_cache_new(CACHE_ENTRIES);
     pthread_mutex_init(&dns->lock, NULL);
     if (dns->cache == NULL) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         dns_free(dns);
         return -1;
     }
     rc = channel_new(dns, &first);
     if (rc != ARES_SUCCESS) {
-        snprintf(why, why_size, "name servers: %s", ares_strerror(rc));
+        why_set(why, "name servers: %s", ares_strerror(rc));
         dns_free(dns);
         return -1;
     }

@@ -78,10 +78,10 @@ static void print_metrics(FILE *to, const struct runtime *runtime) {
 
 static enum MHD_Result answer_ready(struct MHD_Connection *connection,
                                     const struct runtime *runtime) {
-    char why[200];
-    bool ready = runtime != NULL && status_is_ready(runtime, why, sizeof why);
+    struct why why;
+    bool ready = runtime != NULL && status_is_ready(runtime, &why);
     return send_line(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                     runtime == NULL ? "stopping" : why);
+                     runtime == NULL ? "stopping" : why.text);
 }
 
 static enum MHD_Result answer_path(struct MHD_Connection *connection, const char *path,
@@ -143,12 +143,11 @@ static int parse_listen(const char *listen, struct sockaddr_storage *out) {
     return inet_pton(AF_INET, text, &v4->sin_addr) == 1 ? 0 : -1;
 }
 
-int http_open(const char *listen, http_runtime *runtime, struct http **out, char *why,
-              size_t why_size) {
+int http_open(const char *listen, http_runtime *runtime, struct http **out, struct why *why) {
     struct sockaddr_storage address;
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL || parse_listen(listen, &address) != 0) {
-        snprintf(why, why_size, http == NULL ? "no memory" : "it is no ADDRESS:PORT");
+        why_set(why, http == NULL ? "no memory" : "it is no ADDRESS:PORT");
         free(http);
         return -1;
     }
@@ -162,7 +161,7 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, char
                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
     if (http->daemon == NULL) {
-        snprintf(why, why_size, "%s", errno != 0 ? strerror(errno) : "it cannot be listened on");
+        why_set(why, "%s", errno != 0 ? strerror(errno) : "it cannot be listened on");
         free(http);
         return -1;
     }

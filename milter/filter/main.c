@@ -61,25 +61,27 @@ static int read_arguments(int argc, char **argv, struct arguments *out) {
 static void probe_store(const struct runtime *runtime) {
     static const char *const subjects[] = {"account:*"};
     struct store_hash hash;
-    char why[256];
-    if (store_get(runtime->store->store, subjects, 1, &hash, why, sizeof why) != 0)
-        log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why,
+    struct why why;
+    if (store_get(runtime->store->store, subjects, 1, &hash, &why) != 0)
+        log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why.text,
                   (char *)NULL);
     store_hash_clear(&hash);
 }
 
 static int run(struct config *config) {
     struct runtime *runtime;
-    char why[512], store_name[300];
+    struct why why;
+
+    char store_name[300];
     snprintf(store_name, sizeof store_name, "%s", config->store); /* runtime_open() may free it */
     serve_prepare_threads();
     if (callbacks_register() != 0 || filter_socket_open(config) != 0) {
         config_free(config);
         return EXIT_FAILURE;
     }
-    if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0) {
-        log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem", why,
-                  (char *)NULL);
+    if (runtime_open(config, NULL, &runtime, &why) != 0) {
+        log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem",
+                  why.text, (char *)NULL);
         return EXIT_FAILURE;
     }
     probe_store(runtime);
@@ -94,13 +96,13 @@ static int run(struct config *config) {
 int main(int argc, char **argv) {
     struct arguments arguments;
     struct config *config;
-    char why[1024];
+    struct why why;
     int status = read_arguments(argc, argv, &arguments);
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); /* a Redis that hangs up is an error return, not the end */
-    if (config_load(arguments.config, &config, why, sizeof why) != 0) {
-        fprintf(stderr, "gatepost: %s\n", why);
+    if (config_load(arguments.config, &config, &why) != 0) {
+        fprintf(stderr, "gatepost: %s\n", why.text);
         return EX_CONFIG;
     }
     if (arguments.print)

@@ -25,10 +25,12 @@ static void name_all_ignored(const struct config *old, const struct config *new)
 int reload_configuration(struct runtime **current) {
     struct runtime *last = *current, *fresh;
     struct config *config;
-    char why[1024], generation[16];
-    if (config_load(last->config->path, &config, why, sizeof why) != 0 ||
-        runtime_open(config, last, &fresh, why, sizeof why) != 0) {
-        log_event(LOG_ERR, "reload-failed", "problem", why, "kept", "the configuration in use",
+    struct why why;
+
+    char generation[16];
+    if (config_load(last->config->path, &config, &why) != 0 ||
+        runtime_open(config, last, &fresh, &why) != 0) {
+        log_event(LOG_ERR, "reload-failed", "problem", why.text, "kept", "the configuration in use",
                   (char *)NULL);
         return -1;
     }

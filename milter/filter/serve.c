@@ -177,12 +177,12 @@ int serve(struct runtime *runtime) {
     pthread_t milter;
     int interval = watchdog_interval();
     struct http *http = NULL;
-    char why[200];
+    struct why why;
     runtime_publish(runtime_acquire(runtime));
     if (runtime->config->http_listen[0] != '\0' &&
-        http_open(runtime->config->http_listen, runtime_current, &http, why, sizeof why) != 0)
+        http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
-                  "problem", why, (char *)NULL); /* mail matters more */
+                  "problem", why.text, (char *)NULL); /* mail matters more */
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
         pthread_create(&milter, NULL, run_milter, NULL) != 0) {
         log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);

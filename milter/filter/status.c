@@ -100,18 +100,18 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_decref(status);
 }
 
-bool status_is_ready(const struct runtime *runtime, char *why, size_t why_size) {
+bool status_is_ready(const struct runtime *runtime, struct why *why) {
     struct policy_cache_state cache;
     if (store_is_up(runtime->store->store)) {
-        snprintf(why, why_size, "ready");
+        why_set(why, "ready");
         return true;
     }
     policy_cache_state(runtime->store->cache, &cache);
     if (cache.entries > 0 && cache.lost_for <= runtime->config->stale_max) {
-        snprintf(why, why_size, "the store does not answer: cached policies serve for %lld s more",
-                 (long long)(runtime->config->stale_max - cache.lost_for) / 1000);
+        why_set(why, "the store does not answer: cached policies serve for %lld s more",
+                (long long)(runtime->config->stale_max - cache.lost_for) / 1000);
         return true;
     }
-    snprintf(why, why_size, "the store does not answer, and nothing usable is cached");
+    why_set(why, "the store does not answer, and nothing usable is cached");
     return false;
 }

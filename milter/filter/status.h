@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "gatepost/core/why.h"
 #include "gatepost/session/runtime.h"
 
 /*
@@ -19,6 +20,6 @@ void status_print(FILE *to, const struct runtime *runtime);
  * Can it judge as configured? True while the store answers, or the cache has something that may
  * serve; `why` says in one line which, or what is missing.
  */
-bool status_is_ready(const struct runtime *runtime, char *why, size_t why_size);
+bool status_is_ready(const struct runtime *runtime, struct why *why);
 
 #endif

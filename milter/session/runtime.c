@@ -28,7 +28,7 @@ static int format_nameservers(const struct config *config, struct nameservers *o
     return 0;
 }
 
-static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
+static int open_spf(struct runtime *runtime, struct why *why) {
     const struct config *config = runtime->config;
     struct nameservers servers = {0};
     int rc = format_nameservers(config, &servers);
@@ -36,9 +36,9 @@ static int open_spf(struct runtime *runtime, char *why, size_t why_size) {
                                     .n_nameservers = config->nameservers.n,
                                     .timeout = config->spf_timeout};
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     else
-        rc = spf_open(&settings, &runtime->spf, why, why_size);
+        rc = spf_open(&settings, &runtime->spf, why);
     free(servers.texts);
     free(servers.items);
     return rc;
@@ -57,21 +57,20 @@ static bool same_spf(const struct config *a, const struct config *b) {
            same_list(&a->nameservers, &b->nameservers);
 }
 
-static int open_store(struct runtime *runtime, struct runtime *last, char *why, size_t why_size) {
-    if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why,
-                        why_size) != 0)
+static int open_store(struct runtime *runtime, struct runtime *last, struct why *why) {
+    if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why) !=
+        0)
         return -1;
     return networks_open(runtime->config, runtime->store, last == NULL ? NULL : last->networks,
-                         &runtime->networks, why, why_size);
+                         &runtime->networks, why);
 }
 
 static int open_parts(struct config *config, struct runtime *last, bool with_store,
-                      struct runtime **out, char *why, size_t why_size) {
+                      struct runtime **out, struct why *why) {
     struct runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
         config_free(config);
-        snprintf(why, why_size, "no memory");
-        return -1;
+        return why_set(why, "no memory");
     }
     runtime->config = config;
     atomic_init(&runtime->references, 1);
@@ -79,8 +78,8 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
     runtime->generation = last == NULL ? 1 : last->generation + 1;
     if (last != NULL && same_spf(config, last->config))
         runtime->spf = spf_acquire(last->spf);
-    if ((with_store && open_store(runtime, last, why, why_size) != 0) ||
-        (runtime->spf == NULL && open_spf(runtime, why, why_size) != 0)) {
+    if ((with_store && open_store(runtime, last, why) != 0) ||
+        (runtime->spf == NULL && open_spf(runtime, why) != 0)) {
         runtime_release(runtime);
         return -1;
     }
@@ -88,13 +87,13 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
     return 0;
 }
 
-int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
-                 size_t why_size) {
-    return open_parts(config, last, true, out, why, why_size);
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out,
+                 struct why *why) {
+    return open_parts(config, last, true, out, why);
 }
 
-int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size) {
-    return open_parts(config, NULL, false, out, why, why_size);
+int runtime_open_spf(struct config *config, struct runtime **out, struct why *why) {
+    return open_parts(config, NULL, false, out, why);
 }
 
 struct runtime *runtime_acquire(struct runtime *runtime) {

@@ -199,15 +199,15 @@ struct judging {
 
 static enum decision_next ask_store(struct judging *j) {
     const struct runtime *runtime = j->session->runtime;
-    char why[256];
-    int rc = account_lookup_find(runtime->store->cache, &j->account, &j->lookup, why, sizeof why);
+    struct why why;
+    int rc = account_lookup_find(runtime->store->cache, &j->account, &j->lookup, &why);
     if (j->observer != NULL)
-        j->observer->policy(j->observer->context, rc == 0 ? &j->lookup : NULL, why);
+        j->observer->policy(j->observer->context, rc == 0 ? &j->lookup : NULL, why.text);
     if (rc == 0)
         return decision_policy(&j->decision, &j->lookup.set);
     char id[ID_SIZE];
     put_id(j->session, id);
-    log_event(LOG_ERR, "store-error", "session", id, "problem", why, (char *)NULL);
+    log_event(LOG_ERR, "store-error", "session", id, "problem", why.text, (char *)NULL);
     return decision_policy_failed(&j->decision);
 }
 

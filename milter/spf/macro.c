@@ -22,10 +22,9 @@ static char lower(char c) {
     return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-static int fail(size_t *at, size_t place, char *why, size_t why_size, const char *reason) {
+static int fail(size_t *at, size_t place, struct why *why, const char *reason) {
     *at = place;
-    snprintf(why, why_size, "%s", reason);
-    return -1;
+    return why_set(why, "%s", reason);
 }
 
 /* One macro-expand, taken apart. */
@@ -73,21 +72,20 @@ static int read_macro(const char *text, size_t len, struct macro *out) {
     return i < len && text[i] == '}' ? 0 : -1;
 }
 
-int spf_macro_check(const char *text, size_t len, bool explanation, size_t *at, char *why,
-                    size_t why_size) {
+int spf_macro_check(const char *text, size_t len, bool explanation, size_t *at, struct why *why) {
     for (size_t i = 0; i < len;) {
         struct macro macro;
         unsigned char c = (unsigned char)text[i];
         if (c == '%') {
             if (read_macro(text + i, len - i, &macro) != 0)
-                return fail(at, i, why, why_size, "no such macro");
+                return fail(at, i, why, "no such macro");
             if (!explanation && macro.letter != '\0' && strchr("crt", macro.letter) != NULL)
-                return fail(at, i, why, why_size, "a macro that only explanations may use");
+                return fail(at, i, why, "a macro that only explanations may use");
             i += macro.length;
             continue;
         }
         if (c < 0x20 || c > 0x7e || (c == ' ' && !explanation))
-            return fail(at, i, why, why_size, "a character that is not allowed");
+            return fail(at, i, why, "a character that is not allowed");
         i++;
     }
     return 0;
@@ -121,10 +119,10 @@ static bool is_top_label(const char *label, size_t len) {
     return len > 0 && label[0] != '-' && label[len - 1] != '-' && (letter || hyphen);
 }
 
-int spf_domain_spec_check(const char *text, size_t len, size_t *at, char *why, size_t why_size) {
+int spf_domain_spec_check(const char *text, size_t len, size_t *at, struct why *why) {
     if (len == 0)
-        return fail(at, 0, why, why_size, "the domain is missing");
-    if (spf_macro_check(text, len, false, at, why, why_size) != 0)
+        return fail(at, 0, why, "the domain is missing");
+    if (spf_macro_check(text, len, false, at, why) != 0)
         return -1;
     if (last_macro(text, len) < len)
         return 0;
@@ -133,7 +131,7 @@ int spf_domain_spec_check(const char *text, size_t len, size_t *at, char *why, s
     while (begin > 0 && text[begin - 1] != '.')
         begin--;
     if (begin == 0 || !is_top_label(text + begin, end - begin))
-        return fail(at, begin, why, why_size, "the domain does not end in a top label");
+        return fail(at, begin, why, "the domain does not end in a top label");
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/textbuf.h"
+#include "gatepost/core/why.h"
 
 /* The longest domain name in text form (RFC 7208 7.3), without the terminating NUL. */
 #define SPF_DOMAIN_MAX 253
@@ -16,14 +17,13 @@
  * Is it a macro-string? `explanation` allows the letters c, r and t and the space. Returns 0, or
  * -1 with the reason and, in *at, the place of the error.
  */
-int spf_macro_check(const char *text, size_t len, bool explanation, size_t *at, char *why,
-                    size_t why_size);
+int spf_macro_check(const char *text, size_t len, bool explanation, size_t *at, struct why *why);
 
 /*
  * Is it a domain-spec: a macro-string that ends in a top label or in a macro (RFC 7208 7.1)?
  * Returns as spf_macro_check().
  */
-int spf_domain_spec_check(const char *text, size_t len, size_t *at, char *why, size_t why_size);
+int spf_domain_spec_check(const char *text, size_t len, size_t *at, struct why *why);
 
 /* Does the macro-string use %{p}, for which the caller must validate the client's name first? */
 bool spf_macro_wants_name(const char *text);

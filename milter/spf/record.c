@@ -29,23 +29,22 @@ void spf_record_clear(struct spf_record *record) {
 struct parsing {
     struct spf_record *record;
     const char *text;
-    char *why;
-    size_t why_size;
+    struct why *why;
     bool done; /* behind `all`: checked, but of no effect */
 };
 
 enum { PARSED = 0, REFUSED = -1, NO_MEMORY = -2 };
 
 static int refuse(const struct parsing *p, const char *at, const char *reason) {
-    snprintf(p->why, p->why_size, "octet %zu: %s", (size_t)(at - p->text) + 1, reason);
+    why_set(p->why, "octet %zu: %s", (size_t)(at - p->text) + 1, reason);
     return REFUSED;
 }
 
 static int check_domain(const struct parsing *p, const char *spec, size_t len) {
-    char reason[120];
+    struct why reason;
     size_t at = 0;
-    if (spf_domain_spec_check(spec, len, &at, reason, sizeof reason) != 0)
-        return refuse(p, spec + at, reason);
+    if (spf_domain_spec_check(spec, len, &at, &reason) != 0)
+        return refuse(p, spec + at, reason.text);
     return PARSED;
 }
 
@@ -129,7 +128,7 @@ static int parse_domain(const struct parsing *p, const char *argument, size_t le
 
 static int parse_ip(const struct parsing *p, const char *argument, size_t len,
                     enum ip_family family, struct spf_term *term) {
-    char why[160];
+    struct why why;
     uint8_t v6 = family == IP_V6;
     if (len < 2 || argument[0] != ':')
         return refuse(p, argument, "':' and an address are expected here");
@@ -138,7 +137,7 @@ static int parse_ip(const struct parsing *p, const char *argument, size_t len,
     /* netblock.h would take more: "IPv6:", and folds v4-mapped, which ip6 must not be */
     bool dots_only = memchr(argument, ':', len) == NULL;
     if (v6 == dots_only || strncasecmp(argument, "IPv6:", len < 5 ? len : 5) == 0 ||
-        netblock_parse(argument, len, &term->block, why, sizeof why) != 0)
+        netblock_parse(argument, len, &term->block, &why) != 0)
         return refuse(p, argument,
                       v6 ? "no IPv6 address or CIDR block" : "no IPv4 address or CIDR block");
     return PARSED;
@@ -244,13 +243,13 @@ static int keep_once(struct parsing *p, char **kept, const char *word, const cha
 static int parse_modifier(struct parsing *p, const char *word, size_t name, size_t len) {
     const char *value = word + name + 1;
     size_t value_len = len - name - 1, at = 0;
-    char reason[120];
+    struct why reason;
     if (name == 8 && strncasecmp(word, "redirect", 8) == 0)
         return keep_once(p, &p->record->redirect, word, value, value_len);
     if (name == 3 && strncasecmp(word, "exp", 3) == 0)
         return keep_once(p, &p->record->exp, word, value, value_len);
-    if (spf_macro_check(value, value_len, false, &at, reason, sizeof reason) != 0)
-        return refuse(p, value + at, reason);
+    if (spf_macro_check(value, value_len, false, &at, &reason) != 0)
+        return refuse(p, value + at, reason.text);
     return PARSED; /* unknown modifiers are ignored (RFC 7208 6) */
 }
 
@@ -265,9 +264,8 @@ static int parse_term(struct parsing *p, const char *word, size_t len) {
     return parse_mechanism(p, word, len);
 }
 
-int spf_record_parse(const char *text, size_t len, struct spf_record *out, char *why,
-                     size_t why_size) {
-    struct parsing p = {.record = out, .text = text, .why = why, .why_size = why_size};
+int spf_record_parse(const char *text, size_t len, struct spf_record *out, struct why *why) {
+    struct parsing p = {.record = out, .text = text, .why = why};
     *out = (struct spf_record){0};
     int rc = spf_record_is(text, len) ? PARSED : refuse(&p, text, "no SPF record");
     for (size_t i = 6; rc == PARSED && i < len;) {

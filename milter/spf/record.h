@@ -9,6 +9,7 @@
 
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/vocabulary.h"
+#include "gatepost/core/why.h"
 
 enum spf_mechanism {
     MECHANISM_ALL,
@@ -45,8 +46,7 @@ bool spf_record_is(const char *text, size_t len);
  * Parses an SPF record of `len` octets. Returns 0 and a record to be cleared by the caller; -1
  * with "octet N: reason" in `why` when the grammar does not allow it; -2 when there is no memory.
  */
-int spf_record_parse(const char *text, size_t len, struct spf_record *out, char *why,
-                     size_t why_size);
+int spf_record_parse(const char *text, size_t len, struct spf_record *out, struct why *why);
 void spf_record_clear(struct spf_record *record);
 
 #endif

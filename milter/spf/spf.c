@@ -58,18 +58,18 @@ struct evaluation {
     const char *exp, *exp_domain; /* of the record that governs */
 };
 
-int spf_open(const struct spf_settings *settings, struct spf **out, char *why, size_t why_size) {
+int spf_open(const struct spf_settings *settings, struct spf **out, struct why *why) {
     struct spf *spf = calloc(1, sizeof *spf);
     if (spf != NULL)
         spf->engines = spf_engines_new();
     if (spf == NULL || spf->engines == NULL) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         free(spf);
         return -1;
     }
     atomic_init(&spf->references, 1);
     spf->timeout = settings->timeout;
-    if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why, why_size) != 0) {
+    if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why) != 0) {
         spf_release(spf);
         return -1;
     }

@@ -131,7 +131,7 @@ static size_t find_record(const struct dns_answer *answer, bool *several) {
 
 int spf_fetch(struct spf_evaluation *e, const char *domain, struct spf_record *out) {
     struct dns_answer *answer;
-    char why[160];
+    struct why why;
     bool several;
     enum dns_status status = dns_query(e->dns, domain, DNS_TXT, e->deadline, &answer);
     int rc = 0;
@@ -144,10 +144,9 @@ int spf_fetch(struct spf_evaluation *e, const char *domain, struct spf_record *o
         if (several) {
             rc = spf_fail(e, RESULT_PERMERROR, "%.100s has several SPF records", domain);
         } else if (at < answer->n) {
-            rc = spf_record_parse(answer->records[at].data, answer->records[at].len, out, why,
-                                  sizeof why);
+            rc = spf_record_parse(answer->records[at].data, answer->records[at].len, out, &why);
             if (rc == -1)
-                spf_fail(e, RESULT_PERMERROR, "%.80s: %.100s", domain, why);
+                spf_fail(e, RESULT_PERMERROR, "%.80s: %.100s", domain, why.text);
             else if (rc == -2)
                 rc = spf_fail(e, RESULT_TEMPERROR, "no memory");
             else
@@ -367,7 +366,8 @@ int spf_term_matches(struct spf_evaluation *e, const struct spf_term *term, cons
 
 void spf_explain(struct spf_evaluation *e, const char *spec, const char *domain, char *out,
                  size_t size) {
-    char target[SPF_DOMAIN_MAX + 1], why[120];
+    struct why ignored;
+    char target[SPF_DOMAIN_MAX + 1];
     struct dns_answer *answer;
     struct textbuf buf;
     size_t at;
@@ -375,8 +375,8 @@ void spf_explain(struct spf_evaluation *e, const char *spec, const char *domain,
     if (spf_target(e, spec, domain, target) != 0)
         return;
     if (dns_query(e->dns, target, DNS_TXT, e->deadline, &answer) == DNS_FOUND && answer->n == 1 &&
-        spf_macro_check(answer->records[0].data, answer->records[0].len, true, &at, why,
-                        sizeof why) == 0) {
+        spf_macro_check(answer->records[0].data, answer->records[0].len, true, &at, &ignored) ==
+            0) {
         struct spf_macro_values values = values_for(e, answer->records[0].data, domain);
         textbuf_init(&buf, out, size);
         spf_macro_expand(&buf, answer->records[0].data, &values);

@@ -5,6 +5,7 @@
 #define GATEPOST_STORE_IMPLEMENT_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
 /*
@@ -13,10 +14,10 @@
  */
 struct store_ops {
     int (*get)(struct store *store, const char *const *subjects, size_t n,
-               struct store_hash *hashes, char *why, size_t why_size);
+               struct store_hash *hashes, struct why *why);
     int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
-                char *why, size_t why_size);
-    int (*watch)(struct store *store, store_told *told, void *context, char *why, size_t why_size);
+                struct why *why);
+    int (*watch)(struct store *store, store_told *told, void *context, struct why *why);
     void (*unwatch)(struct store *store);
     void (*free)(struct store *store);
     bool (*is_up)(struct store *store); /* NULL: always */
@@ -29,10 +30,10 @@ struct store {
 
 /* The kinds; as store_open(). */
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,
-                     struct store **out, char *why, size_t why_size);
+                     struct store **out, struct why *why);
 int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                       struct store **out, char *why, size_t why_size);
+                       struct store **out, struct why *why);
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
-                    struct store **out, char *why, size_t why_size);
+                    struct store **out, struct why *why);
 
 #endif

@@ -3,17 +3,16 @@
  */
 #include "implement.h"
 
-int store_open(const struct store_settings *settings, struct store **out, char *why,
-               size_t why_size) {
+int store_open(const struct store_settings *settings, struct store **out, struct why *why) {
     struct store_url url;
-    if (store_url_parse(settings->url, &url, why, why_size) != 0)
+    if (store_url_parse(settings->url, &url, why) != 0)
         return -1;
     switch (url.kind) {
     case STORE_FILE:
-        return store_file_open(settings, &url, out, why, why_size);
+        return store_file_open(settings, &url, out, why);
     case STORE_CLUSTER:
-        return store_cluster_open(settings, &url, out, why, why_size);
+        return store_cluster_open(settings, &url, out, why);
     default:
-        return store_redis_open(settings, &url, out, why, why_size);
+        return store_redis_open(settings, &url, out, why);
     }
 }

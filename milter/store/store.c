@@ -13,15 +13,15 @@ void store_free(struct store *store) {
 }
 
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
-              char *why, size_t why_size) {
+              struct why *why) {
     for (size_t i = 0; i < n; i++)
         hashes[i] = (struct store_hash){.answer = STORE_UNANSWERED};
-    return store->ops->get(store, subjects, n, hashes, why, why_size);
+    return store->ops->get(store, subjects, n, hashes, why);
 }
 
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
-               char *why, size_t why_size) {
-    return store->ops->walk(store, subject, take, context, why, why_size);
+               struct why *why) {
+    return store->ops->walk(store, subject, take, context, why);
 }
 
 bool store_is_up(struct store *store) {
@@ -32,8 +32,8 @@ bool store_is_remote(const struct store *store) {
     return store->remote;
 }
 
-int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size) {
-    return store->ops->watch(store, told, context, why, why_size);
+int store_watch(struct store *store, store_told *told, void *context, struct why *why) {
+    return store->ops->watch(store, told, context, why);
 }
 
 void store_unwatch(struct store *store) {

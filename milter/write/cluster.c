@@ -23,23 +23,21 @@ struct writer_cluster {
     struct redis_tries tries;            /* of what was begun */
 };
 
-static int no_memory(char *why, size_t why_size) {
-    snprintf(why, why_size, "no memory");
-    return -1;
+static int no_memory(struct why *why) {
+    return why_set(why, "no memory");
 }
 
-static int cluster_begin(struct store_writer *writer, const char *subject, char *why,
-                         size_t why_size) {
+static int cluster_begin(struct store_writer *writer, const char *subject, struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
     struct redis_command c = {0};
     char *key = NULL;
     w->begun = (struct cluster_route){0};
     if (cluster_nodes_slot(&w->cluster, subject, &w->begun.slot) != 0 ||
         asprintf(&key, "%s%s", w->cluster.prefix, subject) < 0)
-        return no_memory(why, why_size);
+        return no_memory(why);
     redis_command_begin(&c, "WATCH");
     redis_command_add(&c, key);
-    redisReply *reply = cluster_nodes_ask(&w->cluster, &w->begun, &c, why, why_size);
+    redisReply *reply = cluster_nodes_ask(&w->cluster, &w->begun, &c, why);
     redis_command_clear(&c);
     free(key);
     if (reply == NULL)
@@ -64,16 +62,16 @@ static int make_jobs(struct writer_cluster *w, const struct store_edit *edits, s
 
 /* What became of the edits; the first reason of what is worst. */
 static enum store_written judge(const struct cluster_transaction *jobs, struct store_edit *edits,
-                                size_t n, char *why, size_t why_size) {
+                                size_t n, struct why *why) {
     enum store_written written = WRITE_DONE;
     for (size_t i = 0; i < n; i++) {
         if (jobs[i].state == JOB_REFUSED)
-            store_edit_refuse(&edits[i], jobs[i].route.why);
+            store_edit_refuse(&edits[i], jobs[i].route.why.text);
         else if (jobs[i].state == JOB_CONFLICT && written == WRITE_DONE)
             written = WRITE_CONFLICT;
         else if ((jobs[i].state == JOB_OPEN || jobs[i].state == JOB_LOST) &&
                  written != WRITE_FAILED) {
-            snprintf(why, why_size, "%s", jobs[i].route.why);
+            why_set(why, "%s", jobs[i].route.why.text);
             written = WRITE_FAILED;
         }
     }
@@ -94,13 +92,13 @@ static size_t leave_history(struct writer_cluster *w, struct cluster_transaction
 }
 
 static enum store_written record(struct writer_cluster *w, struct cluster_transaction *jobs,
-                                 size_t n, char *why, size_t why_size) {
+                                 size_t n, struct why *why) {
     n = leave_history(w, jobs, n);
     cluster_transactions_run(&w->cluster, jobs, n, false);
     for (size_t i = 0; i < n; i++) {
         if (jobs[i].state == JOB_DONE)
             continue;
-        snprintf(why, why_size, "%s", jobs[i].route.why);
+        why_set(why, "%s", jobs[i].route.why.text);
         return WRITE_UNRECORDED;
     }
     return WRITE_DONE;
@@ -122,22 +120,22 @@ static void run_begun(struct writer_cluster *w, struct cluster_transaction *job)
 }
 
 static enum store_written cluster_write(struct store_writer *writer, struct store_edit *edits,
-                                        size_t n, char *why, size_t why_size) {
+                                        size_t n, struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
     struct cluster_transaction *jobs = calloc(n + 1, sizeof *jobs);
     if (jobs == NULL || make_jobs(w, edits, n, jobs) != 0) {
         free(jobs);
-        no_memory(why, why_size);
+        no_memory(why);
         return WRITE_FAILED;
     }
     if (w->begun.to != NULL)
         run_begun(w, jobs);
     else
         cluster_transactions_run(&w->cluster, jobs, n, false);
-    enum store_written written = judge(jobs, edits, n, why, why_size);
-    char unrecorded[400];
-    if (record(w, jobs, n, unrecorded, sizeof unrecorded) != WRITE_DONE && written == WRITE_DONE) {
-        snprintf(why, why_size, "%s", unrecorded);
+    enum store_written written = judge(jobs, edits, n, why);
+    struct why unrecorded;
+    if (record(w, jobs, n, &unrecorded) != WRITE_DONE && written == WRITE_DONE) {
+        *why = unrecorded;
         written = WRITE_UNRECORDED;
     }
     free(jobs);
@@ -147,15 +145,15 @@ static enum store_written cluster_write(struct store_writer *writer, struct stor
 /* ---- reading ---- */
 
 static int cluster_scan(struct store_writer *writer, store_take_subject *take, void *context,
-                        char *why, size_t why_size) {
+                        struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
-    return cluster_scan_scan(&w->cluster, take, context, why, why_size);
+    return cluster_scan_scan(&w->cluster, take, context, why);
 }
 
 static int cluster_examine(struct store_writer *writer, store_take_complaint *take, void *context,
-                           char *why, size_t why_size) {
+                           struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
-    return cluster_scan_examine(&w->cluster, take, context, why, why_size);
+    return cluster_scan_examine(&w->cluster, take, context, why);
 }
 
 /* The whole history, its order being known only at the end; its texts are those of the pages. */
@@ -199,32 +197,32 @@ static int keep_page(struct reading *reading, struct redis_page *page, redisRepl
     return redis_history_take(page, reply, keep_entry, reading);
 }
 
-static int read_history(struct writer_cluster *w, int64_t since, struct reading *reading, char *why,
-                        size_t why_size) {
+static int read_history(struct writer_cluster *w, int64_t since, struct reading *reading,
+                        struct why *why) {
     struct redis_command c = {0};
     struct cluster_route route = {.slot = w->stream_slot};
     struct redis_page page = redis_history_begin(since);
     int rc = 0;
     while (rc == 0 && page.more) {
         redis_history_ask(&page, &c, w->stream);
-        redisReply *reply = cluster_nodes_ask(&w->cluster, &route, &c, why, why_size);
+        redisReply *reply = cluster_nodes_ask(&w->cluster, &route, &c, why);
         rc = reply == NULL ? -1 : 0;
         if (rc == 0 && keep_page(reading, &page, reply) != 0)
-            rc = no_memory(why, why_size);
+            rc = no_memory(why);
     }
     redis_command_clear(&c);
     return rc;
 }
 
 static int cluster_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                           void *context, char *why, size_t why_size) {
+                           void *context, struct why *why) {
     struct reading reading = {0};
-    int rc = read_history((struct writer_cluster *)writer, since, &reading, why, why_size);
+    int rc = read_history((struct writer_cluster *)writer, since, &reading, why);
     if (rc == 0)
         history_order(reading.entries, reading.n);
     for (size_t i = 0; rc == 0 && i < reading.n; i++)
         if (take(context, &reading.entries[i]) != 0)
-            rc = no_memory(why, why_size);
+            rc = no_memory(why);
     reading_free(&reading);
     return rc;
 }
@@ -247,17 +245,16 @@ static const struct store_writer_ops cluster_ops = {.batch = REDIS_EDIT_BATCH,
                                                     .free = cluster_free};
 
 int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                              const char *actor, struct store_writer **out, char *why,
-                              size_t why_size) {
+                              const char *actor, struct store_writer **out, struct why *why) {
     struct writer_cluster *w = calloc(1, sizeof *w);
     if (w == NULL)
-        return no_memory(why, why_size);
+        return no_memory(why);
     w->writer.ops = &cluster_ops;
-    int rc = cluster_nodes_init(&w->cluster, settings, url, why, why_size);
+    int rc = cluster_nodes_init(&w->cluster, settings, url, why);
     if (rc == 0 && (asprintf(&w->stream, "%shistory", settings->key_prefix) < 0 ||
                     cluster_nodes_slot(&w->cluster, "history", &w->stream_slot) != 0)) {
         w->stream = NULL;
-        rc = no_memory(why, why_size);
+        rc = no_memory(why);
     }
     if (rc != 0) {
         cluster_free(&w->writer);

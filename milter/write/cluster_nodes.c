@@ -19,18 +19,16 @@
 #define PAUSE 50
 
 int cluster_nodes_init(struct cluster_nodes *cluster, const struct store_settings *settings,
-                       const struct store_url *url, char *why, size_t why_size) {
+                       const struct store_url *url, struct why *why) {
     *cluster = (struct cluster_nodes){.timeout = settings->timeout};
-    if (redis_login_open(settings->user, settings->password_file, &cluster->login, why, why_size) !=
-        0)
+    if (redis_login_open(settings->user, settings->password_file, &cluster->login, why) != 0)
         return -1;
     cluster->prefix = strdup(settings->key_prefix);
     cluster->map =
         redis_map_new(url, settings->url, settings->key_prefix, cluster->login, settings->timeout);
     if (cluster->prefix != NULL && cluster->map != NULL)
         return 0;
-    snprintf(why, why_size, "no memory");
-    return -1;
+    return why_set(why, "no memory");
 }
 
 void cluster_nodes_clear(struct cluster_nodes *cluster) {
@@ -90,12 +88,12 @@ struct redis_member *cluster_nodes_member(struct cluster_nodes *cluster, const c
     return node == NULL ? NULL : member_of(cluster, node);
 }
 
-static int check_role(struct redis_member *member, char *why, size_t why_size) {
+static int check_role(struct redis_member *member, struct why *why) {
     struct redis_command c = {0};
     redis_command_begin(&c, "ROLE");
-    redisReply *reply = redis_client_ask(&member->talk, &c, why, why_size);
+    redisReply *reply = redis_client_ask(&member->talk, &c, why);
     redis_command_clear(&c);
-    int rc = reply == NULL ? -1 : redis_conn_check_role(reply, why, why_size);
+    int rc = reply == NULL ? -1 : redis_conn_check_role(reply, why);
     freeReplyObject(reply);
     if (rc != 0)
         redis_client_disconnect(&member->talk);
@@ -103,29 +101,27 @@ static int check_role(struct redis_member *member, char *why, size_t why_size) {
 }
 
 int cluster_nodes_connect(struct cluster_nodes *cluster, struct redis_member *member) {
-    char why[300];
-    if (member->problem[0] != '\0')
+    struct why why;
+    if (member->problem.text[0] != '\0')
         return -1;
     if (member->talk.conn != NULL)
         return 0;
-    if (redis_client_connect(&member->talk, why, sizeof why) == 0 &&
-        check_role(member, why, sizeof why) == 0)
+    if (redis_client_connect(&member->talk, &why) == 0 && check_role(member, &why) == 0)
         return 0;
-    snprintf(member->problem, sizeof member->problem, "%.90s: %s", member->name, why);
+    why_set(&member->problem, "%.90s: %s", member->name, why.text);
     redis_map_doubt(cluster->map);
     return -1;
 }
 
-int cluster_nodes_masters(struct cluster_nodes *cluster, char *why, size_t why_size) {
+int cluster_nodes_masters(struct cluster_nodes *cluster, struct why *why) {
     redis_map_doubt(cluster->map); /* what is known may be old by now */
     for (struct redis_member *member = cluster->members; member != NULL; member = member->next)
         member->slots = 0;
     for (unsigned slot = 0; slot < REDIS_SLOTS; slot++) {
-        struct redis_node *node =
-            redis_map_find(cluster->map, slot, cluster->deadline, why, why_size);
+        struct redis_node *node = redis_map_find(cluster->map, slot, cluster->deadline, why);
         struct redis_member *member = node == NULL ? NULL : member_of(cluster, node);
         if (node != NULL && member == NULL)
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
         if (member == NULL)
             return -1;
         member->slots++;
@@ -144,7 +140,7 @@ bool cluster_nodes_again(struct cluster_nodes *cluster, struct redis_tries *trie
     tries->n++;
     cluster->deadline = clock_now_ms() + cluster->timeout;
     for (struct redis_member *member = cluster->members; member != NULL; member = member->next)
-        member->problem[0] = '\0';
+        member->problem.text[0] = '\0';
     return true;
 }
 
@@ -152,8 +148,8 @@ bool cluster_nodes_again(struct cluster_nodes *cluster, struct redis_tries *trie
 
 int cluster_route_open(struct cluster_nodes *cluster, struct cluster_route *route) {
     if (route->to == NULL) {
-        struct redis_node *node = redis_map_find(cluster->map, route->slot, cluster->deadline,
-                                                 route->why, sizeof route->why);
+        struct redis_node *node =
+            redis_map_find(cluster->map, route->slot, cluster->deadline, &route->why);
         route->asking = false;
         if (node == NULL) {
             redis_map_doubt(cluster->map);
@@ -161,13 +157,11 @@ int cluster_route_open(struct cluster_nodes *cluster, struct cluster_route *rout
         }
         route->to = member_of(cluster, node);
     }
-    if (route->to == NULL) {
-        snprintf(route->why, sizeof route->why, "no memory");
-        return -1;
-    }
+    if (route->to == NULL)
+        return why_set(&route->why, "no memory");
     if (cluster_nodes_connect(cluster, route->to) == 0)
         return 0;
-    snprintf(route->why, sizeof route->why, "%s", route->to->problem);
+    why_set(&route->why, "%s", route->to->problem.text);
     route->to = NULL;
     return -1;
 }
@@ -175,14 +169,13 @@ int cluster_route_open(struct cluster_nodes *cluster, struct cluster_route *rout
 bool cluster_route_refused(struct cluster_nodes *cluster, struct cluster_route *route,
                            const char *error) {
     struct redis_redirect to;
-    char reason[300];
+    struct why reason;
     struct redis_member *from = route->to;
     bool redirected = redis_redirect_read(error, &to) == 0;
-    enum redis_fault fault = redis_error_judge(error, NULL, NULL, reason, sizeof reason);
-    snprintf(route->why, sizeof route->why, "%.90s: %s", from->name, reason);
+    enum redis_fault fault = redis_error_judge(error, NULL, NULL, &reason);
+    why_set(&route->why, "%.90s: %s", from->name, reason.text);
     if (redirected)
-        snprintf(route->why, sizeof route->why, "%.90s: %.250s (its slot is on its way)",
-                 from->name, error);
+        why_set(&route->why, "%.90s: %.250s (its slot is on its way)", from->name, error);
     if (redirected) {
         route->to =
             cluster_nodes_member(cluster, to.host[0] != '\0' ? to.host : from->node->host, to.port);
@@ -202,7 +195,7 @@ static redisReply *ask_there(struct cluster_nodes *cluster, struct cluster_route
     struct redis_client *talk = &route->to->talk;
     struct redis_command asking = {0};
     redisReply *reply = NULL;
-    char why[300] = "no memory";
+    struct why why = {"no memory"};
     int rc = 0;
     redis_command_begin(&asking, "ASKING");
     if (route->asking)
@@ -211,25 +204,25 @@ static redisReply *ask_there(struct cluster_nodes *cluster, struct cluster_route
     if (rc == 0)
         rc = redis_client_queue(talk, command);
     if (rc == 0)
-        rc = redis_client_flush(talk, why, sizeof why);
+        rc = redis_client_flush(talk, &why);
     if (rc == 0 && route->asking) {
-        redisReply *taken = redis_client_reply(talk, why, sizeof why);
+        redisReply *taken = redis_client_reply(talk, &why);
         rc = taken == NULL ? -1 : 0;
         freeReplyObject(taken);
     }
     if (rc == 0)
-        reply = redis_client_reply(talk, why, sizeof why);
+        reply = redis_client_reply(talk, &why);
     if (reply != NULL)
         return reply;
     redis_client_disconnect(talk);
-    snprintf(route->why, sizeof route->why, "%.90s: %s", route->to->name, why);
+    why_set(&route->why, "%.90s: %s", route->to->name, why.text);
     route->to = NULL;
     redis_map_doubt(cluster->map);
     return NULL;
 }
 
 redisReply *cluster_nodes_ask(struct cluster_nodes *cluster, struct cluster_route *route,
-                              const struct redis_command *command, char *why, size_t why_size) {
+                              const struct redis_command *command, struct why *why) {
     struct redis_tries tries = {0};
     bool again = true;
     while (again && cluster_nodes_again(cluster, &tries)) {
@@ -241,6 +234,6 @@ redisReply *cluster_nodes_ask(struct cluster_nodes *cluster, struct cluster_rout
             again = cluster_route_refused(cluster, route, reply->str);
         freeReplyObject(reply);
     }
-    snprintf(why, why_size, "%s", route->why);
+    why_set(why, "%s", route->why.text);
     return NULL;
 }

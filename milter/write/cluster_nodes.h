@@ -6,6 +6,7 @@
 #define GATEPOST_WRITE_CLUSTER_NODES_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/cluster/map.h"
 #include "redis_client.h"
 
@@ -14,7 +15,7 @@ struct redis_member {
     struct redis_node *node;
     struct redis_client talk;
     char name[REDIS_NAME_SIZE + 5]; /* "node HOST:PORT", for messages */
-    char problem[400];              /* why nobody talks with it in this try; "" */
+    struct why problem;             /* why nobody talks with it in this try; "" */
     size_t slots;                   /* by cluster_nodes_masters() */
     /* cluster_scan.c's */
     bool walked;  /* has slots, or takes one over */
@@ -34,7 +35,7 @@ struct cluster_nodes {
 
 /* Connects to nobody yet. Returns 0, or -1 with the reason; to be cleared in both cases. */
 int cluster_nodes_init(struct cluster_nodes *cluster, const struct store_settings *settings,
-                       const struct store_url *url, char *why, size_t why_size);
+                       const struct store_url *url, struct why *why);
 void cluster_nodes_clear(struct cluster_nodes *cluster);
 
 /* The slot of a subject's key. Returns 0, or -1 when there is no memory. */
@@ -54,7 +55,7 @@ int cluster_nodes_connect(struct cluster_nodes *cluster, struct redis_member *me
  * Asks who the masters are, within a try: the members whose `slots` is not 0. Returns 0, or -1 with
  * the reason, also when a slot is served by nobody.
  */
-int cluster_nodes_masters(struct cluster_nodes *cluster, char *why, size_t why_size);
+int cluster_nodes_masters(struct cluster_nodes *cluster, struct why *why);
 
 /* How often something has been tried; all zero at first. */
 struct redis_tries {
@@ -71,7 +72,7 @@ struct cluster_route {
     unsigned slot;
     struct redis_member *to; /* NULL: where the map says */
     bool asking;             /* ASKING goes before each command, or before MULTI */
-    char why[400];           /* what went wrong last, the node's name in it */
+    struct why why;          /* what went wrong last, the node's name in it */
 };
 
 /* Connects to where it leads now. Returns 0, or -1 with the reason in the route. */
@@ -89,6 +90,6 @@ bool cluster_route_refused(struct cluster_nodes *cluster, struct cluster_route *
  * with the reason.
  */
 redisReply *cluster_nodes_ask(struct cluster_nodes *cluster, struct cluster_route *route,
-                              const struct redis_command *command, char *why, size_t why_size);
+                              const struct redis_command *command, struct why *why);
 
 #endif

@@ -55,31 +55,28 @@ static int walk_receivers(struct cluster_nodes *cluster, const char *nodes, cons
 
 /* Into `told`: the slots of a master, those on their way among them. */
 static int ask_slots(struct cluster_nodes *cluster, struct redis_member *member, char **told,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     struct redis_command c = {0};
-    char reason[300];
+    struct why reason;
     *told = NULL;
-    if (cluster_nodes_connect(cluster, member) != 0) {
-        snprintf(why, why_size, "%s", member->problem);
-        return -1;
-    }
+    if (cluster_nodes_connect(cluster, member) != 0)
+        return why_set(why, "%s", member->problem.text);
     redis_command_begin(&c, "CLUSTER");
     redis_command_add(&c, "NODES");
-    redisReply *reply = redis_client_ask(&member->talk, &c, reason, sizeof reason);
+    redisReply *reply = redis_client_ask(&member->talk, &c, &reason);
     redis_command_clear(&c);
     const char *line = reply == NULL || reply->str == NULL ? NULL : strstr(reply->str, " myself,");
     const char *slots = line == NULL ? NULL : strstr(line, " connected");
     if (slots != NULL)
         *told = strndup(slots, strcspn(slots, "\n"));
     if (reply != NULL && (*told == NULL || walk_receivers(cluster, reply->str, *told) != 0))
-        snprintf(reason, sizeof reason, "CLUSTER NODES: an unknown answer");
+        why_set(&reason, "CLUSTER NODES: an unknown answer");
     else if (reply != NULL)
-        reason[0] = '\0';
+        reason.text[0] = '\0';
     freeReplyObject(reply);
-    if (reason[0] == '\0')
+    if (reason.text[0] == '\0')
         return 0;
-    snprintf(why, why_size, "%s: %s", member->name, reason);
-    return -1;
+    return why_set(why, "%s: %s", member->name, reason.text);
 }
 
 struct counting {
@@ -95,40 +92,38 @@ static int count(void *context, const char *name, size_t len) {
 }
 
 static int scan_member(struct cluster_nodes *cluster, struct redis_member *member,
-                       store_take_subject *take, void *context, char *why, size_t why_size) {
+                       store_take_subject *take, void *context, struct why *why) {
     struct counting counting = {.take = take, .context = context};
-    char reason[300];
-    if (cluster_nodes_connect(cluster, member) != 0) {
-        snprintf(why, why_size, "%s", member->problem);
-        return -1;
-    }
-    int rc = redis_scan(&member->talk, count, &counting, reason, sizeof reason);
+    struct why reason;
+    if (cluster_nodes_connect(cluster, member) != 0)
+        return why_set(why, "%s", member->problem.text);
+    int rc = redis_scan(&member->talk, count, &counting, &reason);
     member->found = counting.n;
     if (rc != 0)
-        snprintf(why, why_size, "%s: %s", member->name, reason);
+        why_set(why, "%s: %s", member->name, reason.text);
     return rc;
 }
 
 /* Who is to be walked over, each asked for its slots. */
-static int begin_walk(struct cluster_nodes *cluster, char *why, size_t why_size) {
-    int rc = cluster_nodes_masters(cluster, why, why_size);
+static int begin_walk(struct cluster_nodes *cluster, struct why *why) {
+    int rc = cluster_nodes_masters(cluster, why);
     for (struct redis_member *m = cluster->members; m != NULL; m = m->next)
         m->walked = m->slots > 0;
     for (struct redis_member *m = cluster->members; rc == 0 && m != NULL; m = m->next)
         if (m->slots > 0)
-            rc = ask_slots(cluster, m, &m->told, why, why_size);
+            rc = ask_slots(cluster, m, &m->told, why);
     return rc;
 }
 
 /* *moving when a subject may have gone where this had been before. */
-static int end_walk(struct cluster_nodes *cluster, bool *moving, char *why, size_t why_size) {
+static int end_walk(struct cluster_nodes *cluster, bool *moving, struct why *why) {
     int rc = 0;
     *moving = false;
     for (struct redis_member *m = cluster->members; rc == 0 && m != NULL; m = m->next) {
         char *now = NULL;
         if (m->slots == 0)
             continue;
-        rc = ask_slots(cluster, m, &now, why, why_size);
+        rc = ask_slots(cluster, m, &now, why);
         *moving = *moving || rc != 0 || strcmp(now, m->told) != 0 || strchr(now, '[') != NULL;
         free(now);
     }
@@ -136,13 +131,13 @@ static int end_walk(struct cluster_nodes *cluster, bool *moving, char *why, size
 }
 
 static int scan_all(struct cluster_nodes *cluster, store_take_subject *take, void *context,
-                    bool *moving, char *why, size_t why_size) {
-    int rc = begin_walk(cluster, why, why_size);
+                    bool *moving, struct why *why) {
+    int rc = begin_walk(cluster, why);
     for (struct redis_member *m = cluster->members; rc == 0 && m != NULL; m = m->next)
         if (m->walked)
-            rc = scan_member(cluster, m, take, context, why, why_size);
+            rc = scan_member(cluster, m, take, context, why);
     if (rc == 0)
-        rc = end_walk(cluster, moving, why, why_size);
+        rc = end_walk(cluster, moving, why);
     for (struct redis_member *m = cluster->members; m != NULL; m = m->next) {
         free(m->told);
         m->told = NULL;
@@ -151,21 +146,21 @@ static int scan_all(struct cluster_nodes *cluster, store_take_subject *take, voi
 }
 
 static int scan_in_tries(struct cluster_nodes *cluster, store_take_subject *take, void *context,
-                         bool *moving, char *why, size_t why_size) {
+                         bool *moving, struct why *why) {
     struct redis_tries tries = {0};
     int rc = -1;
     while (rc != 0 && cluster_nodes_again(cluster, &tries))
-        rc = scan_all(cluster, take, context, moving, why, why_size);
+        rc = scan_all(cluster, take, context, moving, why);
     return rc;
 }
 
 /* What has moved once behind our back is found the second time. */
 int cluster_scan_scan(struct cluster_nodes *cluster, store_take_subject *take, void *context,
-                      char *why, size_t why_size) {
+                      struct why *why) {
     bool moving;
-    int rc = scan_in_tries(cluster, take, context, &moving, why, why_size);
+    int rc = scan_in_tries(cluster, take, context, &moving, why);
     if (rc == 0 && moving)
-        rc = scan_in_tries(cluster, take, context, &moving, why, why_size);
+        rc = scan_in_tries(cluster, take, context, &moving, why);
     return rc;
 }
 
@@ -196,14 +191,13 @@ static void look_for_loss(const struct cluster_nodes *cluster, store_take_compla
 }
 
 int cluster_scan_examine(struct cluster_nodes *cluster, store_take_complaint *take, void *context,
-                         char *why, size_t why_size) {
-    char reason[300];
+                         struct why *why) {
+    struct why reason;
     int rc = 0;
     for (struct redis_member *m = cluster->members; m != NULL; m = m->next) {
-        if (m->slots == 0 ||
-            redis_eviction(&m->talk, m->name, take, context, reason, sizeof reason) == 0)
+        if (m->slots == 0 || redis_eviction(&m->talk, m->name, take, context, &reason) == 0)
             continue;
-        snprintf(why, why_size, "%s: %s", m->name, reason);
+        why_set(why, "%s: %s", m->name, reason.text);
         rc = -1;
     }
     if (!in_one_slot(cluster))

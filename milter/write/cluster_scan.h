@@ -5,6 +5,7 @@
 #define GATEPOST_WRITE_CLUSTER_SCAN_H
 
 #include "cluster_nodes.h"
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 
 /*
@@ -12,10 +13,10 @@
  * meanwhile.
  */
 int cluster_scan_scan(struct cluster_nodes *cluster, store_take_subject *take, void *context,
-                      char *why, size_t why_size);
+                      struct why *why);
 
 /* As store_writer_examine(); after a scan it looks for masters that have lost what they had. */
 int cluster_scan_examine(struct cluster_nodes *cluster, store_take_complaint *take, void *context,
-                         char *why, size_t why_size);
+                         struct why *why);
 
 #endif

@@ -14,20 +14,19 @@ static int queue_job(struct cluster_transaction *job, struct redis_command *c) {
                                         .history = job->history,
                                         .at = job->at};
     struct redis_member *member = job->route.to;
-    char why[300];
-    job->replies = redis_transaction_queue(&member->talk, c, &errand, why, sizeof why);
+    struct why why;
+    job->replies = redis_transaction_queue(&member->talk, c, &errand, &why);
     if (job->replies >= 0)
         return 0;
     redis_client_disconnect(&member->talk); /* with what is queued already */
-    snprintf(member->problem, sizeof member->problem, "%.90s: %s", member->name, why);
-    snprintf(job->route.why, sizeof job->route.why, "%s", member->problem);
-    return -1;
+    why_set(&member->problem, "%.90s: %s", member->name, why.text);
+    return why_set(&job->route.why, "%s", member->problem.text);
 }
 
 /* Its node is talked with no more: nobody knows how far it got. */
 static void lose(struct cluster_transaction *job, const char *why) {
-    snprintf(job->route.why, sizeof job->route.why,
-             "%.90s: %.250s (it may have been done, look again)", job->route.to->name, why);
+    why_set(&job->route.why, "%.90s: %.250s (it may have been done, look again)",
+            job->route.to->name, why);
     job->state = JOB_LOST;
 }
 
@@ -37,7 +36,7 @@ static void flush(struct cluster_nodes *cluster, struct redis_member *member,
     for (size_t i = 0; i < n; i++)
         any |= jobs[i].state == JOB_SENT && jobs[i].route.to == member;
     if (any && member->talk.conn != NULL &&
-        redis_client_flush(&member->talk, member->problem, sizeof member->problem) != 0)
+        redis_client_flush(&member->talk, &member->problem) != 0)
         redis_map_doubt(cluster->map);
 }
 
@@ -54,7 +53,7 @@ static void send_all(struct cluster_nodes *cluster, struct cluster_transaction *
 }
 
 static void judge(struct cluster_nodes *cluster, struct cluster_transaction *job,
-                  const struct redis_transactioned *edited) {
+                  const struct redis_transaction_outcome *edited) {
     job->state = JOB_DONE;
     if (edited->conflict)
         job->state = JOB_CONFLICT;
@@ -70,15 +69,14 @@ static void take_all(struct cluster_nodes *cluster, struct cluster_transaction *
     for (size_t i = 0; i < n; i++) {
         struct cluster_transaction *job = &jobs[i];
         struct redis_member *member = job->route.to;
-        struct redis_transactioned edited;
+        struct redis_transaction_outcome edited;
         if (job->state != JOB_SENT)
             continue;
         if (member->talk.conn != NULL &&
-            redis_transaction_take(&member->talk, job->replies, &edited, member->problem,
-                                   sizeof member->problem) == 0)
+            redis_transaction_take(&member->talk, job->replies, &edited, &member->problem) == 0)
             judge(cluster, job, &edited);
         else
-            lose(job, member->problem);
+            lose(job, member->problem.text);
     }
 }
 

@@ -17,15 +17,14 @@
 /* Protocol names at the most in a proposal; a configuration with more still works. */
 #define NAMES_MAX 200
 
-static enum fact_verdict wrong(char *why, size_t why_size, const char *reason) {
-    snprintf(why, why_size, "%s", reason);
+static enum fact_verdict wrong(struct why *why, const char *reason) {
+    why_set(why, "%s", reason);
     return FACT_WRONG;
 }
 
-static void append(char *why, size_t why_size, const char *before, const char *text,
-                   const char *behind) {
-    size_t len = strlen(why);
-    snprintf(why + len, why_size - len, "%s%s%s", before, text, behind);
+static void append(struct why *why, const char *before, const char *text, const char *behind) {
+    size_t len = strlen(why->text);
+    snprintf(why->text + len, sizeof why->text - len, "%s%s%s", before, text, behind);
 }
 
 static bool is_plain(const char *text, size_t len) {
@@ -64,23 +63,23 @@ static const char *domain_fault(const char *domain) {
 
 /* An account must be what the filter makes of it. */
 static enum fact_verdict check_account(const struct address_rules *rules, const char *name,
-                                       char *why, size_t why_size) {
+                                       struct why *why) {
     struct address canonical = {0};
     const char *domain = strrchr(name, '@'), *fault = NULL;
     if (strcmp(name, "*") == 0)
         return FACT_GOOD;
     if (domain != NULL && domain[1] == '\0')
-        return wrong(why, why_size, domain_fault(""));
+        return wrong(why, domain_fault(""));
     if (strncmp(name, "*@", 2) == 0 || strncmp(name, "account:", 8) == 0) { /* meant otherwise */
-        snprintf(why, why_size, "nobody has that name: write account:%.300s",
-                 name[0] == '*' ? name + 1 : name + 8);
+        why_set(why, "nobody has that name: write account:%.300s",
+                name[0] == '*' ? name + 1 : name + 8);
         return FACT_WRONG;
     }
     if (address_from_login(name, rules, &canonical) != 0)
-        return wrong(why, why_size, "no memory");
+        return wrong(why, "no memory");
     if (strcmp(canonical.text, name) != 0) {
-        snprintf(why, why_size, "no look-up asks for it: write account:%.300s", canonical.text);
-        fault = why;
+        why_set(why, "no look-up asks for it: write account:%.300s", canonical.text);
+        fault = why->text;
     } else if (domain != NULL) {
         fault = domain_fault(domain + 1);
     }
@@ -89,23 +88,23 @@ static enum fact_verdict check_account(const struct address_rules *rules, const 
         fault = "there is more than one '@'";
     if (fault == NULL)
         return FACT_GOOD;
-    return fault == why ? FACT_WRONG : wrong(why, why_size, fault);
+    return fault == why->text ? FACT_WRONG : wrong(why, fault);
 }
 
-enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject, char *why,
-                                     size_t why_size) {
+enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject,
+                                     struct why *why) {
     if (!is_plain(subject, strlen(subject)))
-        return wrong(why, why_size, "a control character, or octets that are no UTF-8");
+        return wrong(why, "a control character, or octets that are no UTF-8");
     if (strpbrk(subject, " \t") != NULL)
-        return wrong(why, why_size, "white space in the name");
+        return wrong(why, "white space in the name");
     if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0')
-        return check_account(rules->address, subject + 8, why, why_size);
+        return check_account(rules->address, subject + 8, why);
     const char *fault = policy_subject_fault(subject);
     if (fault == NULL)
         for (const char *p = subject; *p != '\0'; p++)
             if ((unsigned char)*p >= 0x80)
                 fault = "a network's name is made of printable US-ASCII";
-    return fault == NULL ? FACT_GOOD : wrong(why, why_size, fault);
+    return fault == NULL ? FACT_GOOD : wrong(why, fault);
 }
 
 bool fact_service_is_bound(const struct decision_rules *rules, const char *service) {
@@ -132,15 +131,15 @@ size_t fact_protocols(const struct decision_rules *rules, const char **names, si
 }
 
 /* The protocols that contain the service, as "a, b". */
-static void put_protocols_of(const struct decision_rules *rules, const char *service, char *why,
-                             size_t why_size) {
+static void put_protocols_of(const struct decision_rules *rules, const char *service,
+                             struct why *why) {
     const char *before = "";
     for (size_t i = 0; i < rules->n_protocols; i++) {
         const struct protocol *p = &rules->protocols[i];
         for (size_t j = 0; j < p->n_services; j++) {
             if (strcmp(p->services[j], service) != 0)
                 continue;
-            append(why, why_size, before, p->name, "");
+            append(why, before, p->name, "");
             before = ", ";
             break;
         }
@@ -148,7 +147,7 @@ static void put_protocols_of(const struct decision_rules *rules, const char *ser
 }
 
 enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const char *name,
-                                      char *why, size_t why_size) {
+                                      struct why *why) {
     const char *names[NAMES_MAX];
     size_t n = fact_protocols(rules, names, NAMES_MAX);
     n = n < NAMES_MAX ? n : NAMES_MAX;
@@ -158,74 +157,73 @@ enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const 
         if (strcmp(names[i], name) == 0)
             return FACT_GOOD;
     if (fact_service_is_bound(rules, name)) {
-        snprintf(why, why_size, "protocol:%.60s has no effect: that service is switched by ", name);
-        put_protocols_of(rules, name, why, why_size);
+        why_set(why, "protocol:%.60s has no effect: that service is switched by ", name);
+        put_protocols_of(rules, name, why);
         return FACT_WRONG;
     }
     const char *near = suggest_word(names, n, name, strlen(name));
-    snprintf(why, why_size, "there is no protocol \"%.60s\"", name);
+    why_set(why, "there is no protocol \"%.60s\"", name);
     if (near != NULL)
-        append(why, why_size, ": did you mean ", near, "?");
-    append(why, why_size, near == NULL ? ": known are " : " (known are ", names[0], "");
+        append(why, ": did you mean ", near, "?");
+    append(why, near == NULL ? ": known are " : " (known are ", names[0], "");
     for (size_t i = 1; i < n; i++)
-        append(why, why_size, ", ", names[i], "");
-    append(why, why_size, near == NULL ? "" : ")", "", "");
+        append(why, ", ", names[i], "");
+    append(why, near == NULL ? "" : ")", "", "");
     return FACT_WRONG;
 }
 
 /* ---- proposals for what policy_add() would not take ---- */
 
-static void propose_word(char *why, size_t why_size, const struct words *words, const char *value,
+static void propose_word(struct why *why, const struct words *words, const char *value,
                          size_t len) {
     const char *near = suggest_word(words->names, words->count, value, len);
     if (near != NULL)
-        append(why, why_size, ": did you mean ", near, "?");
+        append(why, ": did you mean ", near, "?");
 }
 
-static void propose_value(const char *field, const char *value, size_t len, char *why,
-                          size_t why_size) {
+static void propose_value(const char *field, const char *value, size_t len, struct why *why) {
     static const char *const switch_names[] = {"on", "off"};
     static const struct words switch_words = {switch_names, 2, "on or off"};
     char good[NETBLOCK_TEXT_SIZE];
     if (strncasecmp(field, "protocol:", 9) == 0) {
-        propose_word(why, why_size, &switch_words, value, len);
+        propose_word(why, &switch_words, value, len);
     } else if (strncasecmp(field, "spf:", 4) == 0) {
-        propose_word(why, why_size, &verdict_words, value, len);
+        propose_word(why, &verdict_words, value, len);
     } else if (strcasecmp(field, "source") == 0) {
-        propose_word(why, why_size, &source_words, value, len);
+        propose_word(why, &source_words, value, len);
     } else if (strcasecmp(field, "tls") == 0) {
-        propose_word(why, why_size, &need_words, value, len);
+        propose_word(why, &need_words, value, len);
     } else if (strcasecmp(field, "mode") == 0) {
-        propose_word(why, why_size, &mode_words, value, len);
+        propose_word(why, &mode_words, value, len);
     } else if (strncasecmp(field, "ip:", 3) == 0) {
         struct netblock block;
-        char ignored[160];
+        struct why ignored;
         const char *time = value + 6, *space = len > 6 ? memchr(time, ' ', len - 6) : NULL;
-        if (netblock_parse(field + 3, strlen(field + 3), &block, ignored, sizeof ignored) != 0) {
+        if (netblock_parse(field + 3, strlen(field + 3), &block, &ignored) != 0) {
             if (suggest_netblock(field + 3, strlen(field + 3), good, sizeof good) == 0)
-                append(why, why_size, ": did you mean ip:", good, "?");
+                append(why, ": did you mean ip:", good, "?");
         } else if (len > 6 && suggest_time(time, space ? (size_t)(space - time) : len - 6, good,
                                            sizeof good) == 0) {
-            append(why, why_size, ": did you mean until=", good, "?");
+            append(why, ": did you mean until=", good, "?");
         }
     }
 }
 
 /* For a field that does not exist. */
-static void propose_field(const char *field, char *why, size_t why_size) {
+static void propose_field(const char *field, struct why *why) {
     static const char *const heads[] = {"protocol", "source", "ip", "spf", "tls", "mode"};
     const char *colon = strchr(field, ':');
     size_t len = colon ? (size_t)(colon - field) : strlen(field);
     struct netblock block;
-    char ignored[160];
-    if (netblock_parse(field, strlen(field), &block, ignored, sizeof ignored) == 0) {
-        append(why, why_size, ": did you mean ip:", field, "?");
+    struct why ignored;
+    if (netblock_parse(field, strlen(field), &block, &ignored) == 0) {
+        append(why, ": did you mean ip:", field, "?");
         return;
     }
     const char *head = suggest_word(heads, sizeof heads / sizeof *heads, field, len);
     if (head == NULL) {
-        append(why, why_size, ": the fields are protocol:NAME, source, ip:CIDR, spf:RESULT, tls ",
-               "and mode", "");
+        append(why, ": the fields are protocol:NAME, source, ip:CIDR, spf:RESULT, tls ", "and mode",
+               "");
         return;
     }
     bool named = strcmp(head, "protocol") == 0 || strcmp(head, "ip") == 0;
@@ -233,60 +231,60 @@ static void propose_field(const char *field, char *why, size_t why_size) {
         const char *result = colon ? suggest_word(spf_result_words.names, spf_result_words.count,
                                                   colon + 1, strlen(colon + 1))
                                    : NULL;
-        append(why, why_size, ": did you mean spf:", result ? result : "RESULT", "?");
+        append(why, ": did you mean spf:", result ? result : "RESULT", "?");
         if (result == NULL)
-            append(why, why_size, " (results are ", spf_result_words.listed, ")");
+            append(why, " (results are ", spf_result_words.listed, ")");
     } else if (!named) {
-        append(why, why_size, ": did you mean ", head, "?");
+        append(why, ": did you mean ", head, "?");
     } else {
-        append(why, why_size, ": did you mean ", head, "");
-        append(why, why_size, colon && colon[1] ? colon : ":NAME", "?", "");
+        append(why, ": did you mean ", head, "");
+        append(why, colon && colon[1] ? colon : ":NAME", "?", "");
     }
 }
 
 /* ---- one fact ---- */
 
 static enum fact_verdict check_host_bits(const struct netblock *block, const char *prefix,
-                                         char *why, size_t why_size) {
+                                         struct why *why) {
     char good[NETBLOCK_TEXT_SIZE];
     if (!block->host_bits)
         return FACT_GOOD;
-    snprintf(why, why_size, "bits are set behind the prefix length: write %s%s", prefix,
-             netblock_format(block, good));
+    why_set(why, "bits are set behind the prefix length: write %s%s", prefix,
+            netblock_format(block, good));
     return FACT_ODD;
 }
 
 static enum fact_verdict check_member(const char *field, const char *value, size_t value_len,
-                                      char *why, size_t why_size) {
+                                      struct why *why) {
     struct netblock block;
     char good[NETBLOCK_TEXT_SIZE];
-    if (netblock_parse(field, strlen(field), &block, why, why_size) != 0) {
+    if (netblock_parse(field, strlen(field), &block, why) != 0) {
         if (suggest_netblock(field, strlen(field), good, sizeof good) == 0)
-            append(why, why_size, ": did you mean ", good, "?");
+            append(why, ": did you mean ", good, "?");
         return FACT_WRONG;
     }
     if (value_len >= 6 && strncasecmp(value, "until=", 6) == 0) {
-        snprintf(why, why_size, "until= has no effect in a network: its members have no end");
+        why_set(why, "until= has no effect in a network: its members have no end");
         return FACT_WRONG;
     }
-    return check_host_bits(&block, "", why, why_size);
+    return check_host_bits(&block, "", why);
 }
 
 /* What policy_add() takes, and more of its names. */
 static enum fact_verdict check_decoded(const struct fact_rules *rules, const struct policy *policy,
-                                       const char *field, char *why, size_t why_size) {
+                                       const char *field, struct why *why) {
     if (policy->n_protocols > 0) {
         const char *name = policy->protocols[0].name;
-        if (fact_check_protocol(rules->decision, name, why, why_size) != FACT_GOOD)
+        if (fact_check_protocol(rules->decision, name, why) != FACT_GOOD)
             return FACT_WRONG;
     }
     if (policy->n_ips > 0 && !policy->ips[0].malformed && policy->ips[0].block.host_bits)
-        return check_host_bits(&policy->ips[0].block, "ip:", why, why_size);
+        return check_host_bits(&policy->ips[0].block, "ip:", why);
     if (strncmp(field, "ip:", 3) == 0)
         return FACT_GOOD;
     for (const char *p = field; *p != '\0'; p++) {
         if (*p >= 'A' && *p <= 'Z') {
-            snprintf(why, why_size, "fields are written in lower case");
+            why_set(why, "fields are written in lower case");
             return FACT_ODD;
         }
         if (policy->n_ips > 0 && *p == ':')
@@ -296,43 +294,39 @@ static enum fact_verdict check_decoded(const struct fact_rules *rules, const str
 }
 
 static enum fact_verdict check_account_fact(const struct fact_rules *rules, const char *field,
-                                            const char *value, size_t value_len, char *why,
-                                            size_t why_size) {
+                                            const char *value, size_t value_len, struct why *why) {
     struct policy *policy = policy_new();
     enum fact_verdict verdict = FACT_WRONG;
     if (policy == NULL || policy_add(policy, field, strlen(field), value, value_len) != 0) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     } else if (policy->n_faults == 0) {
-        verdict = check_decoded(rules, policy, field, why, why_size);
+        verdict = check_decoded(rules, policy, field, why);
     } else {
-        snprintf(why, why_size, "%s", policy->faults[0].why);
+        why_set(why, "%s", policy->faults[0].why);
         if (policy->faults[0].unknown)
-            propose_field(field, why, why_size);
+            propose_field(field, why);
         else
-            propose_value(field, value, value_len, why, why_size);
+            propose_value(field, value, value_len, why);
     }
     policy_free(policy);
     return verdict;
 }
 
 enum fact_verdict fact_check(const struct fact_rules *rules, const char *subject, const char *field,
-                             size_t field_len, const char *value, size_t value_len, char *why,
-                             size_t why_size) {
+                             size_t field_len, const char *value, size_t value_len,
+                             struct why *why) {
     if (!is_plain(field, field_len) || memchr(field, ' ', field_len) != NULL)
-        return wrong(why, why_size,
-                     "the field's name has white space, a control character or "
-                     "octets that are no UTF-8");
+        return wrong(why, "the field's name has white space, a control character or "
+                          "octets that are no UTF-8");
     if (!is_plain(value, value_len))
-        return wrong(why, why_size,
-                     "the value has a control character or octets that are no "
-                     "UTF-8");
+        return wrong(why, "the value has a control character or octets that are no "
+                          "UTF-8");
     char *name = strndup(field, field_len);
     if (name == NULL)
-        return wrong(why, why_size, "no memory");
-    enum fact_verdict verdict =
-        strncmp(subject, "network:", 8) == 0
-            ? check_member(name, value, value_len, why, why_size)
-            : check_account_fact(rules, name, value, value_len, why, why_size);
+        return wrong(why, "no memory");
+    enum fact_verdict verdict = strncmp(subject, "network:", 8) == 0
+                                    ? check_member(name, value, value_len, why)
+                                    : check_account_fact(rules, name, value, value_len, why);
     free(name);
     return verdict;
 }

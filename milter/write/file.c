@@ -31,9 +31,8 @@ struct writer_file {
     struct stat start;
 };
 
-static int fail(const char *path, const char *what, char *why, size_t why_size) {
-    snprintf(why, why_size, "%s: %s", path, what);
-    return -1;
+static int fail(const char *path, const char *what, struct why *why) {
+    return why_set(why, "%s: %s", path, what);
 }
 
 static void unlock(struct writer_file *w) {
@@ -43,7 +42,7 @@ static void unlock(struct writer_file *w) {
 }
 
 /* Locks the file that has the name now: another writer may put a new one there while we wait. */
-static int lock(struct writer_file *w, char *why, size_t why_size) {
+static int lock(struct writer_file *w, struct why *why) {
     while (w->locked < 0) {
         struct stat held, named;
         w->locked = open(w->path, O_RDONLY | O_CLOEXEC);
@@ -53,7 +52,7 @@ static int lock(struct writer_file *w, char *why, size_t why_size) {
             unlock(w);
             if (error == EINTR)
                 continue;
-            return fail(w->path, strerror(error), why, why_size);
+            return fail(w->path, strerror(error), why);
         }
         if (held.st_ino != named.st_ino || held.st_dev != named.st_dev)
             unlock(w);
@@ -61,14 +60,13 @@ static int lock(struct writer_file *w, char *why, size_t why_size) {
     return 0;
 }
 
-static int file_begin(struct store_writer *writer, const char *subject, char *why,
-                      size_t why_size) {
+static int file_begin(struct store_writer *writer, const char *subject, struct why *why) {
     struct writer_file *w = (struct writer_file *)writer;
     (void)subject;
-    if (lock(w, why, why_size) != 0)
+    if (lock(w, why) != 0)
         return -1;
     if (stat(w->path, &w->start) != 0)
-        return fail(w->path, strerror(errno), why, why_size);
+        return fail(w->path, strerror(errno), why);
     w->begun = true;
     return 0;
 }
@@ -158,9 +156,9 @@ static int put_new_facts(FILE *to, struct plan *plan, const struct target *targe
 /* What a line is about; NULL when it is none of the subjects that change. `copy` is taken apart. */
 static struct target *target_of(const struct plan *plan, char *copy, size_t len,
                                 struct policy_line *fact) {
-    char ignored[200];
+    struct why ignored;
     struct target *target = NULL;
-    if (policy_line_parse(copy, len, fact, ignored, sizeof ignored) == 1)
+    if (policy_line_parse(copy, len, fact, &ignored) == 1)
         HASH_FIND_STR(plan->target_table, fact->subject, target);
     return target;
 }
@@ -252,10 +250,10 @@ static int keep_owner(int fd, const struct stat *old) {
 }
 
 static int replace(const struct writer_file *w, struct plan *plan, FILE *from,
-                   const struct stat *old, char *why, size_t why_size) {
+                   const struct stat *old, struct why *why) {
     char *beside = NULL;
     if (asprintf(&beside, "%s.XXXXXX", w->path) < 0)
-        return fail(w->path, "no memory", why, why_size);
+        return fail(w->path, "no memory", why);
     int fd = mkostemp(beside, O_CLOEXEC);
     FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
     bool good = to != NULL && keep_owner(fd, old) == 0 && pass(plan, from, NULL) == 0 &&
@@ -273,7 +271,7 @@ static int replace(const struct writer_file *w, struct plan *plan, FILE *from,
         unlink(beside);
     free(beside);
     if (!good)
-        return fail(w->path, strerror(error), why, why_size);
+        return fail(w->path, strerror(error), why);
     sync_folder(w->path); /* the new file is there in any case */
     return 0;
 }
@@ -284,22 +282,22 @@ static bool changed(const struct stat *a, const struct stat *b) {
 }
 
 static enum store_written file_write(struct store_writer *writer, struct store_edit *edits,
-                                     size_t n, char *why, size_t why_size) {
+                                     size_t n, struct why *why) {
     struct writer_file *w = (struct writer_file *)writer;
     struct plan plan = {0};
     struct stat old;
     enum store_written written = WRITE_FAILED;
-    if (lock(w, why, why_size) != 0)
+    if (lock(w, why) != 0)
         return WRITE_FAILED;
     FILE *from = fopen(w->path, "re");
     if (from == NULL || fstat(fileno(from), &old) != 0)
-        fail(w->path, strerror(errno), why, why_size);
+        fail(w->path, strerror(errno), why);
     else if (w->begun && changed(&w->start, &old)) /* by an editor, who knows no lock */
         written = WRITE_CONFLICT;
     else if (plan_edits(&plan, edits, n) != 0)
-        fail(w->path, "no memory", why, why_size);
-    else if (replace(w, &plan, from, &old, why, why_size) == 0)
-        written = file_history_append(w->path, &old, w->actor, edits, n, why, why_size) == 0
+        fail(w->path, "no memory", why);
+    else if (replace(w, &plan, from, &old, why) == 0)
+        written = file_history_append(w->path, &old, w->actor, edits, n, why) == 0
                       ? WRITE_DONE
                       : WRITE_UNRECORDED; /* the file is in its place */
     plan_free(&plan);
@@ -313,18 +311,19 @@ static enum store_written file_write(struct store_writer *writer, struct store_e
 /* ---- walks ---- */
 
 static int file_scan(struct store_writer *writer, store_take_subject *take, void *context,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     const struct writer_file *w = (const struct writer_file *)writer;
-    char *line = NULL, *last = NULL, ignored[200];
+    struct why ignored;
+    char *line = NULL, *last = NULL;
     size_t size = 0;
     ssize_t len;
     int rc = 0;
     FILE *from = fopen(w->path, "re");
     if (from == NULL)
-        return fail(w->path, strerror(errno), why, why_size);
+        return fail(w->path, strerror(errno), why);
     while (rc == 0 && (len = getline(&line, &size, from)) >= 0) {
         struct policy_line fact;
-        if (policy_line_parse(line, (size_t)len, &fact, ignored, sizeof ignored) != 1 ||
+        if (policy_line_parse(line, (size_t)len, &fact, &ignored) != 1 ||
             (last != NULL && strcmp(last, fact.subject) == 0))
             continue;
         rc = take(context, fact.subject, strlen(fact.subject));
@@ -332,7 +331,7 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
         last = strdup(fact.subject);
     }
     if (rc != 0)
-        fail(w->path, "no memory", why, why_size);
+        fail(w->path, "no memory", why);
     free(last);
     free(line);
     fclose(from);
@@ -340,19 +339,18 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
 }
 
 static int file_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                        void *context, char *why, size_t why_size) {
+                        void *context, struct why *why) {
     const struct writer_file *w = (const struct writer_file *)writer;
-    return file_history_walk(w->path, since, take, context, why, why_size);
+    return file_history_walk(w->path, since, take, context, why);
 }
 
 /* A file forgets nothing by itself. */
 static int file_examine(struct store_writer *writer, store_take_complaint *take, void *context,
-                        char *why, size_t why_size) {
+                        struct why *why) {
     (void)writer;
     (void)take;
     (void)context;
     (void)why;
-    (void)why_size;
     return 0;
 }
 
@@ -372,16 +370,16 @@ static const struct store_writer_ops file_ops = {.batch = SIZE_MAX,
                                                  .free = file_free};
 
 int store_writer_file_open(const struct store_url *url, const char *actor,
-                           struct store_writer **out, char *why, size_t why_size) {
+                           struct store_writer **out, struct why *why) {
     struct writer_file *w = calloc(1, sizeof *w);
     if (w == NULL)
-        return fail(url->path, "no memory", why, why_size);
+        return fail(url->path, "no memory", why);
     w->writer.ops = &file_ops;
     w->actor = actor;
     w->locked = -1;
     w->path = realpath(url->path, NULL);
     if (w->path == NULL) {
-        fail(url->path, strerror(errno), why, why_size);
+        fail(url->path, strerror(errno), why);
         file_free(&w->writer);
         return -1;
     }

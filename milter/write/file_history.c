@@ -14,9 +14,8 @@
 #include "gatepost/base/json_text.h"
 #include "gatepost/core/timestamp.h"
 
-static int fail(const char *path, const char *what, char *why, size_t why_size) {
-    snprintf(why, why_size, "%s: %s", path, what);
-    return -1;
+static int fail(const char *path, const char *what, struct why *why) {
+    return why_set(why, "%s: %s", path, what);
 }
 
 static json_t *octets(struct store_text text) {
@@ -76,13 +75,13 @@ static int name_files(const char *path, char **current, char **older) {
 }
 
 int file_history_append(const char *path, const struct stat *like, const char *actor,
-                        const struct store_edit *edits, size_t n, char *why, size_t why_size) {
+                        const struct store_edit *edits, size_t n, struct why *why) {
     char *current, *older;
     struct stat now_there;
     struct timespec clock;
     if (name_files(path, &current, &older) != 0) {
         free(current);
-        return fail(path, "no memory", why, why_size);
+        return fail(path, "no memory", why);
     }
     if (stat(current, &now_there) == 0 && now_there.st_size > FILE_HISTORY_MAX)
         (void)rename(current, older); /* if it cannot be, it grows */
@@ -100,7 +99,7 @@ int file_history_append(const char *path, const struct stat *like, const char *a
     if (to != NULL && fclose(to) != 0)
         rc = -1;
     if (rc != 0)
-        fail(current, strerror(errno), why, why_size);
+        fail(current, strerror(errno), why);
     free(current);
     free(older);
     return rc;
@@ -133,33 +132,33 @@ static int take_line(const char *line, size_t len, int64_t since, store_take_his
 }
 
 static int walk_file(const char *path, int64_t since, store_take_history *take, void *context,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     char *line = NULL;
     size_t size = 0;
     ssize_t len;
     FILE *from = fopen(path, "re");
     if (from == NULL)
-        return errno == ENOENT ? 0 : fail(path, strerror(errno), why, why_size);
+        return errno == ENOENT ? 0 : fail(path, strerror(errno), why);
     int rc = 0;
     while (rc == 0 && (len = getline(&line, &size, from)) >= 0)
         rc = take_line(line, (size_t)len, since, take, context);
     if (rc != 0)
-        fail(path, "no memory", why, why_size);
+        fail(path, "no memory", why);
     free(line);
     fclose(from);
     return rc;
 }
 
 int file_history_walk(const char *path, int64_t since, store_take_history *take, void *context,
-                      char *why, size_t why_size) {
+                      struct why *why) {
     char *current, *older;
     int rc = name_files(path, &current, &older);
     if (rc != 0)
-        fail(path, "no memory", why, why_size);
+        fail(path, "no memory", why);
     if (rc == 0)
-        rc = walk_file(older, since, take, context, why, why_size);
+        rc = walk_file(older, since, take, context, why);
     if (rc == 0)
-        rc = walk_file(current, since, take, context, why, why_size);
+        rc = walk_file(current, since, take, context, why);
     free(current);
     free(older);
     return rc;

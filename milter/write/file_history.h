@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 
 #define FILE_HISTORY_MAX (4 * 1024 * 1024)
@@ -18,10 +19,10 @@
  * file gets owner and mode of `like`. Returns 0, or -1 with the reason.
  */
 int file_history_append(const char *path, const struct stat *like, const char *actor,
-                        const struct store_edit *edits, size_t n, char *why, size_t why_size);
+                        const struct store_edit *edits, size_t n, struct why *why);
 
 /* As store_writer_history(); lines that are no entry are passed over. */
 int file_history_walk(const char *path, int64_t since, store_take_history *take, void *context,
-                      char *why, size_t why_size);
+                      struct why *why);
 
 #endif

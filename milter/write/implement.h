@@ -5,6 +5,7 @@
 #define GATEPOST_WRITE_IMPLEMENT_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 
 /* For the kinds: this edit was not done, for `why`; the first reason stays. */
@@ -13,15 +14,15 @@ void store_edit_refuse(struct store_edit *edit, const char *why);
 /* What a kind of writer implements; a struct store_writer begins with a pointer to it. */
 struct store_writer_ops {
     size_t batch;
-    int (*begin)(struct store_writer *writer, const char *subject, char *why, size_t why_size);
+    int (*begin)(struct store_writer *writer, const char *subject, struct why *why);
     enum store_written (*write)(struct store_writer *writer, struct store_edit *edits, size_t n,
-                                char *why, size_t why_size);
-    int (*scan)(struct store_writer *writer, store_take_subject *take, void *context, char *why,
-                size_t why_size);
+                                struct why *why);
+    int (*scan)(struct store_writer *writer, store_take_subject *take, void *context,
+                struct why *why);
     int (*history)(struct store_writer *writer, int64_t since, store_take_history *take,
-                   void *context, char *why, size_t why_size);
+                   void *context, struct why *why);
     int (*examine)(struct store_writer *writer, store_take_complaint *take, void *context,
-                   char *why, size_t why_size);
+                   struct why *why);
     void (*free)(struct store_writer *writer);
 };
 
@@ -31,12 +32,10 @@ struct store_writer {
 
 /* The kinds; as store_writer_open(). */
 int store_writer_redis_open(const struct store_settings *settings, const struct store_url *url,
-                            const char *actor, struct store_writer **out, char *why,
-                            size_t why_size);
+                            const char *actor, struct store_writer **out, struct why *why);
 int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                              const char *actor, struct store_writer **out, char *why,
-                              size_t why_size);
+                              const char *actor, struct store_writer **out, struct why *why);
 int store_writer_file_open(const struct store_url *url, const char *actor,
-                           struct store_writer **out, char *why, size_t why_size);
+                           struct store_writer **out, struct why *why);
 
 #endif

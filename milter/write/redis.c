@@ -21,13 +21,11 @@ struct writer_redis {
     const char *actor;
 };
 
-static int no_memory(char *why, size_t why_size) {
-    snprintf(why, why_size, "no memory");
-    return -1;
+static int no_memory(struct why *why) {
+    return why_set(why, "no memory");
 }
 
-static int redis_begin(struct store_writer *writer, const char *subject, char *why,
-                       size_t why_size) {
+static int redis_begin(struct store_writer *writer, const char *subject, struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
     struct redis_command c = {0};
     char *key = redis_client_key(&w->talk, subject);
@@ -35,9 +33,9 @@ static int redis_begin(struct store_writer *writer, const char *subject, char *w
     if (key != NULL) {
         redis_command_begin(&c, "WATCH");
         redis_command_add(&c, key);
-        reply = redis_client_ask(&w->talk, &c, why, why_size);
+        reply = redis_client_ask(&w->talk, &c, why);
     } else {
-        no_memory(why, why_size);
+        no_memory(why);
     }
     redis_command_clear(&c);
     free(key);
@@ -48,36 +46,35 @@ static int redis_begin(struct store_writer *writer, const char *subject, char *w
 }
 
 static int send_all(struct writer_redis *w, const struct store_edit *edits, size_t n, int *replies,
-                    char *why, size_t why_size) {
+                    struct why *why) {
     struct redis_command c = {0};
     char *stream = redis_client_key(&w->talk, "history");
     const struct redis_scribe scribe = {w->actor, stream};
-    int rc = stream == NULL ? no_memory(why, why_size)
-                            : redis_history_check(&w->talk, stream, why, why_size);
+    int rc = stream == NULL ? no_memory(why) : redis_history_check(&w->talk, stream, why);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const struct redis_errand errand = {.scribe = &scribe, .edit = &edits[i]};
-        replies[i] = redis_transaction_queue(&w->talk, &c, &errand, why, why_size);
+        replies[i] = redis_transaction_queue(&w->talk, &c, &errand, why);
         rc = replies[i] < 0 ? -1 : 0;
     }
     redis_command_clear(&c);
     free(stream);
     if (rc == 0)
-        return redis_client_flush(&w->talk, why, why_size);
+        return redis_client_flush(&w->talk, why);
     redis_client_disconnect(&w->talk); /* with what is queued already */
     return -1;
 }
 
 static enum store_written take_all(struct writer_redis *w, struct store_edit *edits, size_t n,
-                                   const int *replies, char *why, size_t why_size) {
+                                   const int *replies, struct why *why) {
     enum store_written written = WRITE_DONE;
     for (size_t i = 0; i < n; i++) {
-        struct redis_transactioned edited;
-        if (redis_transaction_take(&w->talk, replies[i], &edited, why, why_size) != 0)
+        struct redis_transaction_outcome edited;
+        if (redis_transaction_take(&w->talk, replies[i], &edited, why) != 0)
             return WRITE_FAILED;
         if (edited.error[0] != '\0') {
-            char reason[400];
-            redis_error_judge(edited.error, NULL, NULL, reason, sizeof reason);
-            store_edit_refuse(&edits[i], reason);
+            struct why reason;
+            redis_error_judge(edited.error, NULL, NULL, &reason);
+            store_edit_refuse(&edits[i], reason.text);
         }
         if (edited.conflict)
             written = WRITE_CONFLICT;
@@ -86,36 +83,36 @@ static enum store_written take_all(struct writer_redis *w, struct store_edit *ed
 }
 
 static enum store_written redis_write(struct store_writer *writer, struct store_edit *edits,
-                                      size_t n, char *why, size_t why_size) {
+                                      size_t n, struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
     enum store_written written = WRITE_FAILED;
     int *replies = calloc(n + 1, sizeof *replies);
     if (replies == NULL)
-        no_memory(why, why_size);
-    else if (send_all(w, edits, n, replies, why, why_size) == 0)
-        written = take_all(w, edits, n, replies, why, why_size);
+        no_memory(why);
+    else if (send_all(w, edits, n, replies, why) == 0)
+        written = take_all(w, edits, n, replies, why);
     free(replies);
     return written;
 }
 
 static int redis_names(struct store_writer *writer, store_take_subject *take, void *context,
-                       char *why, size_t why_size) {
-    return redis_scan(&((struct writer_redis *)writer)->talk, take, context, why, why_size);
+                       struct why *why) {
+    return redis_scan(&((struct writer_redis *)writer)->talk, take, context, why);
 }
 
 static int redis_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                         void *context, char *why, size_t why_size) {
+                         void *context, struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
     struct redis_command c = {0};
     struct redis_page page = redis_history_begin(since);
     char *stream = redis_client_key(&w->talk, "history");
-    int rc = stream == NULL ? no_memory(why, why_size) : 0;
+    int rc = stream == NULL ? no_memory(why) : 0;
     while (rc == 0 && page.more) {
         redis_history_ask(&page, &c, stream);
-        redisReply *reply = redis_client_ask(&w->talk, &c, why, why_size);
+        redisReply *reply = redis_client_ask(&w->talk, &c, why);
         rc = reply == NULL ? -1 : 0;
         if (rc == 0 && redis_history_take(&page, reply, take, context) != 0)
-            rc = no_memory(why, why_size);
+            rc = no_memory(why);
         if (reply != NULL)
             freeReplyObject(reply);
     }
@@ -125,9 +122,9 @@ static int redis_history(struct store_writer *writer, int64_t since, store_take_
 }
 
 static int redis_examine(struct store_writer *writer, store_take_complaint *take, void *context,
-                         char *why, size_t why_size) {
+                         struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
-    return redis_eviction(&w->talk, "Redis", take, context, why, why_size);
+    return redis_eviction(&w->talk, "Redis", take, context, why);
 }
 
 static void redis_free(struct store_writer *writer) {
@@ -145,14 +142,13 @@ static const struct store_writer_ops redis_ops = {.batch = REDIS_EDIT_BATCH,
                                                   .free = redis_free};
 
 int store_writer_redis_open(const struct store_settings *settings, const struct store_url *url,
-                            const char *actor, struct store_writer **out, char *why,
-                            size_t why_size) {
+                            const char *actor, struct store_writer **out, struct why *why) {
     struct writer_redis *w = calloc(1, sizeof *w);
     if (w == NULL)
-        return no_memory(why, why_size);
+        return no_memory(why);
     w->writer.ops = &redis_ops;
     w->actor = actor;
-    if (redis_client_init(&w->talk, settings, url, why, why_size) != 0) {
+    if (redis_client_init(&w->talk, settings, url, why) != 0) {
         redis_free(&w->writer);
         return -1;
     }

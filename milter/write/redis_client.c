@@ -12,14 +12,12 @@
 #include "gatepost/store/redis/errors.h"
 
 int redis_client_init(struct redis_client *talk, const struct store_settings *settings,
-                      const struct store_url *url, char *why, size_t why_size) {
+                      const struct store_url *url, struct why *why) {
     *talk = (struct redis_client){.timeout = settings->timeout};
     talk->prefix = strdup(settings->key_prefix);
-    if (talk->prefix == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    int rc = redis_endpoint_open(settings, url, &talk->server, why, why_size);
+    if (talk->prefix == NULL)
+        return why_set(why, "no memory");
+    int rc = redis_endpoint_open(settings, url, &talk->server, why);
     talk->pool = talk->server.pool;
     return rc;
 }
@@ -91,43 +89,43 @@ void redis_client_disconnect(struct redis_client *talk) {
     talk->transacts = false;
 }
 
-int redis_client_connect(struct redis_client *talk, char *why, size_t why_size) {
+int redis_client_connect(struct redis_client *talk, struct why *why) {
     int64_t deadline = clock_now_ms() + talk->timeout;
     if (talk->conn != NULL)
         return 0;
-    if (redis_endpoint_need(&talk->server, deadline, why, why_size) != 0)
+    if (redis_endpoint_need(&talk->server, deadline, why) != 0)
         return -1;
-    talk->conn = redis_pool_connect(talk->pool, true, deadline, why, why_size);
+    talk->conn = redis_pool_connect(talk->pool, true, deadline, why);
     return talk->conn == NULL ? -1 : 0;
 }
 
-int redis_client_flush(struct redis_client *talk, char *why, size_t why_size) {
-    int rc = redis_conn_flush(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+int redis_client_flush(struct redis_client *talk, struct why *why) {
+    int rc = redis_conn_flush(talk->conn, clock_now_ms() + talk->timeout, why);
     if (rc != 0)
         redis_client_disconnect(talk);
     return rc;
 }
 
-redisReply *redis_client_reply(struct redis_client *talk, char *why, size_t why_size) {
-    redisReply *reply = redis_conn_read(talk->conn, clock_now_ms() + talk->timeout, why, why_size);
+redisReply *redis_client_reply(struct redis_client *talk, struct why *why) {
+    redisReply *reply = redis_conn_read(talk->conn, clock_now_ms() + talk->timeout, why);
     if (reply == NULL)
         redis_client_disconnect(talk);
     return reply;
 }
 
 redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
-                             char *why, size_t why_size) {
-    if (redis_client_connect(talk, why, why_size) != 0)
+                             struct why *why) {
+    if (redis_client_connect(talk, why) != 0)
         return NULL;
     if (redis_client_queue(talk, command) != 0) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         return NULL;
     }
-    if (redis_client_flush(talk, why, why_size) != 0)
+    if (redis_client_flush(talk, why) != 0)
         return NULL;
-    redisReply *reply = redis_client_reply(talk, why, why_size);
+    redisReply *reply = redis_client_reply(talk, why);
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
-        redis_error_judge(reply->str, command->words[0], NULL, why, why_size);
+        redis_error_judge(reply->str, command->words[0], NULL, why);
         freeReplyObject(reply);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #define GATEPOST_WRITE_REDIS_COMMAND_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/endpoint.h"
 
 struct redis_client {
@@ -19,7 +20,7 @@ struct redis_client {
 
 /* Takes what the settings say; nothing is connected yet. Returns 0, or -1 with the reason. */
 int redis_client_init(struct redis_client *talk, const struct store_settings *settings,
-                      const struct store_url *url, char *why, size_t why_size);
+                      const struct store_url *url, struct why *why);
 
 /* The same with a server whose pool the caller has; it is borrowed. -1: no memory. */
 int redis_client_init_pool(struct redis_client *talk, struct redis_pool *pool, const char *prefix,
@@ -46,18 +47,18 @@ void redis_command_add_octets(struct redis_command *command, const char *word, s
 void redis_command_clear(struct redis_command *command);
 
 /* All return 0, or -1 with the reason. What is queued goes out with the flush. */
-int redis_client_connect(struct redis_client *talk, char *why, size_t why_size);
+int redis_client_connect(struct redis_client *talk, struct why *why);
 int redis_client_queue(struct redis_client *talk, const struct redis_command *command);
-int redis_client_flush(struct redis_client *talk, char *why, size_t why_size);
+int redis_client_flush(struct redis_client *talk, struct why *why);
 
 /* Ends the connection, with all that is queued. */
 void redis_client_disconnect(struct redis_client *talk);
 
 /* The next reply, an error reply too; NULL with the reason when there is none. */
-redisReply *redis_client_reply(struct redis_client *talk, char *why, size_t why_size);
+redisReply *redis_client_reply(struct redis_client *talk, struct why *why);
 
 /* Sends one command and returns its reply; NULL with the reason when that is an error. */
 redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
-                             char *why, size_t why_size);
+                             struct why *why);
 
 #endif

@@ -18,12 +18,12 @@ static const char *info_value(const char *info, const char *name, char *out, siz
 }
 
 int redis_eviction(struct redis_client *talk, const char *name, store_take_complaint *take,
-                   void *context, char *why, size_t why_size) {
+                   void *context, struct why *why) {
     struct redis_command c = {0};
     char policy[40], limit[40], complaint[600];
     redis_command_begin(&c, "INFO");
     redis_command_add(&c, "memory");
-    redisReply *reply = redis_client_ask(talk, &c, why, why_size);
+    redisReply *reply = redis_client_ask(talk, &c, why);
     redis_command_clear(&c);
     if (reply == NULL)
         return -1;

@@ -4,11 +4,12 @@
 #ifndef GATEPOST_WRITE_REDIS_EVICTION_H
 #define GATEPOST_WRITE_REDIS_EVICTION_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 #include "redis_client.h"
 
 /* As store_writer_examine(), of that server; `name` is what complaints call it. */
 int redis_eviction(struct redis_client *talk, const char *name, store_take_complaint *take,
-                   void *context, char *why, size_t why_size);
+                   void *context, struct why *why);
 
 #endif

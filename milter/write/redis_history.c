@@ -9,18 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-int redis_history_check(struct redis_client *talk, const char *stream, char *why, size_t why_size) {
+int redis_history_check(struct redis_client *talk, const char *stream, struct why *why) {
     struct redis_command c = {0};
     redis_command_begin(&c, "XRANGE");
     redis_command_add(&c, stream);
     redis_command_add(&c, "+");
     redis_command_add(&c, "-"); /* nothing is wanted of it */
-    redisReply *reply = redis_client_ask(talk, &c, why, why_size);
+    redisReply *reply = redis_client_ask(talk, &c, why);
     redis_command_clear(&c);
-    bool misplaced = reply == NULL && strstr(why, "WRONGTYPE") != NULL;
+    bool misplaced = reply == NULL && strstr(why->text, "WRONGTYPE") != NULL;
     if (misplaced)
-        snprintf(why, why_size,
-                 "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
+        why_set(why, "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
     freeReplyObject(reply);
     return misplaced || talk->conn == NULL ? -1 : 0; /* with the connection goes what is watched */
 }

@@ -4,6 +4,7 @@
 #ifndef GATEPOST_WRITE_REDIS_HISTORY_H
 #define GATEPOST_WRITE_REDIS_HISTORY_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 #include "redis_client.h"
 
@@ -12,7 +13,7 @@
  * changes when their entries cannot be added. Returns 0, or -1 with the reason, also when the
  * server cannot be asked.
  */
-int redis_history_check(struct redis_client *talk, const char *stream, char *why, size_t why_size);
+int redis_history_check(struct redis_client *talk, const char *stream, struct why *why);
 
 /* Where the next page begins. */
 struct redis_page {

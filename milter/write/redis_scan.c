@@ -37,13 +37,13 @@ static int take_page(const char *prefix, const redisReply *names, store_take_sub
     return 0;
 }
 
-int redis_scan(struct redis_client *talk, store_take_subject *take, void *context, char *why,
-               size_t why_size) {
+int redis_scan(struct redis_client *talk, store_take_subject *take, void *context,
+               struct why *why) {
     struct redis_command c = {0};
     char cursor[32] = "0", *pattern = pattern_of(talk->prefix);
     int rc = pattern == NULL ? -1 : 0;
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     do {
         redis_command_begin(&c, "SCAN");
         redis_command_add(&c, cursor);
@@ -51,17 +51,17 @@ int redis_scan(struct redis_client *talk, store_take_subject *take, void *contex
         redis_command_add(&c, pattern == NULL ? "" : pattern);
         redis_command_add(&c, "COUNT");
         redis_command_add(&c, "1000");
-        redisReply *reply = rc == 0 ? redis_client_ask(talk, &c, why, why_size) : NULL;
+        redisReply *reply = rc == 0 ? redis_client_ask(talk, &c, why) : NULL;
         rc = reply == NULL ? -1 : 0;
         if (rc == 0 && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)) {
-            snprintf(why, why_size, "SCAN: an answer that is no list of keys");
+            why_set(why, "SCAN: an answer that is no list of keys");
             rc = -1;
         }
         if (rc == 0) {
             snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
             rc = take_page(talk->prefix, reply->element[1], take, context);
             if (rc != 0)
-                snprintf(why, why_size, "no memory");
+                why_set(why, "no memory");
         }
         if (reply != NULL)
             freeReplyObject(reply);

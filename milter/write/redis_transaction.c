@@ -106,23 +106,21 @@ static int queue_changes(struct redis_client *talk, struct redis_command *c,
 
 /* Returns the number of replies that are still to come, or -1 with the reason. */
 static int begin_transaction(struct redis_client *talk, struct redis_command *c, bool asking,
-                             char *why, size_t why_size) {
+                             struct why *why) {
     int n = asking ? 2 : 1;
-    if ((asking && queue_word(talk, c, "ASKING") != 0) || queue_word(talk, c, "MULTI") != 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if ((asking && queue_word(talk, c, "ASKING") != 0) || queue_word(talk, c, "MULTI") != 0)
+        return why_set(why, "no memory");
     if (talk->transacts)
         return n;
-    if (redis_client_flush(talk, why, why_size) != 0)
+    if (redis_client_flush(talk, why) != 0)
         return -1;
     talk->transacts = true;
     for (int i = 0; i < n; i++) {
-        redisReply *reply = redis_client_reply(talk, why, why_size);
+        redisReply *reply = redis_client_reply(talk, why);
         if (reply == NULL)
             return -1;
         if (reply->type == REDIS_REPLY_ERROR) {
-            redis_error_judge(reply->str, i + 1 == n ? "MULTI" : "ASKING", NULL, why, why_size);
+            redis_error_judge(reply->str, i + 1 == n ? "MULTI" : "ASKING", NULL, why);
             talk->transacts = false;
         }
         freeReplyObject(reply);
@@ -147,26 +145,25 @@ static int queue_errand(struct redis_client *talk, struct redis_command *c,
 }
 
 int redis_transaction_queue(struct redis_client *talk, struct redis_command *c,
-                            const struct redis_errand *errand, char *why, size_t why_size) {
-    int begun = begin_transaction(talk, c, errand->asking, why, why_size);
+                            const struct redis_errand *errand, struct why *why) {
+    int begun = begin_transaction(talk, c, errand->asking, why);
     if (begun < 0)
         return -1;
     int n = queue_errand(talk, c, errand);
     if (n >= 0 && queue_word(talk, c, "EXEC") == 0)
         return begun + n + 1;
-    snprintf(why, why_size, "no memory");
-    return -1;
+    return why_set(why, "no memory");
 }
 
 /* ---- replies ---- */
 
-static void note_error(struct redis_transactioned *out, const redisReply *reply) {
+static void note_error(struct redis_transaction_outcome *out, const redisReply *reply) {
     if (out->error[0] == '\0')
         snprintf(out->error, sizeof out->error, "%s", reply->str);
 }
 
 /* What EXEC answers: of all commands only TIME's answer is a list. */
-static void take_results(const redisReply *reply, struct redis_transactioned *out) {
+static void take_results(const redisReply *reply, struct redis_transaction_outcome *out) {
     out->done = true;
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *one = reply->element[i];
@@ -178,11 +175,11 @@ static void take_results(const redisReply *reply, struct redis_transactioned *ou
     }
 }
 
-int redis_transaction_take(struct redis_client *talk, int n, struct redis_transactioned *out,
-                           char *why, size_t why_size) {
-    *out = (struct redis_transactioned){0};
+int redis_transaction_take(struct redis_client *talk, int n, struct redis_transaction_outcome *out,
+                           struct why *why) {
+    *out = (struct redis_transaction_outcome){0};
     for (int i = 0; i < n; i++) {
-        redisReply *reply = redis_client_reply(talk, why, why_size);
+        redisReply *reply = redis_client_reply(talk, why);
         if (reply == NULL)
             return -1;
         if (reply->type == REDIS_REPLY_ERROR)

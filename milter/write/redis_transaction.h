@@ -8,6 +8,7 @@
 #ifndef GATEPOST_WRITE_REDIS_TRANSACTION_H
 #define GATEPOST_WRITE_REDIS_TRANSACTION_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/write/writer.h"
 #include "redis_client.h"
 
@@ -37,10 +38,10 @@ struct redis_errand {
  * connection is of no more use.
  */
 int redis_transaction_queue(struct redis_client *talk, struct redis_command *command,
-                            const struct redis_errand *errand, char *why, size_t why_size);
+                            const struct redis_errand *errand, struct why *why);
 
 /* How one transaction went. */
-struct redis_transactioned {
+struct redis_transaction_outcome {
     bool conflict;   /* something watched has changed: nothing is done */
     bool done;       /* it was carried out, if perhaps not all of it without error */
     char error[200]; /* the first error among the replies; "" for none */
@@ -48,7 +49,7 @@ struct redis_transactioned {
 };
 
 /* Takes `n` replies. Returns 0, or -1 with the reason when they do not come. */
-int redis_transaction_take(struct redis_client *talk, int n, struct redis_transactioned *out,
-                           char *why, size_t why_size);
+int redis_transaction_take(struct redis_client *talk, int n, struct redis_transaction_outcome *out,
+                           struct why *why);
 
 #endif

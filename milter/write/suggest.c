@@ -82,8 +82,10 @@ const char *suggest_word(const char *const *words, size_t n, const char *text, s
 
 static bool take_block(const char *text, char *out, size_t out_size) {
     struct netblock block;
-    char why[160], good[NETBLOCK_TEXT_SIZE];
-    if (netblock_parse(text, strlen(text), &block, why, sizeof why) != 0)
+    struct why why;
+
+    char good[NETBLOCK_TEXT_SIZE];
+    if (netblock_parse(text, strlen(text), &block, &why) != 0)
         return false;
     snprintf(out, out_size, "%s", netblock_format(&block, good));
     return true;

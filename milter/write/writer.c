@@ -13,14 +13,13 @@ void store_writer_free(struct store_writer *writer) {
         writer->ops->free(writer);
 }
 
-int store_writer_begin(struct store_writer *writer, const char *subject, char *why,
-                       size_t why_size) {
-    return writer->ops->begin(writer, subject, why, why_size);
+int store_writer_begin(struct store_writer *writer, const char *subject, struct why *why) {
+    return writer->ops->begin(writer, subject, why);
 }
 
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
-                                      size_t n, char *why, size_t why_size) {
-    return writer->ops->write(writer, edits, n, why, why_size);
+                                      size_t n, struct why *why) {
+    return writer->ops->write(writer, edits, n, why);
 }
 
 size_t store_writer_batch(const struct store_writer *writer) {
@@ -28,18 +27,18 @@ size_t store_writer_batch(const struct store_writer *writer) {
 }
 
 int store_writer_scan(struct store_writer *writer, store_take_subject *take, void *context,
-                      char *why, size_t why_size) {
-    return writer->ops->scan(writer, take, context, why, why_size);
+                      struct why *why) {
+    return writer->ops->scan(writer, take, context, why);
 }
 
 int store_writer_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                         void *context, char *why, size_t why_size) {
-    return writer->ops->history(writer, since, take, context, why, why_size);
+                         void *context, struct why *why) {
+    return writer->ops->history(writer, since, take, context, why);
 }
 
 int store_writer_examine(struct store_writer *writer, store_take_complaint *take, void *context,
-                         char *why, size_t why_size) {
-    return writer->ops->examine(writer, take, context, why, why_size);
+                         struct why *why) {
+    return writer->ops->examine(writer, take, context, why);
 }
 
 void store_edit_refuse(struct store_edit *edit, const char *why) {

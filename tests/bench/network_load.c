@@ -19,14 +19,14 @@ struct list {
 
 static int take(void *context, const struct store_field *field) {
     struct list *list = context;
-    char why[160];
+    struct why why;
     if (list->n == list->room) {
         list->room = list->room == 0 ? 64 : list->room * 2;
         list->blocks = realloc(list->blocks, list->room * sizeof *list->blocks);
         if (list->blocks == NULL)
             return -1;
     }
-    return netblock_parse(field->name, field->name_len, &list->blocks[list->n++], why, sizeof why);
+    return netblock_parse(field->name, field->name_len, &list->blocks[list->n++], &why);
 }
 
 /* Nanoseconds of one look-up, over addresses of which half are members. */
@@ -50,13 +50,14 @@ static double lookup_cost(const struct netset *set, const struct list *list, siz
 }
 
 static int measure(struct store *store, const char *network) {
-    char subject[200], why[256] = "absent";
+    char subject[200];
+    struct why why = {"absent"};
     struct list list = {0};
     size_t inside;
     snprintf(subject, sizeof subject, "network:%s", network);
     int64_t begin = clock_now_us();
-    if (store_walk(store, subject, take, &list, why, sizeof why) != STORE_FOUND) {
-        fprintf(stderr, "network_load: %s: %s\n", subject, why);
+    if (store_walk(store, subject, take, &list, &why) != STORE_FOUND) {
+        fprintf(stderr, "network_load: %s: %s\n", subject, why.text);
         return -1;
     }
     int64_t fetched = clock_now_us();
@@ -75,7 +76,7 @@ static int measure(struct store *store, const char *network) {
 
 int main(int argc, char **argv) {
     struct store *store;
-    char why[256];
+    struct why why;
     if (argc < 3) {
         fputs("usage: network_load STORE_URL NETWORK...\n", stderr);
         return 2;
@@ -85,8 +86,8 @@ int main(int argc, char **argv) {
                                             .password_file = "",
                                             .key_prefix = "gatepost:",
                                             .timeout = 10000};
-    if (store_open(&settings, &store, why, sizeof why) != 0) {
-        fprintf(stderr, "network_load: %s\n", why);
+    if (store_open(&settings, &store, &why) != 0) {
+        fprintf(stderr, "network_load: %s\n", why.text);
         return 1;
     }
     printf("%-10s %9s %9s %9s %9s %10s %9s %9s\n", "network", "members", "fetch s", "build s",

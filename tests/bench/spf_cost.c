@@ -89,9 +89,9 @@ int main(int argc, char **argv) {
     }
     const struct spf_settings settings = {.timeout = 20000};
     struct spf *spf;
-    char why[256];
-    if (spf_open(&settings, &spf, why, sizeof why) != 0) {
-        fprintf(stderr, "spf_cost: %s\n", why);
+    struct why why;
+    if (spf_open(&settings, &spf, &why) != 0) {
+        fprintf(stderr, "spf_cost: %s\n", why.text);
         return 1;
     }
     measure_all(by_gatepost, spf, atof(argv[3]));

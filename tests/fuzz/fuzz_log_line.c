@@ -13,9 +13,9 @@
 static void read_any(const char *text) {
     struct ctl_question question = {0};
     struct log_line line;
-    char why[300] = "";
-    if (log_line_read(text, &line, &question, why, sizeof why) != 0) {
-        PROMISE(why[0] != '\0' && line.n == 0);
+    struct why why = {""};
+    if (log_line_read(text, &line, &question, &why) != 0) {
+        PROMISE(why.text[0] != '\0' && line.n == 0);
         return;
     }
     PROMISE(question.ip != NULL && question.from != NULL);
@@ -41,7 +41,8 @@ static void read_back(const char *helo, bool json) {
     struct ctl_question question = {0};
     struct log_line line;
     struct textbuf buf;
-    char memory[4000], why[300];
+    char memory[4000];
+    struct why why;
     textbuf_init(&buf, memory, sizeof memory);
     textbuf_puts(&buf, head[json]);
     if (json)
@@ -50,7 +51,7 @@ static void read_back(const char *helo, bool json) {
         textbuf_put_logfmt(&buf, helo);
     textbuf_puts(&buf, tail[json]);
     PROMISE(!buf.cut);
-    PROMISE(log_line_read(memory, &line, &question, why, sizeof why) == 0);
+    PROMISE(log_line_read(memory, &line, &question, &why) == 0);
     PROMISE(question.helo != NULL && strcmp(question.helo, helo) == 0);
     PROMISE(strcmp(question.ip, "192.0.2.1") == 0 && strcmp(question.from, "a@b.example") == 0);
     PROMISE(question.login == NULL && strcmp(question.listener, "mx") == 0);

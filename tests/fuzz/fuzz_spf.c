@@ -90,8 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct spf_settings settings = {.timeout = 60000};
     struct spf_answer answer;
     struct fake_scene scene;
-    char why[100];
-    if (spf == NULL && spf_open(&settings, &spf, why, sizeof why) != 0)
+    struct why why;
+    if (spf == NULL && spf_open(&settings, &spf, &why) != 0)
         abort();
     fake_dns_load(data, size, &scene);
     struct spf_query query = {.client = scene.client, .helo = scene.helo, .sender = scene.sender};

@@ -40,9 +40,9 @@ static void check_printable(const char *text, size_t len) {
         PROMISE(text[i] >= 0x20 && text[i] <= 0x7e);
 }
 
-static void check_reason(const char *why, size_t size) {
-    PROMISE(why[0] != '\0' && memchr(why, '\0', size) != NULL);
-    check_printable(why, strlen(why));
+static void check_reason(const struct why *why) {
+    PROMISE(why->text[0] != '\0' && memchr(why->text, '\0', sizeof why->text) != NULL);
+    check_printable(why->text, strlen(why->text));
 }
 
 /* Expands as a domain and, for a text that ends somewhere, as an explanation. */
@@ -64,9 +64,9 @@ static void check_expansion(const char *text, const struct spf_macro_values *val
 }
 
 static void check_spec(const char *spec, const struct spf_macro_values *values) {
-    char why[120];
+    struct why why;
     size_t at;
-    PROMISE(spf_domain_spec_check(spec, strlen(spec), &at, why, sizeof why) == 0);
+    PROMISE(spf_domain_spec_check(spec, strlen(spec), &at, &why) == 0);
     check_expansion(spec, values);
 }
 
@@ -110,7 +110,9 @@ static void check_same(const char *a, const char *b) {
 
 /* Writes the record anew from its parts and reads it again. */
 static void check_again(const struct spf_record *record, size_t len) {
-    char why[200], *text = malloc(len + 64);
+    struct why why;
+
+    char *text = malloc(len + 64);
     struct spf_record again;
     struct textbuf buf;
     textbuf_init(&buf, text, len + 64);
@@ -122,7 +124,7 @@ static void check_again(const struct spf_record *record, size_t len) {
     if (record->exp != NULL)
         textbuf_printf(&buf, " exp=%s", record->exp);
     PROMISE(!buf.cut);
-    PROMISE(spf_record_parse(text, buf.len, &again, why, sizeof why) == 0);
+    PROMISE(spf_record_parse(text, buf.len, &again, &why) == 0);
     PROMISE(again.n == record->n && again.has_all == record->has_all);
     check_same(again.redirect, record->redirect);
     check_same(again.exp, record->exp);
@@ -138,13 +140,13 @@ static void check_again(const struct spf_record *record, size_t len) {
 
 static void check_record(const char *text, size_t len, const struct spf_macro_values *values) {
     struct spf_record record;
-    char why[200];
-    int rc = spf_record_parse(text, len, &record, why, sizeof why);
+    struct why why;
+    int rc = spf_record_parse(text, len, &record, &why);
     PROMISE(rc == 0 || rc == -1);
     if (rc != 0) {
-        PROMISE(strncmp(why, "octet ", 6) == 0);
-        check_reason(why, sizeof why);
-        PROMISE(strtoul(why + 6, NULL, 10) >= 1 && strtoul(why + 6, NULL, 10) <= len + 1);
+        PROMISE(strncmp(why.text, "octet ", 6) == 0);
+        check_reason(&why);
+        PROMISE(strtoul(why.text + 6, NULL, 10) >= 1 && strtoul(why.text + 6, NULL, 10) <= len + 1);
         PROMISE(record.terms == NULL && record.n == 0);
         PROMISE(record.redirect == NULL && record.exp == NULL);
         return;
@@ -170,24 +172,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     struct spf_macro_values values = values_of(data[0]);
     size_t len = size - 1, at = 0;
-    char why[120];
+    struct why why;
     /* not terminated, so that reading beyond it is seen */
     char *text = malloc(len == 0 ? 1 : len), *terminated = malloc(len + 1);
     memcpy(text, data + 1, len);
     memcpy(terminated, data + 1, len);
     terminated[len] = '\0';
     check_record(text, len, &values);
-    bool explains = spf_macro_check(text, len, true, &at, why, sizeof why) == 0;
+    bool explains = spf_macro_check(text, len, true, &at, &why) == 0;
     if (explains)
         check_printable(text, len);
     else
         PROMISE(at < len);
     at = 0;
-    bool spec = spf_domain_spec_check(text, len, &at, why, sizeof why) == 0;
+    bool spec = spf_domain_spec_check(text, len, &at, &why) == 0;
     if (spec)
         check_printable(text, len);
     else
-        check_reason(why, sizeof why);
+        check_reason(&why);
     PROMISE(at <= len && (!spec || explains));
     if (explains || spec) {
         spf_macro_wants_name(terminated);

@@ -6,6 +6,7 @@
 
 #include "gatepost/cache/policy_cache.h"
 #include "gatepost/core/address.h"
+#include "gatepost/core/why.h"
 
 struct account_lookup {
     struct policy_set set;                 /* texts and policies below */
@@ -19,7 +20,7 @@ struct account_lookup {
  * in `why` and nothing to clear. Any thread.
  */
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
-                        struct account_lookup *out, char *why, size_t why_size);
+                        struct account_lookup *out, struct why *why);
 void account_lookup_clear(struct account_lookup *lookup);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "gatepost/cache/policy_cache.h"
 #include "gatepost/config/config.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
 /* Who else wants to hear what the watch tells; a list's link, owned by who follows. */
@@ -37,7 +38,7 @@ struct store_settings live_store_settings(const struct config *config);
  * long as before, until live_store_keep().
  */
 int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
-                    char *why, size_t why_size);
+                    struct why *why);
 
 /* Policies are kept as long as this configuration says, by all who share the store. */
 void live_store_keep(struct live_store *shared, const struct config *config);

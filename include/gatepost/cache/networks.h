@@ -9,6 +9,7 @@
 
 #include "gatepost/cache/live_store.h"
 #include "gatepost/config/config.h"
+#include "gatepost/core/why.h"
 
 struct networks;
 
@@ -20,7 +21,7 @@ struct networks;
  * networks, owned by the caller, or -1 with the reason.
  */
 int networks_open(const struct config *config, struct live_store *store, struct networks *last,
-                  struct networks **out, char *why, size_t why_size);
+                  struct networks **out, struct why *why);
 
 void networks_free(struct networks *networks);
 

@@ -13,6 +13,7 @@
 #define GATEPOST_CACHE_POLICY_CACHE_H
 
 #include "gatepost/cache/policy_fetch.h"
+#include "gatepost/core/why.h"
 
 struct policy_cache;
 
@@ -39,7 +40,7 @@ void policy_cache_told(struct policy_cache *cache, enum store_event event, const
  * the reason in `why` and nothing to release.
  */
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
-                     struct shared_policy **out, bool *stale, char *why, size_t why_size);
+                     struct shared_policy **out, bool *stale, struct why *why);
 
 /* How the cache stands: for an operator. Any thread. */
 struct policy_cache_state {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "gatepost/core/policy.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
 /* What the store said of one subject. Never changes; any number of threads may read it. */
@@ -25,7 +26,7 @@ struct shared_policy {
  * when every one is answered, or -1 with the reason in `why`.
  */
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
-                 struct shared_policy **out, char *why, size_t why_size);
+                 struct shared_policy **out, struct why *why);
 
 /* The policy of a hash that is there; owned by the caller, NULL when there is no memory. */
 struct policy *policy_decode(const struct store_hash *hash);

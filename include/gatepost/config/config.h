@@ -14,6 +14,7 @@
 #include "gatepost/base/log.h"
 #include "gatepost/core/decision.h"
 #include "gatepost/core/netset.h"
+#include "gatepost/core/why.h"
 
 /* A list of texts. */
 struct config_list {
@@ -67,7 +68,7 @@ struct config {
  * the caller, or -1 with one line "FILE:LINE: reason" in `why` (FILE alone where no line is at
  * fault). One thread at a time; config_free() any thread.
  */
-int config_load(const char *path, struct config **out, char *why, size_t why_size);
+int config_load(const char *path, struct config **out, struct why *why);
 void config_free(struct config *config);
 
 /* Prints the settings that differ from the defaults, in the file's own syntax. */

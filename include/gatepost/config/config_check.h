@@ -7,7 +7,9 @@
 
 #include <stddef.h>
 
-typedef int config_check(const char *value, char *why, size_t why_size);
+#include "gatepost/core/why.h"
+
+typedef int config_check(const char *value, struct why *why);
 
 config_check check_socket, check_octal_mode, check_store, check_duration, check_period,
     check_verdict, check_store_error, check_mode, check_need, check_unknown_sender, check_helo,

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gatepost/core/why.h"
+
 /* The longest text of an address: an IPv6 address with an embedded IPv4 one, and the NUL. */
 #define IP_TEXT_SIZE 46
 
@@ -42,9 +44,9 @@ const char *ip_format(const struct ip_address *ip, char out[IP_TEXT_SIZE]);
 
 /*
  * Parses `len` octets as ADDRESS or ADDRESS/PREFIX. Returns 0, or -1 with a one-line reason that
- * names what is wrong in `why` (at most `why_size` octets, always terminated).
+ * names what is wrong in `why`.
  */
-int netblock_parse(const char *text, size_t len, struct netblock *out, char *why, size_t why_size);
+int netblock_parse(const char *text, size_t len, struct netblock *out, struct why *why);
 
 /* Room for the text of a block, the NUL included. */
 #define NETBLOCK_TEXT_SIZE (IP_TEXT_SIZE + 4)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gatepost/core/why.h"
+
 /* Texts of the line itself, terminated there. The value is "" when there is none. */
 struct policy_line {
     char *subject, *field, *value;
@@ -17,7 +19,7 @@ struct policy_line {
  * end with it, is dropped. Returns 1 for a fact, 0 for a line that is empty or a comment, or -1
  * with the reason; out->subject is then set as far as it is known, else NULL.
  */
-int policy_line_parse(char *line, size_t len, struct policy_line *out, char *why, size_t why_size);
+int policy_line_parse(char *line, size_t len, struct policy_line *out, struct why *why);
 
 /* What is wrong with the name of a subject, so that no look-up would ask for it; NULL: nothing. */
 const char *policy_subject_fault(const char *subject);

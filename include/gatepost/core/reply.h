@@ -9,6 +9,7 @@
 #define GATEPOST_CORE_REPLY_H
 
 #include "gatepost/core/decision.h"
+#include "gatepost/core/why.h"
 
 /* What a template may name. NULL values are replaced by "-". */
 struct reply_values {
@@ -40,7 +41,7 @@ struct reply {
  * Is `text` a template? Returns 0, or -1 with the reason in `why`: an unknown or unclosed
  * placeholder, a control character, nothing at all.
  */
-int reply_check_template(const char *text, char *why, size_t why_size);
+int reply_check_template(const char *text, struct why *why);
 
 /* The template that a reason has when the configuration gives none. */
 const char *reply_default_template(const struct verdict *verdict);

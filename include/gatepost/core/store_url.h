@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gatepost/core/why.h"
+
 enum store_kind { STORE_REDIS, STORE_REDIS_UNIX, STORE_FILE, STORE_SENTINEL, STORE_CLUSTER };
 
 /* Sentinels or cluster nodes that a URL may name. */
@@ -35,6 +37,6 @@ struct store_url {
  * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
  * store_password_file.
  */
-int store_url_parse(const char *text, struct store_url *out, char *why, size_t why_size);
+int store_url_parse(const char *text, struct store_url *out, struct why *why);
 
 #endif

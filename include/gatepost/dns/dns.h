@@ -11,14 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gatepost/core/why.h"
+
 struct dns;
 
 /*
  * Prepares look-ups at the given name servers ("ADDRESS:PORT", "[ADDRESS]:PORT"), or those of
  * resolv.conf when n is 0. Returns 0 and a resolver owned by the caller, or -1 with the reason.
  */
-int dns_open(const char *const *nameservers, size_t n, struct dns **out, char *why,
-             size_t why_size);
+int dns_open(const char *const *nameservers, size_t n, struct dns **out, struct why *why);
 
 /* To be called when no look-up is under way. */
 void dns_free(struct dns *dns);

@@ -12,6 +12,7 @@
 
 #include "gatepost/cache/networks.h"
 #include "gatepost/config/config.h"
+#include "gatepost/core/why.h"
 #include "gatepost/spf/spf.h"
 
 struct runtime {
@@ -29,11 +30,11 @@ struct runtime {
  * freed). What `last` (NULL for none) has already open for the same settings is shared, with all
  * that it knows. Returns 0 and one reference, or -1 with the reason.
  */
-int runtime_open(struct config *config, struct runtime *last, struct runtime **out, char *why,
-                 size_t why_size);
+int runtime_open(struct config *config, struct runtime *last, struct runtime **out,
+                 struct why *why);
 
 /* The same without the store and its networks, for tools that only evaluate SPF. */
-int runtime_open_spf(struct config *config, struct runtime **out, char *why, size_t why_size);
+int runtime_open_spf(struct config *config, struct runtime **out, struct why *why);
 
 struct runtime *runtime_acquire(struct runtime *runtime);
 void runtime_release(struct runtime *runtime);

@@ -12,6 +12,7 @@
 
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/vocabulary.h"
+#include "gatepost/core/why.h"
 
 struct spf;
 
@@ -22,7 +23,7 @@ struct spf_settings {
 };
 
 /* Returns 0 and an evaluator with one reference, or -1 with the reason. */
-int spf_open(const struct spf_settings *settings, struct spf **out, char *why, size_t why_size);
+int spf_open(const struct spf_settings *settings, struct spf **out, struct why *why);
 
 /* Another reference; no evaluation may be under way when the last one is given back. */
 struct spf *spf_acquire(struct spf *spf);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gatepost/core/why.h"
+
 struct store_settings {
     const char *url, *user, *password_file, *key_prefix;
     int64_t timeout; /* milliseconds for one store_get(), connecting included */
@@ -23,8 +25,7 @@ struct store;
  * cannot be read, or a password file, is. Returns 0 and a store owned by the caller, or -1 with
  * the reason.
  */
-int store_open(const struct store_settings *settings, struct store **out, char *why,
-               size_t why_size);
+int store_open(const struct store_settings *settings, struct store **out, struct why *why);
 void store_free(struct store *store);
 
 struct store_field {
@@ -51,7 +52,7 @@ struct store_hash {
  * once, with the reason for which it is.
  */
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
-              char *why, size_t why_size);
+              struct why *why);
 void store_hash_clear(struct store_hash *hash);
 
 /* Takes one field; it lasts until the function returns. Not 0 ends the walk as failed. */
@@ -64,7 +65,7 @@ typedef int store_take_field(void *context, const struct store_field *field);
  * `why`. Not for the hot path.
  */
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
-               char *why, size_t why_size);
+               struct why *why);
 
 /*
  * Does the store answer, as far as is known without asking it? Of a cluster: every master. Costs
@@ -96,7 +97,7 @@ typedef void store_told(void *context, enum store_event event, const char *subje
  * the reason. Where the store cannot tell of changes this is logged. The watch supervises the
  * store as well: it logs when it goes down and when it is back, and when it has no policy at all.
  */
-int store_watch(struct store *store, store_told *told, void *context, char *why, size_t why_size);
+int store_watch(struct store *store, store_told *told, void *context, struct why *why);
 
 /* Ends the watch, if there is one: when this returns, `told` runs no more. */
 void store_unwatch(struct store *store);

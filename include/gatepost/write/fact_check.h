@@ -9,6 +9,7 @@
 
 #include "gatepost/core/address.h"
 #include "gatepost/core/decision.h"
+#include "gatepost/core/why.h"
 
 /* What the configuration has to do with it: its protocol sections, its rules for addresses. */
 struct fact_rules {
@@ -22,24 +23,21 @@ enum fact_verdict {
     FACT_WRONG, /* malformed, unknown or without any effect */
 };
 
-/* The reason's room: below this nothing is cut but what is quoted. */
-#define FACT_WHY_SIZE 600
-
 /* Is it a subject that a look-up asks for? Not FACT_GOOD: the reason in `why`. */
-enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject, char *why,
-                                     size_t why_size);
+enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject,
+                                     struct why *why);
 
 /* The same of one fact of a good subject. */
 enum fact_verdict fact_check(const struct fact_rules *rules, const char *subject, const char *field,
-                             size_t field_len, const char *value, size_t value_len, char *why,
-                             size_t why_size);
+                             size_t field_len, const char *value, size_t value_len,
+                             struct why *why);
 
 /*
  * Does the configuration, or the list of services, know a protocol of this name (lower case, or
  * "*")? FACT_WRONG with the reason when switching it has no effect.
  */
 enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const char *name,
-                                      char *why, size_t why_size);
+                                      struct why *why);
 
 /*
  * The names that switch something: those of the protocol sections, then the services that no

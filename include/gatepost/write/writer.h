@@ -7,6 +7,7 @@
 #ifndef GATEPOST_WRITE_WRITER_H
 #define GATEPOST_WRITE_WRITER_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
 /* Entries that the history keeps at least; older ones go. */
@@ -20,7 +21,7 @@ struct store_writer;
  * the reason.
  */
 int store_writer_open(const struct store_settings *settings, const char *actor,
-                      struct store_writer **out, char *why, size_t why_size);
+                      struct store_writer **out, struct why *why);
 void store_writer_free(struct store_writer *writer);
 
 /* Octets, or their absence (text NULL), which is another thing than an empty text. */
@@ -51,8 +52,7 @@ enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT, WRITE_UNRECO
  * From here on until the next store_writer_write() nobody else changes the subject unnoticed.
  * Returns 0, or -1 with the reason.
  */
-int store_writer_begin(struct store_writer *writer, const char *subject, char *why,
-                       size_t why_size);
+int store_writer_begin(struct store_writer *writer, const char *subject, struct why *why);
 
 /*
  * Writes edits of different subjects, at most store_writer_batch(), each with its history.
@@ -63,7 +63,7 @@ int store_writer_begin(struct store_writer *writer, const char *subject, char *w
  * file is another file.
  */
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
-                                      size_t n, char *why, size_t why_size);
+                                      size_t n, struct why *why);
 
 /* How many edits to hand over at once when there are many. */
 size_t store_writer_batch(const struct store_writer *writer);
@@ -76,7 +76,7 @@ typedef int store_take_subject(void *context, const char *name, size_t len);
  * than once. Returns 0, or -1 with the reason.
  */
 int store_writer_scan(struct store_writer *writer, store_take_subject *take, void *context,
-                      char *why, size_t why_size);
+                      struct why *why);
 
 /* One entry of the history; texts last until the function that is told returns. */
 struct history_entry {
@@ -90,7 +90,7 @@ typedef int store_take_history(void *context, const struct history_entry *entry)
 
 /* Walks over the history from `since` (milliseconds) on, oldest first. Returns as above. */
 int store_writer_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                         void *context, char *why, size_t why_size);
+                         void *context, struct why *why);
 
 /*
  * What may make the store lose policy, or has; takes one complaint each, of a kind that is one word
@@ -98,7 +98,7 @@ int store_writer_history(struct store_writer *writer, int64_t since, store_take_
  */
 typedef void store_take_complaint(void *context, const char *kind, const char *complaint);
 int store_writer_examine(struct store_writer *writer, store_take_complaint *take, void *context,
-                         char *why, size_t why_size);
+                         struct why *why);
 
 /*
  * A number that changes when fields of a subject do, whatever their order: equal states, equal

@@ -98,7 +98,9 @@ static int explain(const struct ctl *ctl, struct explanation *e, struct runtime 
 
 /* The question as the options and the line of the log put it. */
 static int read_question(const struct ctl *ctl, struct ctl_question *q, struct log_line *line) {
-    char why[300], *input = NULL;
+    struct why why;
+
+    char *input = NULL;
     size_t room = 0;
     int rc = 0;
     if (q->log != NULL && strcmp(q->log, "-") == 0) {
@@ -109,11 +111,11 @@ static int read_question(const struct ctl *ctl, struct ctl_question *q, struct l
         q->log = input;
     }
     if (q->log != NULL)
-        rc = log_line_read(q->log, line, q, why, sizeof why);
+        rc = log_line_read(q->log, line, q, &why);
     q->log = NULL;
     free(input);
     if (rc != 0)
-        return ctl_refuse(ctl, "--log: %s", why);
+        return ctl_refuse(ctl, "--log: %s", why.text);
     if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
         return ctl_fail(ctl, "explain needs --ip, and --from or --login, or --log");
     if (q->from == NULL)
@@ -127,15 +129,15 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv) {
     struct ctl_question q = ctl->question;
     struct log_line line = {0};
     struct runtime *runtime = NULL;
-    char why[400];
+    struct why why;
     (void)argc;
     (void)argv;
     int status = read_question(ctl, &q, &line);
     if (status == CTL_DONE) {
         struct config *config = ctl->config;
         ctl->config = NULL; /* the runtime's from here on */
-        if (runtime_open(config, NULL, &runtime, why, sizeof why) != 0)
-            status = ctl_fail(ctl, "%s", why);
+        if (runtime_open(config, NULL, &runtime, &why) != 0)
+            status = ctl_fail(ctl, "%s", why.text);
     }
     if (runtime != NULL) {
         struct explanation e = {.config = runtime->config, .told = json_object()};

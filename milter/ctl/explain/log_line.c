@@ -194,7 +194,7 @@ static const char *const keys[KEYS] = {"client",   "helo",  "sender", "login",
 
 /* All values; -1 when one is missing, cannot be read or, but for HELO, has been cut. */
 static int read_values(const struct parts *parts, const struct ctl_question *given,
-                       struct log_line *line, const char *found[KEYS], char *why, size_t why_size) {
+                       struct log_line *line, const char *found[KEYS], struct why *why) {
     const char *const instead[KEYS] = {
         [SENDER] = given->from, [LOGIN] = given->login, [LISTENER] = given->listener};
     for (size_t i = 0; i < KEYS; i++) {
@@ -205,29 +205,24 @@ static int read_values(const struct parts *parts, const struct ctl_question *giv
         if (value != NULL)
             line->values[line->n++] = value;
         if (rc < 0) {
-            snprintf(why, why_size, "its %s= cannot be read: is the line whole?", keys[i]);
-            return -1;
+            return why_set(why, "its %s= cannot be read: is the line whole?", keys[i]);
         }
         if (i != HELO && instead[i] == NULL && len >= LOG_VALUE_MAX + 3 &&
-            strcmp(value + len - 3, "...") == 0) {
-            snprintf(why, why_size, "its %s= was too long for the log, which has cut it", keys[i]);
-            return -1;
-        }
+            strcmp(value + len - 3, "...") == 0)
+            return why_set(why, "its %s= was too long for the log, which has cut it", keys[i]);
     }
     return 0;
 }
 
-int log_line_read(const char *text, struct log_line *line, struct ctl_question *question, char *why,
-                  size_t why_size) {
+int log_line_read(const char *text, struct log_line *line, struct ctl_question *question,
+                  struct why *why) {
     const char *found[KEYS];
     struct parts parts;
     char *verdict = last_verdict(text, &parts);
     *line = (struct log_line){0};
-    if (verdict == NULL) {
-        snprintf(why, why_size, "there is no line with event=verdict");
-        return -1;
-    }
-    int rc = read_values(&parts, question, line, found, why, why_size);
+    if (verdict == NULL)
+        return why_set(why, "there is no line with event=verdict");
+    int rc = read_values(&parts, question, line, found, why);
     json_decref(parts.object);
     free(verdict);
     if (rc != 0) {

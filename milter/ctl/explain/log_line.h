@@ -5,6 +5,7 @@
 #define GATEPOST_CTL_EXPLAIN_LOG_LINE_H
 
 #include "../ctl.h"
+#include "gatepost/core/why.h"
 
 /* Owns the values of a line. */
 struct log_line {
@@ -19,8 +20,8 @@ struct log_line {
  * does not say whether there was TLS: there was, unless the reason is tls-required. Returns 0 with
  * texts that belong to `line`, or -1 with the reason and nothing to clear.
  */
-int log_line_read(const char *text, struct log_line *line, struct ctl_question *question, char *why,
-                  size_t why_size);
+int log_line_read(const char *text, struct log_line *line, struct ctl_question *question,
+                  struct why *why);
 void log_line_clear(struct log_line *line);
 
 #endif

@@ -81,14 +81,14 @@ static void heirs_free(struct round *round) {
 /* ---- subjects ---- */
 
 static void lint_name(struct lint *lint, const char *subject) {
-    char why[FACT_WHY_SIZE];
+    struct why why;
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
     if (!account && !ctl_is_network(subject))
         lint_found(lint, "unknown-key", subject, NULL,
                    "no subject: it begins neither with account: nor with network:");
-    else if (fact_check_subject(&lint->ctl->fact_rules, subject, why, sizeof why) != FACT_GOOD)
-        lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why);
+    else if (fact_check_subject(&lint->ctl->fact_rules, subject, &why) != FACT_GOOD)
+        lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why.text);
     else if (domainless)
         lint_found(lint, "no-domain", subject, NULL,
                    "an account without domain: only a login without domain asks for it; set "
@@ -147,12 +147,12 @@ static bool is_heir(const char *subject) {
 }
 
 /* Domains and everybody stay in memory: what accounts have is compared with them. */
-static int lint_heir(struct round *round, const char *subject, char *why, size_t why_size) {
+static int lint_heir(struct round *round, const char *subject, struct why *why) {
     struct heir *heir = calloc(1, sizeof *heir);
     if (heir == NULL)
         return -1;
     heir->subject = subject;
-    if (ctl_read_hash(round->lint->ctl, subject, &heir->hash, why, why_size) != 0) {
+    if (ctl_read_hash(round->lint->ctl, subject, &heir->hash, why) != 0) {
         free(heir);
         return -1;
     }
@@ -166,9 +166,9 @@ static int lint_heir(struct round *round, const char *subject, char *why, size_t
     return lint_account(round, subject, &heir->hash, heir);
 }
 
-static int lint_network(struct round *round, const char *subject, char *why, size_t why_size) {
+static int lint_network(struct round *round, const char *subject, struct why *why) {
     struct store_hash hash;
-    int rc = ctl_read_hash(round->lint->ctl, subject, &hash, why, why_size);
+    int rc = ctl_read_hash(round->lint->ctl, subject, &hash, why);
     if (rc != 0)
         return rc;
     lint_name(round->lint, subject);
@@ -181,12 +181,11 @@ static int lint_network(struct round *round, const char *subject, char *why, siz
     return rc;
 }
 
-static int lint_batch(struct round *round, const char **subjects, size_t n, char *why,
-                      size_t why_size) {
+static int lint_batch(struct round *round, const char **subjects, size_t n, struct why *why) {
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, why, why_size);
+    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0) {
             lint_name(round->lint, subjects[i]);
@@ -200,7 +199,7 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, char
 }
 
 /* Everybody first, then domains, then the rest: each is compared with what it inherits. */
-static int lint_subjects(struct round *round, char *why, size_t why_size) {
+static int lint_subjects(struct round *round, struct why *why) {
     const char *batch[BATCH];
     size_t n = 0;
     int rc = 0;
@@ -208,7 +207,7 @@ static int lint_subjects(struct round *round, char *why, size_t why_size) {
         for (size_t i = 0; rc == 0 && i < round->names.n; i++) {
             const char *subject = round->names.names[i];
             if (is_heir(subject) && (strncmp(subject, "account:@", 9) == 0) == (domains == 1)) {
-                rc = lint_heir(round, subject, why, why_size);
+                rc = lint_heir(round, subject, why);
                 ctl_progress_tell(&round->progress, ++round->done);
             }
         }
@@ -217,7 +216,7 @@ static int lint_subjects(struct round *round, char *why, size_t why_size) {
         if (is_heir(subject))
             continue;
         if (ctl_is_network(subject)) {
-            rc = lint_network(round, subject, why, why_size);
+            rc = lint_network(round, subject, why);
             round->done++;
         } else if (strncmp(subject, "account:", 8) != 0) {
             lint_name(round->lint, subject);
@@ -226,11 +225,11 @@ static int lint_subjects(struct round *round, char *why, size_t why_size) {
             batch[n++] = subject;
         }
         if (rc == 0 && n == BATCH) {
-            rc = lint_batch(round, batch, n, why, why_size);
+            rc = lint_batch(round, batch, n, why);
             n = 0;
         }
     }
-    return rc == 0 ? lint_batch(round, batch, n, why, why_size) : rc;
+    return rc == 0 ? lint_batch(round, batch, n, why) : rc;
 }
 
 static void take_complaint(void *context, const char *kind, const char *complaint) {
@@ -239,7 +238,7 @@ static void take_complaint(void *context, const char *kind, const char *complain
 
 static int lint_store(struct lint *lint) {
     struct round round = {.lint = lint};
-    char why[400] = "no memory";
+    struct why why = {"no memory"};
     int status = ctl_names_read(lint->ctl, NULL, &round.names);
     if (status != CTL_DONE)
         return status;
@@ -251,14 +250,14 @@ static int lint_store(struct lint *lint) {
                    "%zu keys have a NUL octet in their names: no look-up asks for them",
                    round.names.odd);
     ctl_progress_begin(&round.progress, "lint", round.names.n);
-    if (lint_subjects(&round, why, sizeof why) != 0)
-        status = ctl_fail(lint->ctl, "%s", why);
+    if (lint_subjects(&round, &why) != 0)
+        status = ctl_fail(lint->ctl, "%s", why.text);
     ctl_progress_end(&round.progress);
     heirs_free(&round);
     ctl_names_clear(&round.names);
     if (status == CTL_DONE &&
-        store_writer_examine(lint->ctl->writer, take_complaint, lint, why, sizeof why) != 0)
-        ctl_warn("whether the store may lose policy cannot be asked: %s", why);
+        store_writer_examine(lint->ctl->writer, take_complaint, lint, &why) != 0)
+        ctl_warn("whether the store may lose policy cannot be asked: %s", why.text);
     return status;
 }
 
@@ -268,12 +267,13 @@ static int lint_store(struct lint *lint) {
  */
 static int lint_file(struct lint *lint) {
     struct store_url url;
-    char why[300], place[600], *line = NULL;
+    struct why why;
+
+    char place[600], *line = NULL;
     size_t size = 0;
     ssize_t len;
     unsigned long number = 0;
-    if (store_url_parse(lint->ctl->config->store, &url, why, sizeof why) != 0 ||
-        url.kind != STORE_FILE)
+    if (store_url_parse(lint->ctl->config->store, &url, &why) != 0 || url.kind != STORE_FILE)
         return CTL_DONE;
     FILE *file = fopen(url.path, "re");
     if (file == NULL)
@@ -281,10 +281,10 @@ static int lint_file(struct lint *lint) {
     while ((len = getline(&line, &size, file)) >= 0) {
         struct policy_line fact;
         number++;
-        if (policy_line_parse(line, (size_t)len, &fact, why, sizeof why) >= 0)
+        if (policy_line_parse(line, (size_t)len, &fact, &why) >= 0)
             continue;
         snprintf(place, sizeof place, "%s:%lu", url.path, number);
-        lint_found(lint, "policy-file", place, NULL, "%s", why);
+        lint_found(lint, "policy-file", place, NULL, "%s", why.text);
     }
     free(line);
     fclose(file);
@@ -292,11 +292,11 @@ static int lint_file(struct lint *lint) {
         return CTL_REFUSED;
     struct store *store;
     const struct store_settings settings = {.url = lint->ctl->config->store};
-    if (store_open(&settings, &store, why, sizeof why) == 0) {
+    if (store_open(&settings, &store, &why) == 0) {
         store_free(store);
         return CTL_DONE;
     }
-    lint_found(lint, "policy-file", NULL, NULL, "%s", why);
+    lint_found(lint, "policy-file", NULL, NULL, "%s", why.text);
     return CTL_REFUSED;
 }
 

@@ -34,14 +34,14 @@ static void lint_spellings(struct lint *lint, const char *subject, const struct 
 }
 
 void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash) {
-    char why[FACT_WHY_SIZE];
+    struct why why;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        enum fact_verdict verdict =
-            fact_check(&lint->ctl->fact_rules, subject, f->name, f->name_len, f->value,
-                       f->value_len, why, sizeof why);
+        enum fact_verdict verdict = fact_check(&lint->ctl->fact_rules, subject, f->name,
+                                               f->name_len, f->value, f->value_len, &why);
         if (verdict != FACT_GOOD)
-            lint_found(lint, kind_of(subject, f, verdict, why), subject, f->name, "%s", why);
+            lint_found(lint, kind_of(subject, f, verdict, why.text), subject, f->name, "%s",
+                       why.text);
     }
     if (ctl_is_network(subject))
         return;
@@ -108,9 +108,8 @@ int lint_members(struct lint *lint, const char *subject, const struct store_hash
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < hash->n; i++) {
         struct netblock block;
-        char why[160];
-        if (netblock_parse(hash->fields[i].name, hash->fields[i].name_len, &block, why,
-                           sizeof why) == 0)
+        struct why why;
+        if (netblock_parse(hash->fields[i].name, hash->fields[i].name_len, &block, &why) == 0)
             rc = block_index_add(&blocks, &block, 0, hash->fields[i].name);
     }
     block_index_build(&blocks);

@@ -11,7 +11,7 @@
 
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) {
-    char message[FACT_WHY_SIZE + 400];
+    char message[WHY_SIZE + 400];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);

@@ -169,15 +169,15 @@ static int order(const struct left_subject *a, const struct left_subject *b) {
 
 int lint_since(struct lint *lint, int64_t since) {
     struct past past = {.lint = lint};
-    char why[400];
+    struct why why;
     int status = CTL_DONE;
-    if (store_writer_history(lint->ctl->writer, since, take, &past, why, sizeof why) != 0)
-        status = ctl_fail(lint->ctl, "%s", why);
+    if (store_writer_history(lint->ctl->writer, since, take, &past, &why) != 0)
+        status = ctl_fail(lint->ctl, "%s", why.text);
     HASH_SORT(past.subjects, order);
     for (struct left_subject *s = past.subjects; status == CTL_DONE && s != NULL; s = s->hh.next) {
         struct store_hash hash;
-        if (ctl_read_hash(lint->ctl, s->name, &hash, why, sizeof why) != 0) {
-            status = ctl_fail(lint->ctl, "%s", why);
+        if (ctl_read_hash(lint->ctl, s->name, &hash, &why) != 0) {
+            status = ctl_fail(lint->ctl, "%s", why.text);
             break;
         }
         compare(lint, s, &hash);

@@ -63,25 +63,24 @@ static struct doors open_doors(const struct config *config, const struct policy_
 }
 
 bool ctl_guard_policy(const struct config *config, const struct policy_set *before,
-                      const struct policy_set *after, int64_t now, char *why, size_t why_size) {
+                      const struct policy_set *after, int64_t now, struct why *why) {
     struct doors was = open_doors(config, before), is = open_doors(config, after);
     if (ctl_listed_nowhere(after, now) && !ctl_listed_nowhere(before, now))
-        snprintf(why, why_size,
-                 "source authorized without a listed address: no login could send, and without a "
-                 "login only what SPF passes; add an address first (ip add)");
+        why_set(why,
+                "source authorized without a listed address: no login could send, and without a "
+                "login only what SPF passes; add an address first (ip add)");
     else if (was.any && !is.any)
-        snprintf(why, why_size,
-                 "this switches off the last protocol that can send: nothing could be sent");
+        why_set(why, "this switches off the last protocol that can send: nothing could be sent");
     else if (was.logins && !is.logins)
-        snprintf(why, why_size,
-                 "this switches off the last protocol that a login can send by (smtp is for mail "
-                 "without a login)");
+        why_set(why,
+                "this switches off the last protocol that a login can send by (smtp is for mail "
+                "without a login)");
     else
         return false;
     return true;
 }
 
-bool ctl_guard_network(const struct config *config, const char *name, char *why, size_t why_size) {
+bool ctl_guard_network(const struct config *config, const char *name, struct why *why) {
     const struct config_network *fixed = config_network(config, name);
     if (fixed != NULL) /* its members in the configuration stay */
         return false;
@@ -90,10 +89,10 @@ bool ctl_guard_network(const struct config *config, const char *name, char *why,
         for (size_t j = 0; j < from->n; j++) {
             if (strcmp(from->items[j], name) != 0)
                 continue;
-            snprintf(why, why_size,
-                     "the network would be empty: listener \"%.100s\" lets in only clients of its "
-                     "connect_from",
-                     config->listeners[i].rules.name);
+            why_set(why,
+                    "the network would be empty: listener \"%.100s\" lets in only clients of its "
+                    "connect_from",
+                    config->listeners[i].rules.name);
             return true;
         }
     }

@@ -7,6 +7,7 @@
 
 #include "gatepost/config/config.h"
 #include "gatepost/core/policy.h"
+#include "gatepost/core/why.h"
 
 /*
  * Compares what a subject could do before and after: with `source authorized` and no listed
@@ -14,10 +15,10 @@
  * is no change. Returns true with the reason.
  */
 bool ctl_guard_policy(const struct config *config, const struct policy_set *before,
-                      const struct policy_set *after, int64_t now, char *why, size_t why_size);
+                      const struct policy_set *after, int64_t now, struct why *why);
 
 /* The same of a network that loses its last member in the store. */
-bool ctl_guard_network(const struct config *config, const char *name, char *why, size_t why_size);
+bool ctl_guard_network(const struct config *config, const char *name, struct why *why);
 
 /* Is everything refused that does not come from a listed address, and none listed? */
 bool ctl_listed_nowhere(const struct policy_set *set, int64_t now);

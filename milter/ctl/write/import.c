@@ -74,20 +74,18 @@ static int keep_inherited(struct import *im, const char *subject, struct policy 
 }
 
 static int find_inherited(struct import *im, const char *subject, const struct policy **policy,
-                          char *why, size_t why_size) {
+                          struct why *why) {
     struct inherited *known;
     HASH_FIND_STR(im->inherited, subject, known);
     if (known == NULL) {
         struct store_hash hash;
-        if (ctl_read_hash(im->ctl, subject, &hash, why, why_size) != 0)
+        if (ctl_read_hash(im->ctl, subject, &hash, why) != 0)
             return -1;
         struct policy *decoded = ctl_decode(&hash);
         bool failed = decoded == NULL && hash.answer > STORE_ABSENT;
         store_hash_clear(&hash);
-        if (failed || keep_inherited(im, subject, decoded) != 0) {
-            snprintf(why, why_size, "no memory");
-            return -1;
-        }
+        if (failed || keep_inherited(im, subject, decoded) != 0)
+            return why_set(why, "no memory");
         HASH_FIND_STR(im->inherited, subject, known);
     }
     *policy = known->policy;
@@ -110,37 +108,36 @@ static void inherited_free(struct import *im) {
  * What the guard would ask about is told and written all the same: what was exported must come
  * back. Returns 0, or -1 with the reason.
  */
-static int ask_guard(struct import *im, struct pending *p, char *why, size_t why_size) {
+static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     struct ctl_policies names = {0};
     struct policy_set before;
-    char locked_out[600];
+    struct why locked_out;
     bool gone = false;
     if (ctl_policies_name(&names, p->facts->subject) != 0) {
         ctl_policies_clear(&names);
-        snprintf(why, why_size, "no memory");
-        return -1;
+        return why_set(why, "no memory");
     }
     int rc = 0;
     before = names.set;
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++)
         if (names.subjects[i] != NULL && i != names.own)
-            rc = find_inherited(im, names.subjects[i], &before.policies[i], why, why_size);
+            rc = find_inherited(im, names.subjects[i], &before.policies[i], why);
     struct policy_set after = before;
     struct policy *was = ctl_decode(&p->hash);
     struct policy *will = ctl_plan_policy(&p->hash, &p->plan, &gone);
     before.policies[names.own] = was;
     after.policies[names.own] = will;
     if (rc == 0 && ((was == NULL && p->hash.answer > STORE_ABSENT) || (will == NULL && !gone))) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         rc = -1;
     }
     if (rc == 0 && !im->ctl->force &&
-        ctl_guard_policy(im->ctl->config, &before, &after, im->ctl->now, locked_out,
-                         sizeof locked_out))
-        input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false, locked_out);
+        ctl_guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out))
+        input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
+                      locked_out.text);
     if (rc == 0 && names.own != SUBJECT_ACCOUNT) {
         if (keep_inherited(im, p->facts->subject, will) != 0) {
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
             rc = -1;
         }
         will = NULL;
@@ -169,7 +166,7 @@ static void drop_last(struct import *im) {
 
 /* Takes the hash in every case. */
 static int add_pending(struct import *im, struct input_facts *facts, struct store_hash *hash,
-                       char *why, size_t why_size) {
+                       struct why *why) {
     struct pending *p = &im->pending[im->n_pending++];
     bool network = ctl_is_network(facts->subject);
     *p = (struct pending){.facts = facts, .hash = *hash};
@@ -178,11 +175,9 @@ static int add_pending(struct import *im, struct input_facts *facts, struct stor
         drop_last(im);
         return 0;
     }
-    if (ctl_plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    if (!network && ask_guard(im, p, why, why_size) != 0)
+    if (ctl_plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
+        return why_set(why, "no memory");
+    if (!network && ask_guard(im, p, why) != 0)
         return -1;
     if (p->plan.n == 0) {
         im->unchanged++;
@@ -200,21 +195,20 @@ static void tell_dry(const struct import *im) {
 }
 
 /* Returns 0 when they are written; what then is not in the history ends the import after them. */
-static int write_pending(struct import *im, char *why, size_t why_size) {
-    char reason[300] = "somebody else has changed it meanwhile";
+static int write_pending(struct import *im, struct why *why) {
+    struct why reason = {"somebody else has changed it meanwhile"};
     enum store_written written = WRITE_DONE;
     if (im->n_pending > 0)
-        written =
-            store_writer_write(im->ctl->writer, im->edits, im->n_pending, reason, sizeof reason);
+        written = store_writer_write(im->ctl->writer, im->edits, im->n_pending, &reason);
     im->unrecorded = written == WRITE_UNRECORDED;
     if (im->unrecorded)
-        snprintf(why, why_size, "written, but the history does not have all of it: %s", reason);
+        why_set(why, "written, but the history does not have all of it: %s", reason.text);
     else if (written != WRITE_DONE)
-        snprintf(why, why_size, "%s", reason);
+        why_set(why, "%s", reason.text);
     return written == WRITE_DONE || im->unrecorded ? 0 : -1;
 }
 
-static int flush(struct import *im, char *why, size_t why_size) {
+static int flush(struct import *im, struct why *why) {
     int rc = 0;
     for (size_t i = 0; i < im->n_pending; i++) {
         const struct pending *p = &im->pending[i];
@@ -226,7 +220,7 @@ static int flush(struct import *im, char *why, size_t why_size) {
     if (im->ctl->dry_run)
         tell_dry(im);
     else
-        rc = write_pending(im, why, why_size);
+        rc = write_pending(im, why);
     while (im->n_pending > 0) {
         const struct store_edit *edit = &im->edits[im->n_pending - 1];
         const struct pending *p = &im->pending[im->n_pending - 1];
@@ -241,13 +235,13 @@ static int flush(struct import *im, char *why, size_t why_size) {
 
 /* The hashes of the batch: of accounts in one round trip. */
 static int read_batch(struct import *im, struct input_facts **batch, size_t n,
-                      struct store_hash *hashes, char *why, size_t why_size) {
+                      struct store_hash *hashes, struct why *why) {
     const char *subjects[BATCH] = {NULL};
     for (size_t i = 0; i < n; i++)
         subjects[i] = batch[i]->subject;
     if (n == 1)
-        return ctl_read_hash(im->ctl, subjects[0], &hashes[0], why, why_size);
-    int rc = store_get(im->ctl->store, subjects, n, hashes, why, why_size);
+        return ctl_read_hash(im->ctl, subjects[0], &hashes[0], why);
+    int rc = store_get(im->ctl->store, subjects, n, hashes, why);
     for (size_t i = 0; i < n; i++) {
         if (rc != 0)
             store_hash_clear(&hashes[i]);
@@ -257,26 +251,25 @@ static int read_batch(struct import *im, struct input_facts **batch, size_t n,
     return rc;
 }
 
-static int take_batch(struct import *im, struct input_facts **batch, size_t n, char *why,
-                      size_t why_size) {
+static int take_batch(struct import *im, struct input_facts **batch, size_t n, struct why *why) {
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    if (read_batch(im, batch, n, hashes, why, why_size) != 0)
+    if (read_batch(im, batch, n, hashes, why) != 0)
         return -1;
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         if (rc == 0 && im->n_pending == im->room)
-            rc = flush(im, why, why_size);
+            rc = flush(im, why);
         if (rc == 0)
-            rc = add_pending(im, batch[i], &hashes[i], why, why_size);
+            rc = add_pending(im, batch[i], &hashes[i], why);
         else
             store_hash_clear(&hashes[i]);
     }
     return rc;
 }
 
-static int take_subjects(struct import *im, struct input *input, char *why, size_t why_size) {
+static int take_subjects(struct import *im, struct input *input, struct why *why) {
     struct ctl_progress progress;
     struct input_facts *batch[BATCH];
     size_t n = 0;
@@ -290,20 +283,20 @@ static int take_subjects(struct import *im, struct input *input, char *why, size
         }
         bool alone = ctl_is_network(facts->subject);
         if (alone || n == BATCH) {
-            rc = take_batch(im, batch, n, why, why_size);
+            rc = take_batch(im, batch, n, why);
             n = 0;
         }
         batch[n++] = facts;
         if (rc == 0 && alone) {
-            rc = take_batch(im, batch, n, why, why_size);
+            rc = take_batch(im, batch, n, why);
             n = 0;
         }
         ctl_progress_tell(&progress, i);
     }
     if (rc == 0)
-        rc = take_batch(im, batch, n, why, why_size);
+        rc = take_batch(im, batch, n, why);
     if (rc == 0)
-        rc = flush(im, why, why_size);
+        rc = flush(im, why);
     ctl_progress_end(&progress);
     return rc;
 }
@@ -338,21 +331,21 @@ static int tell(struct import *im) {
 
 static int import_stream(struct import *im, FILE *stream) {
     struct input input;
-    char why[400] = "no memory";
-    if (input_read(stream, &im->problems, &input, why, sizeof why) != 0)
-        return ctl_fail(im->ctl, "%s", why);
+    struct why why = {"no memory"};
+    if (input_read(stream, &im->problems, &input, &why) != 0)
+        return ctl_fail(im->ctl, "%s", why.text);
     size_t batch = store_writer_batch(im->ctl->writer);
     im->room = input.n + 1 < batch ? input.n + 1 : batch;
     im->pending = calloc(im->room, sizeof *im->pending);
     im->edits = calloc(im->room, sizeof *im->edits);
     int rc = im->pending == NULL || im->edits == NULL ? -1 : 0;
     if (rc == 0)
-        rc = take_subjects(im, &input, why, sizeof why);
+        rc = take_subjects(im, &input, &why);
     while (im->n_pending > 0)
         drop_last(im);
     int status = rc == 0 ? tell(im)
-                         : ctl_fail(im->ctl, "%s; %zu subjects were written%s", why, im->written,
-                                    im->unrecorded ? "" : " before");
+                         : ctl_fail(im->ctl, "%s; %zu subjects were written%s", why.text,
+                                    im->written, im->unrecorded ? "" : " before");
     free(im->pending);
     free(im->edits);
     inherited_free(im);

@@ -63,7 +63,7 @@ void input_problem(struct input_problems *problems, unsigned long line, const ch
 
 static struct input_subject *make_subject(struct reading *r, const char *name, unsigned long line) {
     struct input_subject *subject = calloc(1, sizeof *subject);
-    char why[FACT_WHY_SIZE];
+    struct why why;
     if (subject == NULL || (subject->name = strdup(name)) == NULL) {
         free(subject);
         return NULL;
@@ -76,8 +76,8 @@ static struct input_subject *make_subject(struct reading *r, const char *name, u
         free(subject);
         return NULL;
     }
-    if (fact_check_subject(&r->problems->ctl->fact_rules, name, why, sizeof why) != FACT_GOOD) {
-        input_problem(r->problems, line, name, NULL, true, why);
+    if (fact_check_subject(&r->problems->ctl->fact_rules, name, &why) != FACT_GOOD) {
+        input_problem(r->problems, line, name, NULL, true, why.text);
         subject->refused = true;
     }
     return subject;
@@ -106,12 +106,13 @@ static int add_fact(struct input_subject *subject, const struct policy_line *fac
 
 static void check_fact(struct reading *r, struct input_subject *subject,
                        const struct policy_line *fact, unsigned long line) {
-    char why[FACT_WHY_SIZE];
+    struct why why;
     enum fact_verdict verdict =
         fact_check(&r->problems->ctl->fact_rules, subject->name, fact->field, strlen(fact->field),
-                   fact->value, strlen(fact->value), why, sizeof why);
+                   fact->value, strlen(fact->value), &why);
     if (verdict != FACT_GOOD)
-        input_problem(r->problems, line, subject->name, fact->field, verdict == FACT_WRONG, why);
+        input_problem(r->problems, line, subject->name, fact->field, verdict == FACT_WRONG,
+                      why.text);
     subject->refused |= verdict == FACT_WRONG;
 }
 
@@ -119,14 +120,14 @@ static void check_fact(struct reading *r, struct input_subject *subject,
 static int take_line(struct reading *r, char *line, size_t len, unsigned long number) {
     struct policy_line fact;
     struct input_subject *subject = NULL;
-    char why[300];
-    int kind = policy_line_parse(line, len, &fact, why, sizeof why);
+    struct why why;
+    int kind = policy_line_parse(line, len, &fact, &why);
     if (kind == 0)
         return 0;
     if (fact.subject != NULL)
         HASH_FIND_STR(r->by_name, fact.subject, subject);
     if (kind < 0) {
-        input_problem(r->problems, number, NULL, NULL, true, why);
+        input_problem(r->problems, number, NULL, NULL, true, why.text);
         r->problems->lines++;
         if (subject == NULL && fact.subject != NULL && policy_subject_fault(fact.subject) == NULL &&
             (subject = make_subject(r, fact.subject, number)) == NULL)
@@ -215,8 +216,7 @@ void input_clear(struct input *input) {
     *input = (struct input){0};
 }
 
-int input_read(FILE *stream, struct input_problems *problems, struct input *out, char *why,
-               size_t why_size) {
+int input_read(FILE *stream, struct input_problems *problems, struct input *out, struct why *why) {
     struct reading r = {.problems = problems};
     struct ctl_progress progress;
     char *line = NULL;
@@ -232,13 +232,13 @@ int input_read(FILE *stream, struct input_problems *problems, struct input *out,
     }
     ctl_progress_end(&progress);
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     else if (ferror(stream))
-        snprintf(why, why_size, "%s: %s", problems->path, strerror(errno));
+        why_set(why, "%s: %s", problems->path, strerror(errno));
     bool good = rc == 0 && !ferror(stream);
     free(line);
     if (good && hand_over(&r, out) != 0) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         good = false;
     }
     out->owner = r.by_name;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "gatepost/base/json_text.h"
+#include "gatepost/core/why.h"
 #include "write.h"
 
 struct input_subject;
@@ -39,8 +40,7 @@ struct input {
 };
 
 /* Reads all of `stream`. Returns 0, or -1 with the reason. */
-int input_read(FILE *stream, struct input_problems *problems, struct input *out, char *why,
-               size_t why_size);
+int input_read(FILE *stream, struct input_problems *problems, struct input *out, struct why *why);
 void input_clear(struct input *input);
 
 #endif

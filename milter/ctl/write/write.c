@@ -16,12 +16,12 @@
 
 static int check(const struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted,
                  size_t n) {
-    char why[FACT_WHY_SIZE];
+    struct why why;
     for (size_t i = 0; i < n; i++)
         if (wanted[i].value != NULL &&
             fact_check(&ctl->fact_rules, subject, wanted[i].field, strlen(wanted[i].field),
-                       wanted[i].value, strlen(wanted[i].value), why, sizeof why) != FACT_GOOD)
-            return ctl_refuse(ctl, "%.300s %.100s: %s", subject, wanted[i].field, why);
+                       wanted[i].value, strlen(wanted[i].value), &why) != FACT_GOOD)
+            return ctl_refuse(ctl, "%.300s %.100s: %s", subject, wanted[i].field, why.text);
     return CTL_DONE;
 }
 
@@ -48,15 +48,15 @@ static void attempt_clear(struct attempt *a) {
 }
 
 static int read_before(struct ctl *ctl, struct attempt *a) {
-    char why[300];
-    if (store_writer_begin(ctl->writer, a->subject, why, sizeof why) != 0)
-        return ctl_fail(ctl, "%s", why);
+    struct why why;
+    if (store_writer_begin(ctl->writer, a->subject, &why) != 0)
+        return ctl_fail(ctl, "%s", why.text);
     if (!ctl_is_network(a->subject))
         return ctl_policies_read(ctl, a->subject, &a->before);
     a->before = (struct ctl_policies){0};
-    if (ctl_read_hash(ctl, a->subject, own_hash(a), why, sizeof why) == 0)
+    if (ctl_read_hash(ctl, a->subject, own_hash(a), &why) == 0)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s", why);
+    return ctl_fail(ctl, "%s", why.text);
 }
 
 static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
@@ -68,23 +68,22 @@ static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
 }
 
 static int ask_guard(const struct ctl *ctl, struct attempt *a) {
-    char why[600];
+    struct why why;
     bool gone = false;
     if (ctl_is_network(a->subject)) {
         if (a->plan.state != 0 || own_hash(a)->n == 0 ||
-            !ctl_guard_network(ctl->config, a->subject + strlen("network:"), why, sizeof why))
+            !ctl_guard_network(ctl->config, a->subject + strlen("network:"), &why))
             return CTL_DONE;
-        return guarded(ctl, a, why);
+        return guarded(ctl, a, why.text);
     }
     struct policy_set after = a->before.set;
     struct policy *policy = a->drop ? NULL : ctl_plan_policy(own_hash(a), &a->plan, &gone);
     if (policy == NULL && !gone && !a->drop)
         return ctl_no_memory(ctl);
     after.policies[a->before.own] = policy;
-    bool locked_out =
-        ctl_guard_policy(ctl->config, &a->before.set, &after, ctl->now, why, sizeof why);
+    bool locked_out = ctl_guard_policy(ctl->config, &a->before.set, &after, ctl->now, &why);
     policy_free(policy);
-    return locked_out ? guarded(ctl, a, why) : CTL_DONE;
+    return locked_out ? guarded(ctl, a, why.text) : CTL_DONE;
 }
 
 /* ---- telling ---- */
@@ -128,19 +127,19 @@ static int tell(const struct ctl *ctl, const struct attempt *a) {
 
 /* Returns the status; *again when somebody else was faster. */
 static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
-    char why[400] = "";
+    struct why why = {""};
     struct store_edit edit = {.subject = a->subject,
                               .changes = a->plan.changes,
                               .n = a->plan.n,
                               .drop = a->drop,
                               .state = a->plan.state};
-    enum store_written written = store_writer_write(ctl->writer, &edit, 1, why, sizeof why);
+    enum store_written written = store_writer_write(ctl->writer, &edit, 1, &why);
     *again = written == WRITE_CONFLICT;
     if (written == WRITE_FAILED)
-        return ctl_fail(ctl, "%s", why);
+        return ctl_fail(ctl, "%s", why.text);
     if (edit.refused)
         return ctl_fail(ctl, "the store does not take it: %s", edit.why);
-    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why)) == NULL)
+    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why.text)) == NULL)
         return ctl_no_memory(ctl);
     return CTL_DONE;
 }

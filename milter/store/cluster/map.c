@@ -34,7 +34,7 @@ struct redis_map {
     struct redis_node *nodes;              /* under lock, as is all below */
     struct redis_node *slots[REDIS_SLOTS]; /* each counted in its node's `serves` */
     bool known, watching, stopping, doubted;
-    char problem[400]; /* why it is not known */
+    struct why problem; /* why it is not known */
     pthread_t thread;
 };
 
@@ -174,7 +174,7 @@ static void now_take(struct redis_map *map, const struct redis_topology *t,
     for (size_t slot = 0; slot < REDIS_SLOTS; slot++)
         map->slots[slot] = t->slots[slot] == TOPOLOGY_NOBODY ? NULL : nodes[t->slots[slot]];
     map->known = true;
-    map->problem[0] = '\0';
+    map->problem.text[0] = '\0';
     pthread_cond_broadcast(&map->changed);
 }
 
@@ -202,60 +202,59 @@ static int adopt(struct redis_map *map, const struct redis_topology *t) {
 }
 
 /* Asks for the map and takes it. Returns 0, or -1 with the reason. */
-static int refresh(struct redis_map *map, int64_t deadline, char *why, size_t why_size) {
+static int refresh(struct redis_map *map, int64_t deadline, struct why *why) {
     struct redis_topology *topology;
     size_t n_nodes, n;
     struct redis_server *servers = whom_to_ask(map, &n_nodes, &n);
     int rc = -1;
-    snprintf(why, why_size, "no memory");
+    why_set(why, "no memory");
     if (servers != NULL && n_nodes > 0)
-        rc = redis_survey(&map->survey, servers, n_nodes, map->timeout, deadline, &topology, why,
-                          why_size);
+        rc = redis_survey(&map->survey, servers, n_nodes, map->timeout, deadline, &topology, why);
     if (servers != NULL && rc != 0)
         rc = redis_survey(&map->survey, servers + n_nodes, n - n_nodes, map->timeout, deadline,
-                          &topology, why, why_size);
+                          &topology, why);
     free(servers);
     if (rc != 0)
         return -1;
     rc = adopt(map, topology);
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     redis_topology_free(topology);
     return rc;
 }
 
 /* For one who has nobody that does it for him. */
-static int refresh_here(struct redis_map *map, int64_t deadline, char *why, size_t why_size) {
+static int refresh_here(struct redis_map *map, int64_t deadline, struct why *why) {
     pthread_mutex_lock(&map->asking);
     pthread_mutex_lock(&map->lock);
     bool known = map->known && !map->doubted;
     map->doubted = false;
     pthread_mutex_unlock(&map->lock);
-    int rc = known ? 0 : refresh(map, deadline, why, why_size);
+    int rc = known ? 0 : refresh(map, deadline, why);
     pthread_mutex_unlock(&map->asking);
     return rc;
 }
 
-struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t deadline, char *why,
-                                  size_t why_size) {
+struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t deadline,
+                                  struct why *why) {
     struct timespec until = clock_timespec(deadline);
     int rc = 0;
     pthread_mutex_lock(&map->lock);
     if (!map->watching && (!map->known || map->doubted)) {
         pthread_mutex_unlock(&map->lock);
-        if (refresh_here(map, deadline, why, why_size) != 0)
+        if (refresh_here(map, deadline, why) != 0)
             return NULL;
         pthread_mutex_lock(&map->lock);
     }
-    while (map->watching && !map->known && map->problem[0] == '\0' && rc == 0)
+    while (map->watching && !map->known && map->problem.text[0] == '\0' && rc == 0)
         rc = pthread_cond_timedwait(&map->changed, &map->lock, &until);
     struct redis_node *node = map->slots[slot];
     if (node != NULL)
         node->references++;
-    else if (map->problem[0] != '\0')
-        snprintf(why, why_size, "%s", map->problem);
+    else if (map->problem.text[0] != '\0')
+        *why = map->problem;
     else
-        snprintf(why, why_size, "no node of the cluster serves slot %u", slot);
+        why_set(why, "no node of the cluster serves slot %u", slot);
     pthread_mutex_unlock(&map->lock);
     return node;
 }
@@ -347,7 +346,7 @@ static void complain(struct redis_map *map, const char *problem, bool *complaine
                   (char *)NULL);
     *complained = true;
     pthread_mutex_lock(&map->lock);
-    snprintf(map->problem, sizeof map->problem, "%s", problem);
+    why_set(&map->problem, "%s", problem);
     pthread_cond_broadcast(&map->changed);
     pthread_mutex_unlock(&map->lock);
 }
@@ -375,12 +374,12 @@ static void *run(void *arg) {
     struct redis_map *map = arg;
     bool complained = false;
     do {
-        char why[400];
+        struct why why;
         pthread_mutex_lock(&map->asking);
-        if (refresh(map, INT64_MAX, why, sizeof why) == 0)
+        if (refresh(map, INT64_MAX, &why) == 0)
             complained = false;
         else
-            complain(map, why, &complained);
+            complain(map, why.text, &complained);
         pthread_mutex_unlock(&map->asking);
         unsigned holds = redis_watches_holds(&map->merge);
         bool watched = watch_all(map);

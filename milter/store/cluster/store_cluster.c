@@ -48,7 +48,7 @@ struct asking {
     struct redis_hgetall *lookups;    /* one a node */
     size_t *which;                    /* the places for them, one after the other */
     struct redis_node **lookup_nodes; /* of each lookup */
-    char (*reasons)[400];             /* of each lookup */
+    struct why *reasons;              /* of each lookup */
     size_t n_lookups;
 };
 
@@ -102,17 +102,17 @@ static void group(struct asking *a, const struct redis_hgetall *pattern, size_t 
 }
 
 /* Asks all nodes at the same time. The first reason of all that failed is left in `why`. */
-static int ask_nodes(struct store_cluster *cluster, struct asking *a, char *why, size_t why_size) {
+static int ask_nodes(struct store_cluster *cluster, struct asking *a, struct why *why) {
     int rc = 0;
     for (size_t i = 0; i < a->n_lookups; i++)
-        redis_hgetall_send(&a->lookups[i], a->reasons[i], sizeof a->reasons[i]);
+        redis_hgetall_send(&a->lookups[i], &a->reasons[i]);
     for (size_t i = 0; i < a->n_lookups; i++) {
-        if (redis_hgetall_read(&a->lookups[i], a->reasons[i], sizeof a->reasons[i]) == 0)
+        if (redis_hgetall_read(&a->lookups[i], &a->reasons[i]) == 0)
             continue;
         if (rc == 0) {
             char name[REDIS_NAME_SIZE];
             struct redis_server node = redis_pool_server(a->lookup_nodes[i]->pool);
-            snprintf(why, why_size, "node %s: %s", redis_server_name(&node, name), a->reasons[i]);
+            why_set(why, "node %s: %s", redis_server_name(&node, name), a->reasons[i].text);
         }
         rc = -1;
         redis_map_doubt(cluster->map);
@@ -142,7 +142,7 @@ static bool follow(struct store_cluster *cluster, struct asking *a, size_t n) {
 }
 
 static int cluster_get(struct store *store, const char *const *subjects, size_t n,
-                       struct store_hash *hashes, char *why, size_t why_size) {
+                       struct store_hash *hashes, struct why *why) {
     struct store_cluster *cluster = (struct store_cluster *)store;
     const struct redis_hgetall pattern = {.prefix = cluster->prefix,
                                           .subjects = subjects,
@@ -150,22 +150,20 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
                                           .deadline = clock_now_ms() + cluster->timeout};
     struct asking a;
     int rc = 0;
-    if (asking_new(&a, n) != 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (asking_new(&a, n) != 0)
+        return why_set(why, "no memory");
     for (size_t i = 0; i < n; i++) {
-        a.nodes[i] = redis_map_find(cluster->map, slot_of(cluster, subjects[i]), pattern.deadline,
-                                    why, why_size);
+        a.nodes[i] =
+            redis_map_find(cluster->map, slot_of(cluster, subjects[i]), pattern.deadline, why);
         rc = a.nodes[i] == NULL ? -1 : rc;
     }
     bool more = true;
     for (int round = 0; more && round <= REDIRECTS_MAX; round++) {
-        char reason[400];
+        struct why reason;
         group(&a, &pattern, n);
-        if (ask_nodes(cluster, &a, reason, sizeof reason) != 0) {
+        if (ask_nodes(cluster, &a, &reason) != 0) {
             if (rc == 0)
-                snprintf(why, why_size, "%s", reason);
+                why_set(why, "%s", reason.text);
             rc = -1;
         }
         more = follow(cluster, &a, n);
@@ -176,7 +174,7 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
     asking_free(&a);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (hashes[i].answer == STORE_UNANSWERED) {
-            snprintf(why, why_size, "the nodes of the cluster send from one to the other");
+            why_set(why, "the nodes of the cluster send from one to the other");
             rc = -1;
         }
     }
@@ -184,7 +182,7 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
 }
 
 static int cluster_walk(struct store *store, const char *subject, store_take_field *take,
-                        void *context, char *why, size_t why_size) {
+                        void *context, struct why *why) {
     struct store_cluster *cluster = (struct store_cluster *)store;
     struct redis_walk_settings settings = {.prefix = cluster->prefix,
                                            .subject = subject,
@@ -192,11 +190,11 @@ static int cluster_walk(struct store *store, const char *subject, store_take_fie
                                            .take = take,
                                            .context = context};
     struct redis_node *node = redis_map_find(cluster->map, slot_of(cluster, subject),
-                                             clock_now_ms() + cluster->timeout, why, why_size);
+                                             clock_now_ms() + cluster->timeout, why);
     int answer = -1;
     for (int round = 0; node != NULL && round <= REDIRECTS_MAX; round++) {
         struct redis_redirect to = {.kind = REDIRECT_NONE};
-        answer = redis_hscan(node->pool, &settings, &to, why, why_size);
+        answer = redis_hscan(node->pool, &settings, &to, why);
         settings.asking = to.kind == REDIRECT_ASK;
         struct redis_node *next = NULL;
         if (answer < 0 && to.kind != REDIRECT_NONE)
@@ -212,12 +210,10 @@ static int cluster_walk(struct store *store, const char *subject, store_take_fie
     return answer;
 }
 
-static int cluster_watch(struct store *store, store_told *told, void *context, char *why,
-                         size_t why_size) {
+static int cluster_watch(struct store *store, store_told *told, void *context, struct why *why) {
     if (redis_map_watch(((struct store_cluster *)store)->map, told, context) == 0)
         return 0;
-    snprintf(why, why_size, "the thread that watches Redis cannot be started");
-    return -1;
+    return why_set(why, "the thread that watches Redis cannot be started");
 }
 
 static void cluster_unwatch(struct store *store) {
@@ -232,24 +228,21 @@ static const struct store_ops cluster_ops = {cluster_get,     cluster_walk, clus
                                              cluster_unwatch, cluster_free, cluster_is_up};
 
 int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
-                       struct store **out, char *why, size_t why_size) {
+                       struct store **out, struct why *why) {
     struct store_cluster *cluster = calloc(1, sizeof *cluster);
-    if (cluster == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (cluster == NULL)
+        return why_set(why, "no memory");
     cluster->store.ops = &cluster_ops;
     cluster->store.remote = true;
     cluster->timeout = settings->timeout;
-    int rc =
-        redis_login_open(settings->user, settings->password_file, &cluster->login, why, why_size);
+    int rc = redis_login_open(settings->user, settings->password_file, &cluster->login, why);
     if (rc == 0) {
         cluster->prefix = strdup(settings->key_prefix);
         cluster->map = redis_map_new(url, settings->url, settings->key_prefix, cluster->login,
                                      settings->timeout);
         rc = cluster->prefix == NULL || cluster->map == NULL ? -1 : 0;
         if (rc != 0)
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
     }
     if (rc != 0) {
         cluster_free(&cluster->store);

@@ -56,14 +56,13 @@ static int read_range(struct redis_topology *t, const redisReply *range, const c
 }
 
 static int read_slots(struct redis_topology *t, const redisReply *reply, const char *host,
-                      char *why, size_t why_size) {
+                      struct why *why) {
     bool good = reply->type == REDIS_REPLY_ARRAY;
     for (size_t i = 0; good && i < reply->elements; i++)
         good = read_range(t, reply->element[i], host) == 0;
     if (good && t->n > 0)
         return 0;
-    snprintf(why, why_size, good ? "no node has a slot" : "CLUSTER SLOTS: an unknown answer");
-    return -1;
+    return why_set(why, good ? "no node has a slot" : "CLUSTER SLOTS: an unknown answer");
 }
 
 static int read_info(struct redis_topology *t, const redisReply *reply) {
@@ -73,36 +72,34 @@ static int read_info(struct redis_topology *t, const redisReply *reply) {
     return 0;
 }
 
-static redisReply *take(redisContext *conn, const char *command, int64_t deadline, char *why,
-                        size_t why_size) {
-    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+static redisReply *take(redisContext *conn, const char *command, int64_t deadline,
+                        struct why *why) {
+    redisReply *reply = redis_conn_read(conn, deadline, why);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
         return reply;
     if (strstr(reply->str, "cluster support disabled") != NULL)
-        snprintf(why, why_size, "it belongs to no cluster: use redis://");
+        why_set(why, "it belongs to no cluster: use redis://");
     else
-        redis_error_judge(reply->str, command, NULL, why, why_size);
+        redis_error_judge(reply->str, command, NULL, why);
     freeReplyObject(reply);
     return NULL;
 }
 
 int redis_topology_ask(redisContext *conn, const char *host, int64_t deadline,
-                       struct redis_topology **out, char *why, size_t why_size) {
+                       struct redis_topology **out, struct why *why) {
     redisAppendCommand(conn, "CLUSTER INFO");
     redisAppendCommand(conn, "CLUSTER SLOTS");
-    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+    if (redis_conn_flush(conn, deadline, why) != 0)
         return -1;
     struct redis_topology *t = calloc(1, sizeof *t);
-    if (t == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (t == NULL)
+        return why_set(why, "no memory");
     memset(t->slots, 0xff, sizeof t->slots);
-    redisReply *info = take(conn, "CLUSTER INFO", deadline, why, why_size);
-    redisReply *slots = info == NULL ? NULL : take(conn, "CLUSTER SLOTS", deadline, why, why_size);
+    redisReply *info = take(conn, "CLUSTER INFO", deadline, why);
+    redisReply *slots = info == NULL ? NULL : take(conn, "CLUSTER SLOTS", deadline, why);
     int rc = slots == NULL ? -1 : read_info(t, info);
     if (rc == 0)
-        rc = read_slots(t, slots, host, why, why_size);
+        rc = read_slots(t, slots, host, why);
     freeReplyObject(info);
     freeReplyObject(slots);
     if (rc == 0)
@@ -131,17 +128,17 @@ static int64_t limit_of(size_t n, int64_t timeout, int64_t deadline) {
 }
 
 int redis_survey(struct redis_survey *survey, const struct redis_server *servers, size_t n,
-                 int64_t timeout, int64_t deadline, struct redis_topology **out, char *why,
-                 size_t why_size) {
-    snprintf(why, why_size, "no node answers");
+                 int64_t timeout, int64_t deadline, struct redis_topology **out, struct why *why) {
+    why_set(why, "no node answers");
     size_t first = survey->turn++;
     for (size_t i = 0; i < n; i++) {
         const struct redis_server *server = &servers[(first + i) % n];
-        char name[REDIS_NAME_SIZE], reason[300];
+        char name[REDIS_NAME_SIZE];
+        struct why reason;
         int64_t limit = limit_of(n - i, timeout, deadline);
-        redisContext *conn = redis_conn_open(server, limit, reason, sizeof reason);
-        bool asked = conn != NULL &&
-                     redis_topology_ask(conn, server->host, limit, out, reason, sizeof reason) == 0;
+        redisContext *conn = redis_conn_open(server, limit, &reason);
+        bool asked =
+            conn != NULL && redis_topology_ask(conn, server->host, limit, out, &reason) == 0;
         if (conn != NULL)
             redisFree(conn);
         if (asked && take_view(survey, *out))
@@ -149,7 +146,7 @@ int redis_survey(struct redis_survey *survey, const struct redis_server *servers
         if (asked)
             redis_topology_free(*out);
         else
-            snprintf(why, why_size, "%s: %s", redis_server_name(server, name), reason);
+            why_set(why, "%s: %s", redis_server_name(server, name), reason.text);
     }
     return -1;
 }

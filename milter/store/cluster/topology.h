@@ -4,6 +4,7 @@
 #ifndef GATEPOST_STORE_CLUSTER_TOPOLOGY_H
 #define GATEPOST_STORE_CLUSTER_TOPOLOGY_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/redis/conn.h"
 
@@ -24,7 +25,7 @@ struct redis_topology {
  * topology to be freed by the caller, or -1 with the reason. Any thread.
  */
 int redis_topology_ask(redisContext *conn, const char *host, int64_t deadline,
-                       struct redis_topology **out, char *why, size_t why_size);
+                       struct redis_topology **out, struct why *why);
 void redis_topology_free(struct redis_topology *topology);
 
 /* Whose view was taken last; all zero at first. One thread at a time. */
@@ -41,7 +42,6 @@ struct redis_survey {
  * redis_topology_ask().
  */
 int redis_survey(struct redis_survey *survey, const struct redis_server *servers, size_t n,
-                 int64_t timeout, int64_t deadline, struct redis_topology **out, char *why,
-                 size_t why_size);
+                 int64_t timeout, int64_t deadline, struct redis_topology **out, struct why *why);
 
 #endif

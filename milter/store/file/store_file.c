@@ -55,10 +55,10 @@ static void table_release(struct shared_table *table) {
  * tried once. Returns -1 with the reason while the file is missing, or when it is in error and
  * nothing good was read before.
  */
-static int refresh(struct store_file *file, char *why, size_t why_size) {
+static int refresh(struct store_file *file, struct why *why) {
     struct stat now;
     if (stat(file->path, &now) != 0) {
-        snprintf(why, why_size, "%s: %s", file->path, strerror(errno));
+        why_set(why, "%s: %s", file->path, strerror(errno));
         file->missing = true;
         return -1;
     }
@@ -66,7 +66,7 @@ static int refresh(struct store_file *file, char *why, size_t why_size) {
         return 0;
     FILE *stream = fopen(file->path, "re");
     if (stream == NULL || fstat(fileno(stream), &now) != 0) {
-        snprintf(why, why_size, "%s: %s", file->path, strerror(errno));
+        why_set(why, "%s: %s", file->path, strerror(errno));
         if (stream != NULL)
             fclose(stream);
         file->missing = true;
@@ -74,7 +74,7 @@ static int refresh(struct store_file *file, char *why, size_t why_size) {
     }
     struct shared_table *table = calloc(1, sizeof *table);
     if (table != NULL)
-        table->facts = policy_table_read(file->path, stream, why, why_size);
+        table->facts = policy_table_read(file->path, stream, why);
     if (table != NULL && table->facts == NULL) {
         free(table);
         table = NULL;
@@ -85,7 +85,7 @@ static int refresh(struct store_file *file, char *why, size_t why_size) {
     if (table == NULL) {
         if (file->table == NULL)
             return -1;
-        log_event(LOG_ERR, "policy-file-rejected", "problem", why, "kept", "the old policy",
+        log_event(LOG_ERR, "policy-file-rejected", "problem", why->text, "kept", "the old policy",
                   (char *)NULL);
         return 0;
     }
@@ -95,10 +95,10 @@ static int refresh(struct store_file *file, char *why, size_t why_size) {
     return 0;
 }
 
-static struct shared_table *take_table(struct store_file *file, char *why, size_t why_size) {
+static struct shared_table *take_table(struct store_file *file, struct why *why) {
     struct shared_table *table = NULL;
     pthread_mutex_lock(&file->lock);
-    if (refresh(file, why, why_size) == 0) {
+    if (refresh(file, why) == 0) {
         table = file->table;
         table->references++;
     }
@@ -114,8 +114,8 @@ static void give_table(struct store_file *file, struct shared_table *table) {
 
 static bool file_is_up(struct store *store) {
     struct store_file *file = (struct store_file *)store;
-    char why[256];
-    struct shared_table *table = take_table(file, why, sizeof why);
+    struct why why;
+    struct shared_table *table = take_table(file, &why);
     if (table != NULL)
         give_table(file, table);
     return table != NULL;
@@ -145,9 +145,9 @@ static int copy_fields(const struct store_field *fields, size_t n, struct store_
 }
 
 static int file_get(struct store *store, const char *const *subjects, size_t n,
-                    struct store_hash *hashes, char *why, size_t why_size) {
+                    struct store_hash *hashes, struct why *why) {
     struct store_file *file = (struct store_file *)store;
-    struct shared_table *table = take_table(file, why, why_size);
+    struct shared_table *table = take_table(file, why);
     int rc = table == NULL ? -1 : 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         size_t n_fields;
@@ -156,7 +156,7 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
         if (fields == NULL) {
             hashes[i].answer = STORE_ABSENT;
         } else if (copy_fields(fields, n_fields, &hashes[i]) != 0) {
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
             rc = -1;
         }
     }
@@ -166,9 +166,9 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
 }
 
 static int file_walk(struct store *store, const char *subject, store_take_field *take,
-                     void *context, char *why, size_t why_size) {
+                     void *context, struct why *why) {
     struct store_file *file = (struct store_file *)store;
-    struct shared_table *table = take_table(file, why, why_size);
+    struct shared_table *table = take_table(file, why);
     size_t n = 0;
     int rc = 0;
     if (table == NULL)
@@ -178,7 +178,7 @@ static int file_walk(struct store *store, const char *subject, store_take_field 
         rc = take(context, &fields[i]);
     give_table(file, table);
     if (rc != 0)
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
     return rc != 0 ? -1 : fields == NULL ? STORE_ABSENT : STORE_FOUND;
 }
 
@@ -201,8 +201,7 @@ static void *watch_file(void *arg) {
     return NULL;
 }
 
-static int file_watch(struct store *store, store_told *told, void *context, char *why,
-                      size_t why_size) {
+static int file_watch(struct store *store, store_told *told, void *context, struct why *why) {
     struct store_file *file = (struct store_file *)store;
     file->context = context;
     file->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -212,8 +211,7 @@ static int file_watch(struct store *store, store_told *told, void *context, char
     if (file->stop_fd >= 0)
         close(file->stop_fd);
     file->told = NULL;
-    snprintf(why, why_size, "the thread that watches the policy file cannot be started");
-    return -1;
+    return why_set(why, "the thread that watches the policy file cannot be started");
 }
 
 static void file_unwatch(struct store *store) {
@@ -240,17 +238,16 @@ static const struct store_ops file_ops = {file_get,     file_walk, file_watch,
                                           file_unwatch, file_free, file_is_up};
 
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
-                    struct store **out, char *why, size_t why_size) {
+                    struct store **out, struct why *why) {
     struct store_file *file = calloc(1, sizeof *file);
     (void)settings;
     if (file == NULL || (file->path = strdup(url->path)) == NULL) {
         free(file);
-        snprintf(why, why_size, "no memory");
-        return -1;
+        return why_set(why, "no memory");
     }
     file->store.ops = &file_ops;
     pthread_mutex_init(&file->lock, NULL);
-    if (refresh(file, why, why_size) != 0) {
+    if (refresh(file, why) != 0) {
         file_free(&file->store);
         return -1;
     }

@@ -115,16 +115,15 @@ static ssize_t find_duplicate(const struct subject *subject) {
 }
 
 /* No field may stand twice: 0, or -1 with the reason. */
-static int check_duplicates(const struct policy_table *table, const char *path, char *why,
-                            size_t why_size) {
+static int check_duplicates(const struct policy_table *table, const char *path, struct why *why) {
     for (const struct subject *subject = table->subjects; subject != NULL;
          subject = subject->hh.next) {
         ssize_t at = find_duplicate(subject);
         if (at < 0)
-            snprintf(why, why_size, "%s: no memory", path);
+            why_set(why, "%s: no memory", path);
         else if ((size_t)at < subject->n)
-            snprintf(why, why_size, "%s:%lu: %.100s %.80s: given a second time", path,
-                     subject->lines[at], subject->name, subject->fields[at].name);
+            why_set(why, "%s:%lu: %.100s %.80s: given a second time", path, subject->lines[at],
+                    subject->name, subject->fields[at].name);
         if (at < 0 || (size_t)at < subject->n)
             return -1;
     }
@@ -133,42 +132,41 @@ static int check_duplicates(const struct policy_table *table, const char *path, 
 
 /* One line with its newline; 0, or -1 with the reason. */
 static int take_line(struct policy_table *table, char *line, size_t len, unsigned long number,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     struct policy_line fact;
-    int rc = policy_line_parse(line, len, &fact, why, why_size);
+    int rc = policy_line_parse(line, len, &fact, why);
     if (rc <= 0)
         return rc;
     struct subject *subject = table_subject(table, fact.subject);
-    if (subject == NULL || add_field(subject, fact.field, fact.value, number) != 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (subject == NULL || add_field(subject, fact.field, fact.value, number) != 0)
+        return why_set(why, "no memory");
     return 0;
 }
 
-struct policy_table *policy_table_read(const char *path, FILE *stream, char *why, size_t why_size) {
+struct policy_table *policy_table_read(const char *path, FILE *stream, struct why *why) {
     struct policy_table *table = calloc(1, sizeof *table);
-    char *line = NULL, reason[300];
+    struct why reason;
+    char *line = NULL;
     size_t size = 0;
     unsigned long number = 0;
     bool good = table != NULL;
     if (!good)
-        snprintf(why, why_size, "%s: no memory", path);
+        why_set(why, "%s: no memory", path);
     while (good) {
         ssize_t len = getline(&line, &size, stream);
         if (len < 0)
             break;
         number++;
-        good = take_line(table, line, (size_t)len, number, reason, sizeof reason) == 0;
+        good = take_line(table, line, (size_t)len, number, &reason) == 0;
         if (!good)
-            snprintf(why, why_size, "%s:%lu: %s", path, number, reason);
+            why_set(why, "%s:%lu: %s", path, number, reason.text);
     }
     if (good && ferror(stream)) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        why_set(why, "%s: %s", path, strerror(errno));
         good = false;
     }
     free(line);
-    good = good && check_duplicates(table, path, why, why_size) == 0;
+    good = good && check_duplicates(table, path, why) == 0;
     if (good)
         return table;
     policy_table_free(table);

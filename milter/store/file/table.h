@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
 struct policy_table;
@@ -17,7 +18,7 @@ struct policy_table;
  * Reads `stream`; `path` is for messages. Returns the facts, owned by the caller, or NULL with
  * "PATH:LINE: reason" in `why`.
  */
-struct policy_table *policy_table_read(const char *path, FILE *stream, char *why, size_t why_size);
+struct policy_table *policy_table_read(const char *path, FILE *stream, struct why *why);
 void policy_table_free(struct policy_table *file);
 
 /* The fields of a subject, `*n` of them, owned by the file; NULL when it is not there. */

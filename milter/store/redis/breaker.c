@@ -32,14 +32,14 @@ void redis_breaker_supervise(struct redis_breaker *breaker, bool supervised) {
         atomic_store(&breaker->open, false);
 }
 
-bool redis_breaker_allows(struct redis_breaker *breaker, char *why, size_t why_size) {
+bool redis_breaker_allows(struct redis_breaker *breaker, struct why *why) {
     if (!atomic_load_explicit(&breaker->open, memory_order_acquire))
         return true;
     pthread_mutex_lock(&breaker->lock);
     bool open = atomic_load(&breaker->open);
     if (open)
-        snprintf(why, why_size, "%s, since %" PRId64 " s", breaker->reason,
-                 (clock_now_ms() - breaker->since) / 1000);
+        why_set(why, "%s, since %" PRId64 " s", breaker->reason,
+                (clock_now_ms() - breaker->since) / 1000);
     pthread_mutex_unlock(&breaker->lock);
     return !open;
 }

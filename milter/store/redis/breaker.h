@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gatepost/core/why.h"
+
 struct redis_breaker {
     atomic_bool open;
     atomic_bool supervised;
@@ -35,7 +37,7 @@ void redis_breaker_destroy(struct redis_breaker *breaker);
 void redis_breaker_supervise(struct redis_breaker *breaker, bool supervised);
 
 /* True when the server may be asked, false with the reason when that would be in vain. */
-bool redis_breaker_allows(struct redis_breaker *breaker, char *why, size_t why_size);
+bool redis_breaker_allows(struct redis_breaker *breaker, struct why *why);
 
 /* The server answered. `store` and `server` are for the log. */
 void redis_breaker_answered(struct redis_breaker *breaker, const char *store, const char *server);

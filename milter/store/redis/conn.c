@@ -26,7 +26,7 @@ const char *redis_server_name(const struct redis_server *server, char out[static
 
 /* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed.
  */
-static int wait_ready(int fd, short events, int64_t deadline, char *why, size_t why_size) {
+static int wait_ready(int fd, short events, int64_t deadline, struct why *why) {
     for (;;) {
         int64_t left = deadline - clock_now_ms();
         struct pollfd pfd = {.fd = fd, .events = events};
@@ -34,18 +34,15 @@ static int wait_ready(int fd, short events, int64_t deadline, char *why, size_t 
         if (rc > 0)
             return 0;
         if (rc == 0) {
-            snprintf(why, why_size, "no answer within store_timeout");
-            return -1;
+            return why_set(why, "no answer within store_timeout");
         }
-        if (errno != EINTR) {
-            snprintf(why, why_size, "poll: %s", strerror(errno));
-            return -1;
-        }
+        if (errno != EINTR)
+            return why_set(why, "poll: %s", strerror(errno));
     }
 }
 
 /* Before a server hangs up unasked it says why, such as that it has too many clients. */
-static void last_words(redisContext *conn, char *why, size_t why_size) {
+static void last_words(redisContext *conn, struct why *why) {
     void *reply = NULL;
     struct pollfd pfd = {.fd = conn->fd, .events = POLLIN};
     if (poll(&pfd, 1, 0) <= 0)
@@ -55,77 +52,75 @@ static void last_words(redisContext *conn, char *why, size_t why_size) {
         redisReaderGetReply(conn->reader, &reply) != REDIS_OK || reply == NULL)
         return;
     if (((redisReply *)reply)->type == REDIS_REPLY_ERROR)
-        redis_error_judge(((redisReply *)reply)->str, "connect", NULL, why, why_size);
+        redis_error_judge(((redisReply *)reply)->str, "connect", NULL, why);
     freeReplyObject(reply);
 }
 
-int redis_conn_flush(redisContext *conn, int64_t deadline, char *why, size_t why_size) {
+int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why) {
     int done = 0;
     while (!done) {
-        if (wait_ready(conn->fd, POLLOUT, deadline, why, why_size) != 0)
+        if (wait_ready(conn->fd, POLLOUT, deadline, why) != 0)
             return -1;
         if (redisBufferWrite(conn, &done) != REDIS_OK) {
-            snprintf(why, why_size, "%s", conn->errstr);
-            last_words(conn, why, why_size);
+            why_set(why, "%s", conn->errstr);
+            last_words(conn, why);
             return -1;
         }
     }
     return 0;
 }
 
-redisReply *redis_conn_read(redisContext *conn, int64_t deadline, char *why, size_t why_size) {
+redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why) {
     void *reply = NULL;
     for (;;) {
         if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
-            snprintf(why, why_size, "%s", conn->reader->errstr);
+            why_set(why, "%s", conn->reader->errstr);
             return NULL;
         }
         if (reply != NULL)
             return reply;
-        if (wait_ready(conn->fd, POLLIN, deadline, why, why_size) != 0)
+        if (wait_ready(conn->fd, POLLIN, deadline, why) != 0)
             return NULL;
         if (redisBufferRead(conn) != REDIS_OK) {
-            snprintf(why, why_size, "%s", conn->errstr);
+            why_set(why, "%s", conn->errstr);
             return NULL;
         }
     }
 }
 
 redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,
-                           char *why, size_t why_size) {
+                           struct why *why) {
     redisAppendCommandArgv(conn, argc, argv, NULL);
-    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+    if (redis_conn_flush(conn, deadline, why) != 0)
         return NULL;
-    return redis_conn_read(conn, deadline, why, why_size);
+    return redis_conn_read(conn, deadline, why);
 }
 
-int redis_conn_check_role(const redisReply *reply, char *why, size_t why_size) {
+int redis_conn_check_role(const redisReply *reply, struct why *why) {
     if (reply->type == REDIS_REPLY_ERROR) {
-        redis_error_judge(reply->str, "ROLE", NULL, why, why_size);
+        redis_error_judge(reply->str, "ROLE", NULL, why);
         return -1;
     }
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
         reply->element[0]->type == REDIS_REPLY_STRING) {
         if (strcmp(reply->element[0]->str, "master") == 0)
             return 0;
-        snprintf(why, why_size, "it is no master any more but a %s", reply->element[0]->str);
-        return -1;
+        return why_set(why, "it is no master any more but a %s", reply->element[0]->str);
     }
-    snprintf(why, why_size, "ROLE: an answer that names no role");
-    return -1;
+    return why_set(why, "ROLE: an answer that names no role");
 }
 
 /* One reply to a command of the greeting, which must be no error. */
 static int take_greeting(redisContext *conn, const struct redis_server *server, const char *command,
-                         int64_t deadline, char *why, size_t why_size) {
+                         int64_t deadline, struct why *why) {
     int rc = 0;
-    redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
+    redisReply *reply = redis_conn_read(conn, deadline, why);
     if (reply == NULL)
         return -1;
     if (strcmp(command, "ROLE") == 0) {
-        rc = redis_conn_check_role(reply, why, why_size);
+        rc = redis_conn_check_role(reply, why);
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        enum redis_fault fault = redis_error_judge(reply->str, command, NULL, why, why_size);
+        enum redis_fault fault = redis_error_judge(reply->str, command, NULL, why);
         if (fault == FAULT_LOGIN && server->login != NULL)
             redis_login_refused(server->login);
         rc = -1;
@@ -135,8 +130,8 @@ static int take_greeting(redisContext *conn, const struct redis_server *server, 
 }
 
 /* AUTH, SELECT and ROLE, as far as they are needed, in one round trip. */
-static int greet(redisContext *conn, const struct redis_server *server, int64_t deadline, char *why,
-                 size_t why_size) {
+static int greet(redisContext *conn, const struct redis_server *server, int64_t deadline,
+                 struct why *why) {
     const char *commands[3];
     char password[REDIS_PASSWORD_SIZE];
     size_t n = 0;
@@ -157,23 +152,23 @@ static int greet(redisContext *conn, const struct redis_server *server, int64_t 
         redisAppendCommand(conn, "ROLE");
         commands[n++] = "ROLE";
     }
-    if (n > 0 && redis_conn_flush(conn, deadline, why, why_size) != 0)
+    if (n > 0 && redis_conn_flush(conn, deadline, why) != 0)
         return -1;
     for (size_t i = 0; i < n; i++)
-        if (take_greeting(conn, server, commands[i], deadline, why, why_size) != 0)
+        if (take_greeting(conn, server, commands[i], deadline, why) != 0)
             return -1;
     return 0;
 }
 
-redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline, char *why,
-                              size_t why_size) {
+redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline,
+                              struct why *why) {
     int64_t left = deadline - clock_now_ms();
     if (server->host[0] == '\0' && server->path[0] == '\0') {
-        snprintf(why, why_size, "its address is not known yet");
+        why_set(why, "its address is not known yet");
         return NULL;
     }
     if (left <= 0) {
-        snprintf(why, why_size, "no time left to connect within store_timeout");
+        why_set(why, "no time left to connect within store_timeout");
         return NULL;
     }
     struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
@@ -182,13 +177,13 @@ redisContext *redis_conn_open(const struct redis_server *server, int64_t deadlin
                              ? redisConnectUnixWithTimeout(server->path, limit)
                              : redisConnectWithTimeout(host, server->port, limit);
     if (conn == NULL || conn->err != 0) {
-        snprintf(why, why_size, "connect: %s", conn == NULL ? "no memory" : conn->errstr);
+        why_set(why, "connect: %s", conn == NULL ? "no memory" : conn->errstr);
         if (conn != NULL)
             redisFree(conn);
         return NULL;
     }
-    if ((server->tls && redis_tls_start(conn, server->host, deadline, why, why_size) != 0) ||
-        greet(conn, server, deadline, why, why_size) != 0) {
+    if ((server->tls && redis_tls_start(conn, server->host, deadline, why) != 0) ||
+        greet(conn, server, deadline, why) != 0) {
         redisFree(conn);
         return NULL;
     }

@@ -9,13 +9,13 @@
 #include "tls.h"
 
 int redis_endpoint_open(const struct store_settings *settings, const struct store_url *url,
-                        struct redis_endpoint *out, char *why, size_t why_size) {
+                        struct redis_endpoint *out, struct why *why) {
     struct redis_server server = {
         .port = url->port, .db = url->db, .tls = url->tls, .master = url->kind == STORE_SENTINEL};
     *out = (struct redis_endpoint){0};
-    if (redis_login_open(settings->user, settings->password_file, &out->login, why, why_size) != 0)
+    if (redis_login_open(settings->user, settings->password_file, &out->login, why) != 0)
         return -1;
-    if (url->tls && redis_tls_prepare(why, why_size) != 0) {
+    if (url->tls && redis_tls_prepare(why) != 0) {
         redis_endpoint_clear(out);
         return -1;
     }
@@ -28,8 +28,7 @@ int redis_endpoint_open(const struct store_settings *settings, const struct stor
             redis_sentinel_new(url, settings->url, out->login, out->pool, settings->timeout);
     if (out->pool == NULL || (url->kind == STORE_SENTINEL && out->sentinel == NULL)) {
         redis_endpoint_clear(out);
-        snprintf(why, why_size, "no memory");
-        return -1;
+        return why_set(why, "no memory");
     }
     return 0;
 }
@@ -41,9 +40,8 @@ void redis_endpoint_clear(struct redis_endpoint *endpoint) {
     *endpoint = (struct redis_endpoint){0};
 }
 
-int redis_endpoint_need(struct redis_endpoint *endpoint, int64_t deadline, char *why,
-                        size_t why_size) {
+int redis_endpoint_need(struct redis_endpoint *endpoint, int64_t deadline, struct why *why) {
     if (endpoint->sentinel == NULL)
         return 0;
-    return redis_sentinel_need(endpoint->sentinel, deadline, why, why_size);
+    return redis_sentinel_need(endpoint->sentinel, deadline, why);
 }

@@ -53,7 +53,7 @@ static int shown(const char *answer) {
 }
 
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
-                                   char *why, size_t why_size) {
+                                   struct why *why) {
     static const char aborted[] = "EXECABORT Transaction discarded because of: ";
     enum redis_fault fault = FAULT_REFUSED;
     const char *advice = NULL, *cause = answer;
@@ -66,9 +66,8 @@ enum redis_fault redis_error_judge(const char *answer, const char *command, cons
             break;
         }
     }
-    snprintf(why, why_size, "%s%s%s%s%.*s%s%s%s", command == NULL ? "" : command,
-             key == NULL ? "" : " ", key == NULL ? "" : key, command == NULL ? "" : ": ",
-             shown(answer), answer, advice == NULL ? "" : " (", advice == NULL ? "" : advice,
-             advice == NULL ? "" : ")");
+    why_set(why, "%s%s%s%s%.*s%s%s%s", command == NULL ? "" : command, key == NULL ? "" : " ",
+            key == NULL ? "" : key, command == NULL ? "" : ": ", shown(answer), answer,
+            advice == NULL ? "" : " (", advice == NULL ? "" : advice, advice == NULL ? "" : ")");
     return fault;
 }

@@ -41,11 +41,12 @@ static int take_fields(const redisReply *reply, struct store_hash *hash) {
 /* What one look-up came to so far; what is worse is greater. */
 enum outcome { LOOKUP_DONE, LOOKUP_REFUSED, LOOKUP_LATER, LOOKUP_LOGIN, LOOKUP_BROKEN };
 
-static enum outcome take_error(struct redis_hgetall *l, size_t place, const char *error, char *why,
-                               size_t why_size) {
-    char key[600], reason[600];
+static enum outcome take_error(struct redis_hgetall *l, size_t place, const char *error,
+                               struct why *why) {
+    struct why reason;
+    char key[600];
     snprintf(key, sizeof key, "%s%s", l->prefix, l->subjects[place]);
-    enum redis_fault fault = redis_error_judge(error, "HGETALL", key, reason, sizeof reason);
+    enum redis_fault fault = redis_error_judge(error, "HGETALL", key, &reason);
     if (fault == FAULT_TYPE) {
         l->hashes[place].answer = STORE_WRONG_TYPE;
         return LOOKUP_DONE;
@@ -53,7 +54,7 @@ static enum outcome take_error(struct redis_hgetall *l, size_t place, const char
     if (l->redirects != NULL && (fault == FAULT_MOVED || fault == FAULT_ASK) &&
         redis_redirect_read(error, &l->redirects[place]) == 0)
         return LOOKUP_DONE;
-    snprintf(why, why_size, "%s", reason);
+    *why = reason;
     if (fault == FAULT_LOGIN) { /* the next connection logs in, perhaps with a new password */
         struct redis_server server = redis_pool_server(l->pool);
         if (server.login != NULL)
@@ -64,17 +65,17 @@ static enum outcome take_error(struct redis_hgetall *l, size_t place, const char
 }
 
 /* One reply, which the hash then owns, or which is freed. */
-static enum outcome take_reply(struct redis_hgetall *l, size_t place, redisReply *reply, char *why,
-                               size_t why_size) {
+static enum outcome take_reply(struct redis_hgetall *l, size_t place, redisReply *reply,
+                               struct why *why) {
     struct store_hash *hash = &l->hashes[place];
     enum outcome outcome = LOOKUP_DONE;
     if (reply->type == REDIS_REPLY_ERROR) {
-        outcome = take_error(l, place, reply->str, why, why_size);
+        outcome = take_error(l, place, reply->str, why);
     } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0) {
-        snprintf(why, why_size, "HGETALL: an answer that is no list of fields and values");
+        why_set(why, "HGETALL: an answer that is no list of fields and values");
         outcome = LOOKUP_REFUSED;
     } else if (take_fields(reply, hash) != 0) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         outcome = LOOKUP_REFUSED;
     } else {
         hash->owner = reply;
@@ -103,26 +104,25 @@ static void append_command(struct redis_hgetall *l, const char *subject) {
     free(long_key);
 }
 
-static int send_on(struct redis_hgetall *l, char *why, size_t why_size) {
+static int send_on(struct redis_hgetall *l, struct why *why) {
     for (size_t i = 0; i < l->n; i++)
         append_command(l, l->subjects[place_of(l, i)]);
-    return redis_conn_flush(l->lease.conn, l->deadline, why, why_size);
+    return redis_conn_flush(l->lease.conn, l->deadline, why);
 }
 
-static enum outcome read_on(struct redis_hgetall *l, char *why, size_t why_size) {
+static enum outcome read_on(struct redis_hgetall *l, struct why *why) {
     enum outcome worst = LOOKUP_DONE;
     for (size_t i = 0; i < l->n && worst < LOOKUP_LOGIN; i++) {
-        char reason[600];
-        redisReply *reply = redis_conn_read(l->lease.conn, l->deadline, reason, sizeof reason);
+        struct why reason;
+        redisReply *reply = redis_conn_read(l->lease.conn, l->deadline, &reason);
         if (reply != NULL && l->asking) {
             freeReplyObject(reply);
-            reply = redis_conn_read(l->lease.conn, l->deadline, reason, sizeof reason);
+            reply = redis_conn_read(l->lease.conn, l->deadline, &reason);
         }
-        enum outcome outcome = reply == NULL
-                                   ? LOOKUP_BROKEN
-                                   : take_reply(l, place_of(l, i), reply, reason, sizeof reason);
+        enum outcome outcome =
+            reply == NULL ? LOOKUP_BROKEN : take_reply(l, place_of(l, i), reply, &reason);
         if (outcome > worst && worst == LOOKUP_DONE) /* the first of them says what is wrong */
-            snprintf(why, why_size, "%s", reason);
+            why_set(why, "%s", reason.text);
         worst = outcome > worst ? outcome : worst;
     }
     return worst;
@@ -138,22 +138,22 @@ static void give(struct redis_hgetall *l, enum outcome outcome, const char *why)
 }
 
 /* The server may have closed that connection and no other: once, a fresh one takes its place. */
-static void replace_broken(struct redis_hgetall *l, char *why, size_t why_size) {
+static void replace_broken(struct redis_hgetall *l, struct why *why) {
     bool retry = !l->retried && clock_now_ms() < l->deadline;
     l->retried = true;
-    redis_pool_give(l->pool, &l->lease, retry ? SERVICE_CUT : SERVICE_BROKEN, why);
-    l->sent = retry && redis_pool_take(l->pool, true, l->deadline, &l->lease, why, why_size) == 0;
+    redis_pool_give(l->pool, &l->lease, retry ? SERVICE_CUT : SERVICE_BROKEN, why->text);
+    l->sent = retry && redis_pool_take(l->pool, true, l->deadline, &l->lease, why) == 0;
 }
 
-static void send_all(struct redis_hgetall *l, char *why, size_t why_size) {
-    while (l->sent && send_on(l, why, why_size) != 0)
-        replace_broken(l, why, why_size);
+static void send_all(struct redis_hgetall *l, struct why *why) {
+    while (l->sent && send_on(l, why) != 0)
+        replace_broken(l, why);
 }
 
-void redis_hgetall_send(struct redis_hgetall *l, char *why, size_t why_size) {
+void redis_hgetall_send(struct redis_hgetall *l, struct why *why) {
     l->retried = false;
-    l->sent = redis_pool_take(l->pool, false, l->deadline, &l->lease, why, why_size) == 0;
-    send_all(l, why, why_size);
+    l->sent = redis_pool_take(l->pool, false, l->deadline, &l->lease, why) == 0;
+    send_all(l, why);
 }
 
 static void forget_answers(struct redis_hgetall *l) {
@@ -164,30 +164,29 @@ static void forget_answers(struct redis_hgetall *l) {
     }
 }
 
-int redis_hgetall_read(struct redis_hgetall *l, char *why, size_t why_size) {
+int redis_hgetall_read(struct redis_hgetall *l, struct why *why) {
     enum outcome outcome = LOOKUP_BROKEN;
-    while (l->sent && (outcome = read_on(l, why, why_size)) == LOOKUP_BROKEN) {
+    while (l->sent && (outcome = read_on(l, why)) == LOOKUP_BROKEN) {
         forget_answers(l);
-        replace_broken(l, why, why_size);
-        send_all(l, why, why_size);
+        replace_broken(l, why);
+        send_all(l, why);
     }
     if (!l->sent)
         return -1;
     if (outcome == LOOKUP_LOGIN)
         forget_answers(l);
-    give(l, outcome, why);
+    give(l, outcome, why->text);
     return outcome == LOOKUP_DONE ? 0 : -1;
 }
 
 int redis_hgetall_all(struct redis_pool *pool, const char *prefix, const char *const *subjects,
-                      size_t n, struct store_hash *hashes, int64_t deadline, char *why,
-                      size_t why_size) {
+                      size_t n, struct store_hash *hashes, int64_t deadline, struct why *why) {
     struct redis_hgetall lookup = {.pool = pool,
                                    .prefix = prefix,
                                    .subjects = subjects,
                                    .hashes = hashes,
                                    .n = n,
                                    .deadline = deadline};
-    redis_hgetall_send(&lookup, why, why_size);
-    return redis_hgetall_read(&lookup, why, why_size);
+    redis_hgetall_send(&lookup, why);
+    return redis_hgetall_read(&lookup, why);
 }

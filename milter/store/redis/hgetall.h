@@ -7,6 +7,7 @@
 #ifndef GATEPOST_STORE_REDIS_HGETALL_H
 #define GATEPOST_STORE_REDIS_HGETALL_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/pool.h"
 #include "gatepost/store/redis/redirect.h"
 #include "gatepost/store/store.h"
@@ -30,18 +31,17 @@ struct redis_hgetall {
  * Fills in everything down to `deadline` before. Sends; a failure is told by the second half,
  * which must follow.
  */
-void redis_hgetall_send(struct redis_hgetall *lookup, char *why, size_t why_size);
+void redis_hgetall_send(struct redis_hgetall *lookup, struct why *why);
 
 /*
  * Reads. A connection that breaks is replaced by a fresh one, once, within the same deadline.
  * Returns 0 when all are answered or redirected; or -1 when some are STORE_UNANSWERED, with the
  * reason in `why`, which was also given to the first half.
  */
-int redis_hgetall_read(struct redis_hgetall *lookup, char *why, size_t why_size);
+int redis_hgetall_read(struct redis_hgetall *lookup, struct why *why);
 
 /* Both halves on one server, for the first `n`; a redirection is an error. */
 int redis_hgetall_all(struct redis_pool *pool, const char *prefix, const char *const *subjects,
-                      size_t n, struct store_hash *hashes, int64_t deadline, char *why,
-                      size_t why_size);
+                      size_t n, struct store_hash *hashes, int64_t deadline, struct why *why);
 
 #endif

@@ -22,11 +22,11 @@ struct walk {
     bool whole;      /* by one HGETALL, where there is no HSCAN */
 };
 
-static int walk_ask(struct walk *walk, char *why, size_t why_size) {
+static int walk_ask(struct walk *walk, struct why *why) {
     const char *scan[] = {"HSCAN", walk->key, walk->cursor, "COUNT", WALK_COUNT};
     const char *all[] = {"HGETALL", walk->key};
     redisAppendCommandArgv(walk->conn, walk->whole ? 2 : 5, walk->whole ? all : scan, NULL);
-    return redis_conn_flush(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
+    return redis_conn_flush(walk->conn, clock_now_ms() + walk->timeout, why);
 }
 
 /* Is HSCAN not permitted, or taken away? */
@@ -41,24 +41,24 @@ static bool no_scan(const redisReply *reply) {
  * and reader work at the same time. NULL with the reason when there is none. An error of the
  * server is a piece.
  */
-static redisReply *walk_take(struct walk *walk, redisReply **fields, char *why, size_t why_size) {
-    redisReply *reply = redis_conn_read(walk->conn, clock_now_ms() + walk->timeout, why, why_size);
+static redisReply *walk_take(struct walk *walk, redisReply **fields, struct why *why) {
+    redisReply *reply = redis_conn_read(walk->conn, clock_now_ms() + walk->timeout, why);
     if (reply == NULL)
         return NULL;
     if (!walk->whole && no_scan(reply)) {
         freeReplyObject(reply);
         walk->whole = true;
-        if (walk_ask(walk, why, why_size) != 0)
+        if (walk_ask(walk, why) != 0)
             return NULL;
-        return walk_take(walk, fields, why, why_size);
+        return walk_take(walk, fields, why);
     }
     bool scanned = !walk->whole && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
     *fields = scanned ? reply->element[1] : reply;
     snprintf(walk->cursor, sizeof walk->cursor, "%s", scanned ? reply->element[0]->str : "0");
     bool good = reply->type == REDIS_REPLY_ERROR || (*fields)->type == REDIS_REPLY_ARRAY;
     if (!good)
-        snprintf(why, why_size, "an answer that is no list of fields and values");
-    if (!good || (strcmp(walk->cursor, "0") != 0 && walk_ask(walk, why, why_size) != 0)) {
+        why_set(why, "an answer that is no list of fields and values");
+    if (!good || (strcmp(walk->cursor, "0") != 0 && walk_ask(walk, why) != 0)) {
         freeReplyObject(reply);
         return NULL;
     }
@@ -76,9 +76,9 @@ static int walk_fields(const redisReply *fields, store_take_field *take, void *c
 }
 
 static int judge(const struct walk *walk, const char *error, struct redis_redirect *redirected,
-                 char *why, size_t why_size) {
+                 struct why *why) {
     const char *command = walk->whole ? "HGETALL" : "HSCAN";
-    enum redis_fault fault = redis_error_judge(error, command, walk->key, why, why_size);
+    enum redis_fault fault = redis_error_judge(error, command, walk->key, why);
     if (fault == FAULT_TYPE)
         return STORE_WRONG_TYPE;
     if (redirected != NULL && (fault == FAULT_MOVED || fault == FAULT_ASK))
@@ -87,20 +87,20 @@ static int judge(const struct walk *walk, const char *error, struct redis_redire
 }
 
 static int walk_all(struct walk *walk, const struct redis_walk_settings *settings,
-                    struct redis_redirect *redirected, char *why, size_t why_size) {
-    int answer = walk_ask(walk, why, why_size) == 0 ? STORE_ABSENT : -1;
+                    struct redis_redirect *redirected, struct why *why) {
+    int answer = walk_ask(walk, why) == 0 ? STORE_ABSENT : -1;
     bool more = answer >= 0;
     while (more) {
-        redisReply *fields, *reply = walk_take(walk, &fields, why, why_size);
+        redisReply *fields, *reply = walk_take(walk, &fields, why);
         if (reply == NULL)
             return -1;
         more = strcmp(walk->cursor, "0") != 0;
         if (reply->type == REDIS_REPLY_ERROR) {
-            answer = judge(walk, reply->str, redirected, why, why_size);
+            answer = judge(walk, reply->str, redirected, why);
         } else if (walk_fields(fields, settings->take, settings->context) != 0) {
             answer = -1;
             more = false;
-            snprintf(why, why_size, "no memory");
+            why_set(why, "no memory");
         } else if (fields->elements > 0) {
             answer = STORE_FOUND;
         }
@@ -110,25 +110,23 @@ static int walk_all(struct walk *walk, const struct redis_walk_settings *setting
 }
 
 int redis_hscan(struct redis_pool *pool, const struct redis_walk_settings *settings,
-                struct redis_redirect *redirected, char *why, size_t why_size) {
+                struct redis_redirect *redirected, struct why *why) {
     char *key = NULL;
     const char *asking[] = {"ASKING"};
-    if (asprintf(&key, "%s%s", settings->prefix, settings->subject) < 0) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (asprintf(&key, "%s%s", settings->prefix, settings->subject) < 0)
+        return why_set(why, "no memory");
     struct walk walk = {.key = key, .timeout = settings->timeout, .cursor = "0"};
-    walk.conn = redis_pool_connect(pool, false, clock_now_ms() + settings->timeout, why, why_size);
+    walk.conn = redis_pool_connect(pool, false, clock_now_ms() + settings->timeout, why);
     int answer = walk.conn == NULL ? -1 : 0;
     if (answer == 0 && settings->asking) {
         walk.whole = true; /* ASKING counts for one command only */
         redisReply *reply =
-            redis_conn_ask(walk.conn, 1, asking, clock_now_ms() + settings->timeout, why, why_size);
+            redis_conn_ask(walk.conn, 1, asking, clock_now_ms() + settings->timeout, why);
         answer = reply == NULL ? -1 : 0;
         freeReplyObject(reply);
     }
     if (answer == 0)
-        answer = walk_all(&walk, settings, redirected, why, why_size);
+        answer = walk_all(&walk, settings, redirected, why);
     if (walk.conn != NULL)
         redisFree(walk.conn);
     free(key);

@@ -4,6 +4,7 @@
 #ifndef GATEPOST_STORE_REDIS_HSCAN_H
 #define GATEPOST_STORE_REDIS_HSCAN_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/pool.h"
 #include "gatepost/store/redis/redirect.h"
 #include "gatepost/store/store.h"
@@ -22,6 +23,6 @@ struct redis_walk_settings {
  * is an error like others), and -1 returned.
  */
 int redis_hscan(struct redis_pool *pool, const struct redis_walk_settings *settings,
-                struct redis_redirect *redirected, char *why, size_t why_size);
+                struct redis_redirect *redirected, struct why *why);
 
 #endif

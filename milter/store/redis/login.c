@@ -17,42 +17,35 @@ struct redis_login {
 };
 
 /* The first line of the file. */
-static int read_password(const char *path, char out[static REDIS_PASSWORD_SIZE], char *why,
-                         size_t why_size) {
+static int read_password(const char *path, char out[static REDIS_PASSWORD_SIZE], struct why *why) {
     char line[REDIS_PASSWORD_SIZE];
     FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        snprintf(why, why_size, "store_password_file: %s: %m", path);
-        return -1;
-    }
+    if (file == NULL)
+        return why_set(why, "store_password_file: %s: %m", path);
     char *got = fgets(line, sizeof line, file);
     fclose(file);
     if (got != NULL)
         line[strcspn(line, "\r\n")] = '\0';
-    if (got == NULL || line[0] == '\0') {
-        snprintf(why, why_size, "store_password_file: %s: its first line is empty", path);
-        return -1;
-    }
+    if (got == NULL || line[0] == '\0')
+        return why_set(why, "store_password_file: %s: its first line is empty", path);
     memcpy(out, line, sizeof line);
     return 0;
 }
 
 int redis_login_open(const char *user, const char *password_file, struct redis_login **out,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     struct redis_login *login = calloc(1, sizeof *login);
-    if (login == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (login == NULL)
+        return why_set(why, "no memory");
     pthread_mutex_init(&login->lock, NULL);
     login->user = strdup(user);
     login->path = strdup(password_file);
     if (login->user == NULL || login->path == NULL) {
-        snprintf(why, why_size, "no memory");
+        why_set(why, "no memory");
         redis_login_free(login);
         return -1;
     }
-    if (login->path[0] != '\0' && read_password(login->path, login->password, why, why_size) != 0) {
+    if (login->path[0] != '\0' && read_password(login->path, login->password, why) != 0) {
         redis_login_free(login);
         return -1;
     }
@@ -75,11 +68,11 @@ const char *redis_login_user(const struct redis_login *login) {
 }
 
 bool redis_login_password(struct redis_login *login, char out[static REDIS_PASSWORD_SIZE]) {
-    char why[400];
+    struct why why;
     if (login->path[0] == '\0')
         return false;
     pthread_mutex_lock(&login->lock);
-    if (login->refused && read_password(login->path, login->password, why, sizeof why) == 0)
+    if (login->refused && read_password(login->path, login->password, &why) == 0)
         login->refused = false;
     memcpy(out, login->password, sizeof login->password);
     pthread_mutex_unlock(&login->lock);

@@ -99,14 +99,13 @@ static bool take_free(struct redis_pool *pool, bool fresh, struct redis_lease *l
 
 /* Waits for something free; -1 with the reason at the deadline, or when the server is down. */
 static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
-                      struct redis_lease *lease, struct redis_server *server, char *why,
-                      size_t why_size) {
+                      struct redis_lease *lease, struct redis_server *server, struct why *why) {
     struct timespec until = clock_timespec(deadline);
     bool allowed = true, taken;
     int rc = 0;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        allowed = redis_breaker_allows(&pool->breaker, why, why_size);
+        allowed = redis_breaker_allows(&pool->breaker, why);
         taken = allowed && take_free(pool, fresh, lease);
         if (!allowed || taken || rc != 0)
             break;
@@ -116,9 +115,9 @@ static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
         *server = pool->server;
     if (allowed && !taken) {
         if (pool->n_open == POOL_MAX)
-            snprintf(why, why_size, "all %d connections are busy for store_timeout", POOL_MAX);
+            why_set(why, "all %d connections are busy for store_timeout", POOL_MAX);
         else
-            snprintf(why, why_size, "the address of %s is not known yet", pool->server.host);
+            why_set(why, "the address of %s is not known yet", pool->server.host);
     }
     pthread_mutex_unlock(&pool->lock);
     return taken ? 0 : -1;
@@ -143,18 +142,18 @@ void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, co
 }
 
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
-                    struct redis_lease *lease, char *why, size_t why_size) {
+                    struct redis_lease *lease, struct why *why) {
     struct redis_server server;
     *lease = (struct redis_lease){.began = clock_now_ms()};
-    if (await_free(pool, fresh, deadline, lease, &server, why, why_size) != 0)
+    if (await_free(pool, fresh, deadline, lease, &server, why) != 0)
         return -1;
     if (lease->conn != NULL) {
         lease->pooled = true;
         return 0;
     }
-    lease->conn = redis_conn_open(&server, deadline, why, why_size);
+    lease->conn = redis_conn_open(&server, deadline, why);
     if (lease->conn == NULL) {
-        redis_pool_give(pool, lease, SERVICE_BROKEN, why);
+        redis_pool_give(pool, lease, SERVICE_BROKEN, why->text);
         return -1;
     }
     return 0;
@@ -183,8 +182,8 @@ void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum re
         redis_pool_report(pool, service == SERVICE_ANSWERED, lease->began, why);
 }
 
-redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t deadline, char *why,
-                                 size_t why_size) {
+redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t deadline,
+                                 struct why *why) {
     pthread_mutex_lock(&pool->lock);
     struct redis_server server = pool->server;
     bool named = pool->named;
@@ -192,7 +191,7 @@ redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t 
     pthread_mutex_unlock(&pool->lock);
     if (by_name)
         server.found[0] = '\0';
-    redisContext *conn = redis_conn_open(&server, deadline, why, why_size);
+    redisContext *conn = redis_conn_open(&server, deadline, why);
     if (conn == NULL || !named)
         return conn;
     pthread_mutex_lock(&pool->lock);

@@ -33,7 +33,7 @@ struct redis_sentinel {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool known, following;  /* under lock, as is the next */
-    char problem[400];      /* why it is not known */
+    struct why problem;     /* why it is not known */
     pthread_mutex_t asking; /* held while the Sentinels are asked */
     int stop_fd;
     pthread_t thread;
@@ -70,7 +70,7 @@ struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const cha
     s->pool = pool;
     s->timeout = timeout;
     s->stop_fd = -1;
-    snprintf(s->problem, sizeof s->problem, "no Sentinel has been asked yet");
+    why_set(&s->problem, "no Sentinel has been asked yet");
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->asking, NULL);
     clock_cond_init(&s->changed);
@@ -88,20 +88,18 @@ void redis_sentinel_free(struct redis_sentinel *s) {
 }
 
 /* The reason, the Sentinel that is asked before it. */
-static void name_it(const struct redis_sentinel *s, const char *reason, char *why,
-                    size_t why_size) {
-    snprintf(why, why_size, "Sentinel %s:%d: %s", s->seeds[s->at].host, s->seeds[s->at].port,
-             reason);
+static void name_it(const struct redis_sentinel *s, const char *reason, struct why *why) {
+    why_set(why, "Sentinel %s:%d: %s", s->seeds[s->at].host, s->seeds[s->at].port, reason);
 }
 
-static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t deadline, char *why,
-                                size_t why_size) {
-    char reason[300];
+static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t deadline,
+                                struct why *why) {
+    struct why reason;
     struct redis_server server = {.port = s->seeds[s->at].port, .login = login ? s->login : NULL};
     memcpy(server.host, s->seeds[s->at].host, sizeof server.host);
-    redisContext *conn = redis_conn_open(&server, deadline, reason, sizeof reason);
+    redisContext *conn = redis_conn_open(&server, deadline, &reason);
     if (conn == NULL)
-        name_it(s, reason, why, why_size);
+        name_it(s, reason.text, why);
     return conn;
 }
 
@@ -121,16 +119,16 @@ static bool wants_login(const redisReply *reply) {
  * and refuse a login then: it is given to one that wants it.
  */
 static redisReply *ask_sentinel(struct redis_sentinel *s, redisContext **conn, int argc,
-                                const char **argv, int64_t deadline, char *why, size_t why_size) {
-    char reason[300];
+                                const char **argv, int64_t deadline, struct why *why) {
+    struct why reason;
     for (bool login = false;; login = true) {
         if (*conn == NULL)
-            *conn = connect_to(s, login, deadline, why, why_size);
+            *conn = connect_to(s, login, deadline, why);
         if (*conn == NULL)
             return NULL;
-        redisReply *reply = redis_conn_ask(*conn, argc, argv, deadline, reason, sizeof reason);
+        redisReply *reply = redis_conn_ask(*conn, argc, argv, deadline, &reason);
         if (reply == NULL)
-            name_it(s, reason, why, why_size);
+            name_it(s, reason.text, why);
         if (login || !wants_login(reply))
             return reply;
         freeReplyObject(reply);
@@ -143,13 +141,13 @@ static redisReply *ask_sentinel(struct redis_sentinel *s, redisContext **conn, i
  * -1 with the reason when it does not answer: what it said is not known to be true then.
  */
 static int ask_epoch(struct redis_sentinel *s, redisContext *conn, int64_t deadline, long long *out,
-                     char *why, size_t why_size) {
+                     struct why *why) {
     const char *argv[] = {"SENTINEL", "MASTER", s->master};
-    char reason[300];
+    struct why reason;
     long long epoch = -1;
-    redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, reason, sizeof reason);
+    redisReply *reply = redis_conn_ask(conn, 3, argv, deadline, &reason);
     if (reply == NULL)
-        name_it(s, reason, why, why_size);
+        name_it(s, reason.text, why);
     int rc = reply == NULL ? -1 : 0;
     bool is_pairs = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     for (size_t i = 0; is_pairs && i + 1 < reply->elements; i += 2) {
@@ -190,38 +188,37 @@ static void complain_once(struct redis_sentinel *s, bool *told, const char *prob
 
 /* One question to one Sentinel; *conn is NULL afterwards when it is of no more use. */
 static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
-                  int64_t deadline, char *why, size_t why_size) {
+                  int64_t deadline, struct why *why) {
     const char *argv[] = {"SENTINEL", "get-master-addr-by-name", s->master};
     const char *who = s->seeds[s->at].host;
-    char reason[300];
+    struct why reason;
     int rc = -1;
     out->behind = false;
-    redisReply *reply = ask_sentinel(s, conn, 3, argv, deadline, why, why_size);
+    redisReply *reply = ask_sentinel(s, conn, 3, argv, deadline, why);
     if (reply == NULL) {
         hang_up(conn);
         return -1;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        redis_error_judge(reply->str, "SENTINEL", NULL, reason, sizeof reason);
-        name_it(s, reason, why, why_size);
+        redis_error_judge(reply->str, "SENTINEL", NULL, &reason);
+        name_it(s, reason.text, why);
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                reply->element[0]->type == REDIS_REPLY_STRING &&
                reply->element[1]->type == REDIS_REPLY_STRING &&
                strlen(reply->element[0]->str) < sizeof out->server.host) {
         strcpy(out->server.host, reply->element[0]->str);
         out->server.port = (int)strtol(reply->element[1]->str, NULL, 10);
-        rc = ask_epoch(s, *conn, deadline, &out->epoch, why, why_size);
+        rc = ask_epoch(s, *conn, deadline, &out->epoch, why);
         out->behind = rc == 0 && is_behind(s, out);
         if (out->behind) {
             rc = -1;
-            snprintf(why, why_size,
-                     "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
-                     s->seeds[s->at].port, out->server.host, out->server.port);
-            complain_once(s, &s->told_behind, why);
+            why_set(why, "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
+                    s->seeds[s->at].port, out->server.host, out->server.port);
+            complain_once(s, &s->told_behind, why->text);
         }
     } else {
-        snprintf(why, why_size, "Sentinel %s:%d knows no master of the name %s", who,
-                 s->seeds[s->at].port, s->master);
+        why_set(why, "Sentinel %s:%d knows no master of the name %s", who, s->seeds[s->at].port,
+                s->master);
     }
     freeReplyObject(reply);
     if (rc != 0)
@@ -236,12 +233,12 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
  * their epochs begin anew with it. A single one may have missed it.
  */
 static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
-                   int64_t deadline, char *why, size_t why_size) {
+                   int64_t deadline, struct why *why) {
     struct store_seed other = {.port = 0};
     size_t agreed = 0;
     for (size_t tries = 0; tries < s->n_seeds; tries++) {
         int64_t limit = clock_now_ms() + s->timeout;
-        if (ask_on(s, conn, out, limit < deadline ? limit : deadline, why, why_size) == 0)
+        if (ask_on(s, conn, out, limit < deadline ? limit : deadline, why) == 0)
             return 0;
         if (out->behind) {
             agreed = same_server(&other, &out->server) ? agreed + 1 : 1;
@@ -268,11 +265,11 @@ static bool take_master(struct redis_sentinel *s, const struct named_master *mas
     return news;
 }
 
-static int ask_here(struct redis_sentinel *s, int64_t deadline, char *why, size_t why_size) {
+static int ask_here(struct redis_sentinel *s, int64_t deadline, struct why *why) {
     redisContext *conn = NULL;
     struct named_master master;
     pthread_mutex_lock(&s->asking);
-    int rc = ask_all(s, &conn, &master, deadline, why, why_size);
+    int rc = ask_all(s, &conn, &master, deadline, why);
     if (rc == 0)
         take_master(s, &master);
     pthread_mutex_unlock(&s->asking);
@@ -280,27 +277,27 @@ static int ask_here(struct redis_sentinel *s, int64_t deadline, char *why, size_
     return rc;
 }
 
-int redis_sentinel_need(struct redis_sentinel *s, int64_t deadline, char *why, size_t why_size) {
+int redis_sentinel_need(struct redis_sentinel *s, int64_t deadline, struct why *why) {
     struct timespec until = clock_timespec(deadline);
     int rc = 0;
     pthread_mutex_lock(&s->lock);
-    while (s->following && !s->known && s->problem[0] == '\0' && rc == 0)
+    while (s->following && !s->known && s->problem.text[0] == '\0' && rc == 0)
         rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
     bool known = s->known, following = s->following;
     if (!known)
-        snprintf(why, why_size, "%s", s->problem[0] != '\0' ? s->problem : "no Sentinel answers");
+        why_set(why, "%s", s->problem.text[0] != '\0' ? s->problem.text : "no Sentinel answers");
     pthread_mutex_unlock(&s->lock);
     if (following)
         return known ? 0 : -1;
-    return ask_here(s, deadline, why, why_size);
+    return ask_here(s, deadline, why);
 }
 
 /* Subscribes at the Sentinel that answers; without it the master is asked for each second only. */
 static void subscribe(struct redis_sentinel *s) {
     const char *argv[] = {"SUBSCRIBE", "+switch-master"};
-    char why[300];
+    struct why why;
     int64_t deadline = clock_now_ms() + s->timeout;
-    redisReply *reply = ask_sentinel(s, &s->news, 2, argv, deadline, why, sizeof why);
+    redisReply *reply = ask_sentinel(s, &s->news, 2, argv, deadline, &why);
     bool subscribed = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
     freeReplyObject(reply);
     if (!subscribed)
@@ -310,7 +307,7 @@ static void subscribe(struct redis_sentinel *s) {
 static void complain(struct redis_sentinel *s, const char *problem) {
     complain_once(s, &s->told_silent, problem);
     pthread_mutex_lock(&s->lock);
-    snprintf(s->problem, sizeof s->problem, "%s", problem);
+    why_set(&s->problem, "%s", problem);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -318,12 +315,14 @@ static void complain(struct redis_sentinel *s, const char *problem) {
 /* Asks for the master and goes there; false when no Sentinel answers. */
 static bool find_master(struct redis_sentinel *s) {
     struct named_master master;
-    char why[400], name[REDIS_NAME_SIZE];
+    struct why why;
+
+    char name[REDIS_NAME_SIZE];
     size_t at = s->at;
-    if (ask_all(s, &s->questions, &master, INT64_MAX, why, sizeof why) != 0) {
+    if (ask_all(s, &s->questions, &master, INT64_MAX, &why) != 0) {
         hang_up(&s->questions);
         hang_up(&s->news);
-        complain(s, why);
+        complain(s, why.text);
         return false;
     }
     s->told_silent = s->told_behind = false;
@@ -382,7 +381,7 @@ int redis_sentinel_follow(struct redis_sentinel *s, void (*moved)(void *context)
     s->stop_fd = eventfd(0, EFD_CLOEXEC);
     pthread_mutex_lock(&s->lock);
     s->following = true;
-    s->problem[0] = '\0';
+    s->problem.text[0] = '\0';
     pthread_mutex_unlock(&s->lock);
     if (s->stop_fd >= 0 && pthread_create(&s->thread, NULL, run, s) == 0)
         return 0;

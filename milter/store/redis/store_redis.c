@@ -34,26 +34,25 @@ static void redis_free(struct store *store) {
 }
 
 static int redis_get(struct store *store, const char *const *subjects, size_t n,
-                     struct store_hash *hashes, char *why, size_t why_size) {
+                     struct store_hash *hashes, struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
-    if (redis_endpoint_need(&redis->server, deadline, why, why_size) != 0)
+    if (redis_endpoint_need(&redis->server, deadline, why) != 0)
         return -1;
-    return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why,
-                             why_size);
+    return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why);
 }
 
 static int redis_walk_subject(struct store *store, const char *subject, store_take_field *take,
-                              void *context, char *why, size_t why_size) {
+                              void *context, struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     const struct redis_walk_settings settings = {.prefix = redis->prefix,
                                                  .subject = subject,
                                                  .timeout = redis->timeout,
                                                  .take = take,
                                                  .context = context};
-    if (redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size) != 0)
+    if (redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why) != 0)
         return -1;
-    return redis_hscan(redis->server.pool, &settings, NULL, why, why_size);
+    return redis_hscan(redis->server.pool, &settings, NULL, why);
 }
 
 static void on_told(void *context, enum store_event event, const char *subject) {
@@ -75,8 +74,8 @@ static void on_moved(void *context) {
         redis_watch_moved(redis->watch);
 }
 
-static int redis_start_watch(struct store *store, store_told *told, void *context, char *why,
-                             size_t why_size) {
+static int redis_start_watch(struct store *store, store_told *told, void *context,
+                             struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     const struct redis_watch_settings settings = {.pool = redis->server.pool,
                                                   .store = redis->name,
@@ -88,14 +87,13 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
     redis->told = told;
     redis->context = context;
     /* the watch needs a server; that there is none now is no error */
-    redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why, why_size);
+    redis_endpoint_need(&redis->server, clock_now_ms() + redis->timeout, why);
     redis->watch = redis_watch_start(&settings);
     if (redis->watch != NULL &&
         (redis->server.sentinel == NULL ||
          redis_sentinel_follow(redis->server.sentinel, on_moved, redis) == 0))
         return 0;
-    snprintf(why, why_size, "the thread that watches Redis cannot be started");
-    return -1;
+    return why_set(why, "the thread that watches Redis cannot be started");
 }
 
 static void redis_unwatch(struct store *store) {
@@ -114,27 +112,23 @@ static const struct store_ops redis_ops = {redis_get,     redis_walk_subject, re
                                            redis_unwatch, redis_free,         redis_is_up};
 
 static int open_parts(struct store_redis *redis, const struct store_settings *settings,
-                      const struct store_url *url, char *why, size_t why_size) {
+                      const struct store_url *url, struct why *why) {
     redis->name = strdup(settings->url);
     redis->prefix = strdup(settings->key_prefix);
-    if (redis->name == NULL || redis->prefix == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
-    return redis_endpoint_open(settings, url, &redis->server, why, why_size);
+    if (redis->name == NULL || redis->prefix == NULL)
+        return why_set(why, "no memory");
+    return redis_endpoint_open(settings, url, &redis->server, why);
 }
 
 int store_redis_open(const struct store_settings *settings, const struct store_url *url,
-                     struct store **out, char *why, size_t why_size) {
+                     struct store **out, struct why *why) {
     struct store_redis *redis = calloc(1, sizeof *redis);
-    if (redis == NULL) {
-        snprintf(why, why_size, "no memory");
-        return -1;
-    }
+    if (redis == NULL)
+        return why_set(why, "no memory");
     redis->store.ops = &redis_ops;
     redis->store.remote = true;
     redis->timeout = settings->timeout;
-    if (open_parts(redis, settings, url, why, why_size) != 0) {
+    if (open_parts(redis, settings, url, why) != 0) {
         redis_free(&redis->store);
         return -1;
     }

@@ -33,13 +33,12 @@ static void make_context(void) {
     }
 }
 
-int redis_tls_prepare(char *why, size_t why_size) {
+int redis_tls_prepare(struct why *why) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_context);
     if (context != NULL)
         return 0;
-    snprintf(why, why_size, "TLS: the CAs of this host cannot be read");
-    return -1;
+    return why_set(why, "TLS: the CAs of this host cannot be read");
 }
 
 /* The name to ask for and to compare with the certificate. */
@@ -50,17 +49,14 @@ static bool expect_host(SSL *ssl, const char *host) {
     return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
 }
 
-int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, char *why,
-                    size_t why_size) {
+int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, struct why *why) {
     int64_t left = deadline - clock_now_ms();
     struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
-    if (left <= 0) {
-        snprintf(why, why_size, "TLS: no time left within store_timeout");
-        return -1;
-    }
+    if (left <= 0)
+        return why_set(why, "TLS: no time left within store_timeout");
     SSL *ssl = SSL_new(context);
     if (ssl == NULL || !expect_host(ssl, host) || redisSetTimeout(conn, limit) != REDIS_OK) {
-        snprintf(why, why_size, "TLS: it cannot be begun");
+        why_set(why, "TLS: it cannot be begun");
         SSL_free(ssl);
         return -1;
     }
@@ -68,28 +64,25 @@ int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, char
         return 0; /* the connection owns it */
     long verified = SSL_get_verify_result(ssl);
     if (clock_now_ms() >= deadline)
-        snprintf(why, why_size, "TLS: no answer within store_timeout");
+        why_set(why, "TLS: no answer within store_timeout");
     else if (verified != X509_V_OK)
-        snprintf(why, why_size, "TLS: the certificate of %s: %s", host,
-                 X509_verify_cert_error_string(verified));
+        why_set(why, "TLS: the certificate of %s: %s", host,
+                X509_verify_cert_error_string(verified));
     else
-        snprintf(why, why_size, "TLS: %s", conn->errstr);
+        why_set(why, "TLS: %s", conn->errstr);
     SSL_free(ssl);
     return -1;
 }
 
 #else
 
-int redis_tls_prepare(char *why, size_t why_size) {
-    snprintf(why, why_size, "TLS: this build has none");
-    return -1;
+int redis_tls_prepare(struct why *why) {
+    return why_set(why, "TLS: this build has none");
 }
 
-int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, char *why,
-                    size_t why_size) {
+int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, struct why *why) {
     (void)conn, (void)host, (void)deadline;
-    snprintf(why, why_size, "TLS: this build has none");
-    return -1;
+    return why_set(why, "TLS: this build has none");
 }
 
 #endif

@@ -9,17 +9,18 @@
 
 #include <hiredis/hiredis.h>
 
+#include "gatepost/core/why.h"
+
 /*
  * Reads the CAs that this host trusts, which takes some time; before the first redis_tls_start().
  * Returns 0, or -1 with the reason.
  */
-int redis_tls_prepare(char *why, size_t why_size);
+int redis_tls_prepare(struct why *why);
 
 /*
  * Begins TLS on a new connection: `host` is the name or address that the server's certificate must
  * be for, signed by a CA of the system. Returns 0, or -1 with the reason. Any thread.
  */
-int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, char *why,
-                    size_t why_size);
+int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, struct why *why);
 
 #endif

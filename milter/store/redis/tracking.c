@@ -13,13 +13,13 @@
 
 /* One command of words that must succeed. */
 static redisReply *command(redisContext *conn, int argc, const char **argv, int64_t deadline,
-                           bool *refused, char *why, size_t why_size) {
+                           bool *refused, struct why *why) {
     char name[64];
-    redisReply *reply = redis_conn_ask(conn, argc, argv, deadline, why, why_size);
+    redisReply *reply = redis_conn_ask(conn, argc, argv, deadline, why);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
         return reply;
     snprintf(name, sizeof name, "%s %s", argv[0], argv[1]);
-    enum redis_fault fault = redis_error_judge(reply->str, name, NULL, why, why_size);
+    enum redis_fault fault = redis_error_judge(reply->str, name, NULL, why);
     *refused = fault != FAULT_LATER && fault != FAULT_LOGIN;
     freeReplyObject(reply);
     return NULL;
@@ -33,54 +33,53 @@ static void append_probe(redisContext *conn, const char *prefix, bool master) {
 }
 
 /* Judges one reply to a probe; frees it. */
-static int take_probe(redisReply *reply, bool is_role, char *why, size_t why_size) {
+static int take_probe(redisReply *reply, bool is_role, struct why *why) {
     int rc = 0;
     if (is_role) {
-        rc = redis_conn_check_role(reply, why, why_size);
+        rc = redis_conn_check_role(reply, why);
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        enum redis_fault fault = redis_error_judge(reply->str, "HGETALL", NULL, why, why_size);
+        enum redis_fault fault = redis_error_judge(reply->str, "HGETALL", NULL, why);
         rc = fault == FAULT_LATER || fault == FAULT_LOGIN ? -1 : 0;
     }
     freeReplyObject(reply);
     return rc;
 }
 
-int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline, char *why,
-                size_t why_size) {
+int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline,
+                struct why *why) {
     append_probe(conn, prefix, master);
-    if (redis_conn_flush(conn, deadline, why, why_size) != 0)
+    if (redis_conn_flush(conn, deadline, why) != 0)
         return -1;
     for (int i = 0; i < (master ? 2 : 1); i++) {
-        redisReply *reply = redis_conn_read(conn, deadline, why, why_size);
-        if (reply == NULL || take_probe(reply, i == 1, why, why_size) != 0)
+        redisReply *reply = redis_conn_read(conn, deadline, why);
+        if (reply == NULL || take_probe(reply, i == 1, why) != 0)
             return -1;
     }
     return 0;
 }
 
-static int open_both(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout, char *why,
-                     size_t why_size) {
-    t->listening = redis_pool_connect(pool, true, clock_now_ms() + timeout, why, why_size);
+static int open_both(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout,
+                     struct why *why) {
+    t->listening = redis_pool_connect(pool, true, clock_now_ms() + timeout, why);
     if (t->listening == NULL)
         return -1;
-    t->tracked = redis_pool_connect(pool, true, clock_now_ms() + timeout, why, why_size);
+    t->tracked = redis_pool_connect(pool, true, clock_now_ms() + timeout, why);
     if (t->tracked == NULL)
         return -1;
     /* while it loads its data a server lets itself be tracked but not asked */
-    return redis_probe(t->tracked, t->prefix, t->master, clock_now_ms() + timeout, why, why_size);
+    return redis_probe(t->tracked, t->prefix, t->master, clock_now_ms() + timeout, why);
 }
 
 static bool is_alive(redisContext *listening, int64_t timeout) {
     const char *ping[] = {"PING"};
-    char why[200];
-    redisReply *reply =
-        redis_conn_ask(listening, 1, ping, clock_now_ms() + timeout, why, sizeof why);
+    struct why why;
+    redisReply *reply = redis_conn_ask(listening, 1, ping, clock_now_ms() + timeout, &why);
     freeReplyObject(reply);
     return reply != NULL;
 }
 
 int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout,
-                        bool *refused, char *why, size_t why_size) {
+                        bool *refused, struct why *why) {
     const char *client_id[] = {"CLIENT", "ID"};
     const char *subscribe[] = {"SUBSCRIBE", "__redis__:invalidate"};
     char id[24];
@@ -89,21 +88,20 @@ int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64
     t->pong_awaited = false;
     t->probe_awaited = 0;
     t->master = redis_pool_server(pool).master;
-    if (open_both(t, pool, timeout, why, why_size) != 0)
+    if (open_both(t, pool, timeout, why) != 0)
         return -1;
-    redisReply *reply =
-        command(t->listening, 2, client_id, clock_now_ms() + timeout, refused, why, why_size);
+    redisReply *reply = command(t->listening, 2, client_id, clock_now_ms() + timeout, refused, why);
     if (reply == NULL)
         return -1;
     snprintf(id, sizeof id, "%lld", reply->integer);
     freeReplyObject(reply);
-    reply = command(t->listening, 2, subscribe, clock_now_ms() + timeout, refused, why, why_size);
+    reply = command(t->listening, 2, subscribe, clock_now_ms() + timeout, refused, why);
     if (reply == NULL)
         return -1;
     freeReplyObject(reply);
     const char *track[] = {"CLIENT", "TRACKING", "ON",     "REDIRECT",
                            id,       "BCAST",    "PREFIX", t->prefix};
-    reply = command(t->tracked, 8, track, clock_now_ms() + timeout, refused, why, why_size);
+    reply = command(t->tracked, 8, track, clock_now_ms() + timeout, refused, why);
     if (reply == NULL) {
         /* a subscription that has just been closed is refused as well: that is a fault */
         *refused = *refused && is_alive(t->listening, timeout);
@@ -147,28 +145,27 @@ static void tell(struct redis_tracking *t, const redisReply *reply) {
 }
 
 /* The next reply that has been read from the socket; *reply NULL when there is none. */
-static int next_read(redisContext *conn, redisReply **reply, char *why, size_t why_size) {
+static int next_read(redisContext *conn, redisReply **reply, struct why *why) {
     void *next = NULL;
     int rc = redisReaderGetReply(conn->reader, &next);
     if (rc != REDIS_OK)
-        snprintf(why, why_size, "%s", conn->reader->errstr);
+        why_set(why, "%s", conn->reader->errstr);
     *reply = next;
     return rc == REDIS_OK ? 0 : -1;
 }
 
-static int read_from(redisContext *conn, char *why, size_t why_size) {
+static int read_from(redisContext *conn, struct why *why) {
     if (redisBufferRead(conn) == REDIS_OK)
         return 0;
-    snprintf(why, why_size, "%s", conn->errstr);
-    return -1;
+    return why_set(why, "%s", conn->errstr);
 }
 
-int redis_tracking_read(struct redis_tracking *t, char *why, size_t why_size) {
+int redis_tracking_read(struct redis_tracking *t, struct why *why) {
     redisReply *reply;
-    if (read_from(t->listening, why, why_size) != 0)
+    if (read_from(t->listening, why) != 0)
         return -1;
     do {
-        if (next_read(t->listening, &reply, why, why_size) != 0)
+        if (next_read(t->listening, &reply, why) != 0)
             return -1;
         if (reply != NULL)
             tell(t, reply);
@@ -177,24 +174,23 @@ int redis_tracking_read(struct redis_tracking *t, char *why, size_t why_size) {
     return 0;
 }
 
-int redis_tracking_ping(struct redis_tracking *t, int64_t deadline, char *why, size_t why_size) {
+int redis_tracking_ping(struct redis_tracking *t, int64_t deadline, struct why *why) {
     redisAppendCommand(t->listening, "PING");
     append_probe(t->tracked, t->prefix, t->master);
     t->pong_awaited = true;
     t->probe_awaited = t->master ? 2 : 1;
-    if (redis_conn_flush(t->listening, deadline, why, why_size) != 0)
+    if (redis_conn_flush(t->listening, deadline, why) != 0)
         return -1;
-    return redis_conn_flush(t->tracked, deadline, why, why_size);
+    return redis_conn_flush(t->tracked, deadline, why);
 }
 
-int redis_tracking_read_answer(struct redis_tracking *t, redisReply **other, char *why,
-                               size_t why_size) {
+int redis_tracking_read_answer(struct redis_tracking *t, redisReply **other, struct why *why) {
     redisReply *reply;
     *other = NULL;
-    if (read_from(t->tracked, why, why_size) != 0)
+    if (read_from(t->tracked, why) != 0)
         return -1;
     do {
-        if (next_read(t->tracked, &reply, why, why_size) != 0)
+        if (next_read(t->tracked, &reply, why) != 0)
             return -1;
         if (reply == NULL)
             break;
@@ -203,7 +199,7 @@ int redis_tracking_read_answer(struct redis_tracking *t, redisReply **other, cha
             break;
         }
         t->probe_awaited--;
-        if (take_probe(reply, t->master && t->probe_awaited == 0, why, why_size) != 0)
+        if (take_probe(reply, t->master && t->probe_awaited == 0, why) != 0)
             return -1;
     } while (true);
     return 0;

@@ -9,6 +9,7 @@
 #ifndef GATEPOST_STORE_REDIS_TRACKING_H
 #define GATEPOST_STORE_REDIS_TRACKING_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/pool.h"
 #include "gatepost/store/store.h"
 
@@ -29,36 +30,35 @@ struct redis_tracking {
  * fault. To be closed in every case.
  */
 int redis_tracking_open(struct redis_tracking *tracking, struct redis_pool *pool, int64_t timeout,
-                        bool *refused, char *why, size_t why_size);
+                        bool *refused, struct why *why);
 void redis_tracking_close(struct redis_tracking *tracking);
 
 /*
  * Takes what has arrived on `listening`, which must be readable, and tells the changes. Returns 0,
  * or -1 with the reason when it is at an end.
  */
-int redis_tracking_read(struct redis_tracking *tracking, char *why, size_t why_size);
+int redis_tracking_read(struct redis_tracking *tracking, struct why *why);
 
 /*
  * Asks on both connections for a sign of life and whether the server serves look-ups, without
  * waiting for the answers: when they have come nothing is awaited any more. Returns 0, or -1 with
  * the reason.
  */
-int redis_tracking_ping(struct redis_tracking *tracking, int64_t deadline, char *why,
-                        size_t why_size);
+int redis_tracking_ping(struct redis_tracking *tracking, int64_t deadline, struct why *why);
 
 /*
  * Takes what has arrived on `tracked`, which must be readable. An answer that is none to a ping is
  * handed out in `other`, to be freed by the caller; else that is NULL. Returns 0, or -1 with the
  * reason: it is at an end, or the server does not serve.
  */
-int redis_tracking_read_answer(struct redis_tracking *tracking, redisReply **other, char *why,
-                               size_t why_size);
+int redis_tracking_read_answer(struct redis_tracking *tracking, redisReply **other,
+                               struct why *why);
 
 /*
  * Does the server serve look-ups, on this connection? Returns 0, or -1 with the reason, and then
  * the connection is of no more use. `master`: it must be one.
  */
-int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline, char *why,
-                size_t why_size);
+int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline,
+                struct why *why);
 
 #endif

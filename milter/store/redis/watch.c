@@ -100,31 +100,31 @@ struct watching {
     int64_t asked; /* when the ping that is under way began; 0 for none */
 };
 
-static int count_on(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+static int count_on(struct redis_watch *watch, struct watching *w, struct why *why) {
     redis_emptiness_ask(&w->census, w->tracking.tracked, watch->prefix);
     w->counting = clock_now_ms();
-    return redis_conn_flush(w->tracking.tracked, w->counting + watch->timeout, why, why_size);
+    return redis_conn_flush(w->tracking.tracked, w->counting + watch->timeout, why);
 }
 
-static int take_census(struct redis_watch *watch, struct watching *w, redisReply *reply, char *why,
-                       size_t why_size) {
+static int take_census(struct redis_watch *watch, struct watching *w, redisReply *reply,
+                       struct why *why) {
     enum census census = redis_emptiness_take(&w->census, reply);
     freeReplyObject(reply);
     w->counting = 0;
     if (census == CENSUS_MORE)
-        return count_on(watch, w, why, why_size);
+        return count_on(watch, w, why);
     if (census != CENSUS_UNKNOWN)
         watch->counted(watch->context, census == CENSUS_EMPTY);
     return 0;
 }
 
 /* What came on the tracked connection: an answer, or its end. */
-static int take_tracked(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+static int take_tracked(struct redis_watch *watch, struct watching *w, struct why *why) {
     redisReply *other;
-    if (redis_tracking_read_answer(&w->tracking, &other, why, why_size) != 0)
+    if (redis_tracking_read_answer(&w->tracking, &other, why) != 0)
         return -1;
     if (other != NULL && w->counting != 0)
-        return take_census(watch, w, other, why, why_size);
+        return take_census(watch, w, other, why);
     freeReplyObject(other);
     return 0;
 }
@@ -147,63 +147,60 @@ static void note_answer(struct redis_watch *watch, struct watching *w) {
  * What is due by the clock: to find a server dead, the census, or a ping. A server that is only
  * slow is given more time than a look-up has: to begin anew costs more than to wait.
  */
-static int do_due(struct redis_watch *watch, struct watching *w, char *why, size_t why_size) {
+static int do_due(struct redis_watch *watch, struct watching *w, struct why *why) {
     int64_t now = clock_now_ms();
     int64_t patience = watch->timeout > PING_INTERVAL ? watch->timeout : PING_INTERVAL;
     int64_t awaited = w->asked != 0 ? w->asked : w->counting;
     if (awaited != 0) {
         if (now < awaited + patience)
             return 0;
-        snprintf(why, why_size, "no answer for %d ms", (int)(now - awaited));
-        redis_pool_report(watch->pool, false, awaited, why);
+        why_set(why, "no answer for %d ms", (int)(now - awaited));
+        redis_pool_report(watch->pool, false, awaited, why->text);
         return -1;
     }
     if (watch->counted != NULL && watch->census_due != 0 && now >= watch->census_due) {
         watch->census_due = 0;
         redis_emptiness_begin(&w->census);
-        return count_on(watch, w, why, why_size);
+        return count_on(watch, w, why);
     }
     if (now < w->next_ping && redis_pool_is_up(watch->pool))
         return 0;
     w->next_ping = now + PING_INTERVAL;
     w->asked = now;
-    return redis_tracking_ping(&w->tracking, now + watch->timeout, why, why_size);
+    return redis_tracking_ping(&w->tracking, now + watch->timeout, why);
 }
 
 /* Serves one pair of connections until something ends it. */
-static enum watch_end serve(struct redis_watch *watch, struct watching *w, char *why,
-                            size_t why_size) {
+static enum watch_end serve(struct redis_watch *watch, struct watching *w, struct why *why) {
     for (;;) {
         struct pollfd pfds[] = {{.fd = watch->wake_fd, .events = POLLIN},
                                 {.fd = w->tracking.listening->fd, .events = POLLIN},
                                 {.fd = w->tracking.tracked->fd, .events = POLLIN}};
         int rc = poll(pfds, 3, TICK);
         if (rc < 0 && errno != EINTR) {
-            snprintf(why, why_size, "poll: %s", strerror(errno));
+            why_set(why, "poll: %s", strerror(errno));
             return WATCH_BROKEN;
         }
         if (rc > 0 && pfds[0].revents != 0) {
-            snprintf(why, why_size, "the store has another server now");
+            why_set(why, "the store has another server now");
             return take_wake(watch);
         }
-        if (rc > 0 && pfds[1].revents != 0 && redis_tracking_read(&w->tracking, why, why_size) != 0)
+        if (rc > 0 && pfds[1].revents != 0 && redis_tracking_read(&w->tracking, why) != 0)
             return WATCH_BROKEN;
-        if (rc > 0 && pfds[2].revents != 0 && take_tracked(watch, w, why, why_size) != 0)
+        if (rc > 0 && pfds[2].revents != 0 && take_tracked(watch, w, why) != 0)
             return WATCH_BROKEN;
         note_answer(watch, w);
-        if (do_due(watch, w, why, why_size) != 0)
+        if (do_due(watch, w, why) != 0)
             return WATCH_BROKEN;
     }
 }
 
-static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char *why,
-                                 size_t why_size) {
+static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, struct why *why) {
     struct watching w = {.tracking = {.prefix = watch->prefix, .told = on_told, .context = watch}};
     bool refused;
     enum watch_end end = WATCH_BROKEN;
     int64_t began = clock_now_ms();
-    if (redis_tracking_open(&w.tracking, watch->pool, watch->timeout, &refused, why, why_size) ==
-        0) {
+    if (redis_tracking_open(&w.tracking, watch->pool, watch->timeout, &refused, why) == 0) {
         note_served(watch);
         redis_pool_report(watch->pool, true, began, NULL);
         if (*was_down)
@@ -214,7 +211,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
         watch->census_due = clock_now_ms();
         watch->blind = false;
         watch->told(watch->context, STORE_WATCHED, NULL);
-        end = serve(watch, &w, why, why_size);
+        end = serve(watch, &w, why);
         watch->broken = true;
         watch->told(watch->context, STORE_LOST, NULL);
     } else if (refused) {
@@ -223,7 +220,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, char
         end = WATCH_REFUSED;
     } else {
         watch->broken = true;
-        redis_pool_report(watch->pool, false, began, why);
+        redis_pool_report(watch->pool, false, began, why->text);
         if (watch->blind)
             note_blind(watch);
     }
@@ -237,13 +234,13 @@ static enum watch_end supervise_blindly(struct redis_watch *watch) {
     redisContext *conn = NULL;
     bool woken = false;
     while (!woken && clock_now_ms() < end) {
-        char why[400];
+        struct why why;
         int64_t began = clock_now_ms(), deadline = began + watch->timeout;
         if (conn == NULL)
-            conn = redis_pool_connect(watch->pool, true, deadline, why, sizeof why);
+            conn = redis_pool_connect(watch->pool, true, deadline, &why);
         bool up =
             conn != NULL && redis_probe(conn, watch->prefix, redis_pool_server(watch->pool).master,
-                                        deadline, why, sizeof why) == 0;
+                                        deadline, &why) == 0;
         if (conn != NULL && !up) {
             redisFree(conn);
             conn = NULL;
@@ -252,7 +249,7 @@ static enum watch_end supervise_blindly(struct redis_watch *watch) {
             note_served(watch);
         else
             watch->broken = true;
-        redis_pool_report(watch->pool, up, began, why);
+        redis_pool_report(watch->pool, up, began, why.text);
         note_blind(watch);
         woken = woken_within(watch, RETRY_LAST);
     }
@@ -266,22 +263,22 @@ static void *run(void *arg) {
     int64_t pause = RETRY_FIRST;
     bool was_down = false, told_refused = false;
     for (;;) {
-        char why[400] = "";
+        struct why why = {""};
         bool down_before = was_down;
-        enum watch_end end = watch_once(watch, &was_down, why, sizeof why);
+        enum watch_end end = watch_once(watch, &was_down, &why);
         told_refused = told_refused && was_down;
         if (end == WATCH_REFUSED) {
             if (!told_refused)
-                log_event(LOG_WARNING, "store-not-watched", "store", watch->store, "problem", why,
-                          "effect", "changes are noticed late", (char *)NULL);
+                log_event(LOG_WARNING, "store-not-watched", "store", watch->store, "problem",
+                          why.text, "effect", "changes are noticed late", (char *)NULL);
             told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
             watch->blind = true;
             end = supervise_blindly(watch);
         } else if (end == WATCH_BROKEN) {
             if (!down_before || !was_down) {
-                log_event(LOG_WARNING, "store-watch-lost", "store", watch->store, "problem", why,
-                          (char *)NULL);
+                log_event(LOG_WARNING, "store-watch-lost", "store", watch->store, "problem",
+                          why.text, (char *)NULL);
                 pause = RETRY_FIRST;
             }
             was_down = true;

@@ -22,7 +22,7 @@ struct gate_store {
 };
 
 static int gate_get(struct store *store, const char *const *subjects, size_t n,
-                    struct store_hash *hashes, char *why, size_t why_size) {
+                    struct store_hash *hashes, struct why *why) {
     struct gate_store *gate = (struct gate_store *)store;
     static struct store_field any = {"source", "any", 6, 3},
                               authorized = {"source", "authorized", 6, 10};
@@ -34,7 +34,7 @@ static int gate_get(struct store *store, const char *const *subjects, size_t n,
     while (turn > gate->allowed)
         pthread_cond_wait(&gate->moved, &gate->lock);
     pthread_mutex_unlock(&gate->lock);
-    snprintf(why, why_size, "the gate is shut");
+    why_set(why, "the gate is shut");
     for (size_t i = 0; i < n && !fails; i++) {
         hashes[i].answer = gate->absent ? STORE_ABSENT : STORE_FOUND;
         hashes[i].fields = malloc(sizeof any);
@@ -74,9 +74,9 @@ enum seen { SEEN_NOTHING, SEEN_ABSENT, SEEN_ANY, SEEN_AUTHORIZED };
 
 static enum seen look(struct bench *bench, const char *subject, bool *stale) {
     struct shared_policy *known;
-    char why[200];
-    if (policy_cache_get(bench->cache, &subject, 1, &known, stale, why, sizeof why) != 0) {
-        assert_string_equal(why, "the gate is shut");
+    struct why why;
+    if (policy_cache_get(bench->cache, &subject, 1, &known, stale, &why) != 0) {
+        assert_string_equal(why.text, "the gate is shut");
         return SEEN_NOTHING;
     }
     enum seen seen = SEEN_ABSENT;

@@ -23,14 +23,14 @@ static int remove_file(void **state) {
     return unlink(path);
 }
 
-static struct config *load(const char *text, char *why, size_t why_size) {
+static struct config *load(const char *text, struct why *why) {
     struct config *config = NULL;
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
-    why[0] = '\0';
-    return config_load(path, &config, why, why_size) == 0 ? config : NULL;
+    why->text[0] = '\0';
+    return config_load(path, &config, why) == 0 ? config : NULL;
 }
 
 static void test_errors(void **state) {
@@ -101,27 +101,29 @@ static void test_errors(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[1024], place[120];
-        struct config *config = load(rows[i].text, why, sizeof why);
+        struct why why;
+
+        char place[120];
+        struct config *config = load(rows[i].text, &why);
         if (config != NULL)
             fail_msg("taken: %s", rows[i].text);
         snprintf(place, sizeof place, rows[i].line > 0 ? "%s:%d: " : "%s: ", path, rows[i].line);
-        if (strncmp(why, place, strlen(place)) != 0 || strstr(why, rows[i].why) == NULL)
-            fail_msg("%s gives: %s", rows[i].text, why);
+        if (strncmp(why.text, place, strlen(place)) != 0 || strstr(why.text, rows[i].why) == NULL)
+            fail_msg("%s gives: %s", rows[i].text, why.text);
     }
 }
 
 static void test_missing_file(void **state) {
     struct config *config;
-    char why[300];
+    struct why why;
     (void)state;
-    assert_int_equal(config_load("/nonexistent/gatepost.conf", &config, why, sizeof why), -1);
-    assert_string_equal(why, "/nonexistent/gatepost.conf: No such file or directory");
+    assert_int_equal(config_load("/nonexistent/gatepost.conf", &config, &why), -1);
+    assert_string_equal(why.text, "/nonexistent/gatepost.conf: No such file or directory");
 }
 
 static void test_defaults(void **state) {
-    char why[1024];
-    struct config *config = load("", why, sizeof why);
+    struct why why;
+    struct config *config = load("", &why);
     (void)state;
     assert_non_null(config);
     assert_string_equal(config->store, "redis://127.0.0.1:6379/0");
@@ -152,16 +154,16 @@ static void test_listeners(void **state) {
         {"BOTH", "26", NULL, "both"},
         {"BOTH", "27", NULL, "mx"},
     };
-    char why[1024];
+    struct why why;
     struct config *config = load("listener \"mx\" { }\n"
                                  "listener \"six\" { daemon_addr = \"2001:db8::25\" }\n"
                                  "listener \"submission\" { daemon_port = 587 }\n"
                                  "listener \"named\" { daemon_name = \"ORIGINATING\" }\n"
                                  "listener \"both\" { daemon_name = \"BOTH\" daemon_port = 26 }\n",
-                                 why, sizeof why);
+                                 &why);
     (void)state;
     if (config == NULL)
-        fail_msg("%s", why);
+        fail_msg("%s", why.text);
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct config_listener *got =
             config_listener(config, rows[i].name, rows[i].port, rows[i].addr);
@@ -171,9 +173,11 @@ static void test_listeners(void **state) {
 }
 
 static void test_print_changed(void **state) {
-    char why[1024], text[500] = "";
+    struct why why;
+
+    char text[500] = "";
     struct config *config =
-        load("mode = enforce\nstore_timeout = \"300ms\"\nspf { fail = mark }\n", why, sizeof why);
+        load("mode = enforce\nstore_timeout = \"300ms\"\nspf { fail = mark }\n", &why);
     (void)state;
     FILE *out = fmemopen(text, sizeof text, "w");
     config_print_changed(config, out);
@@ -193,8 +197,10 @@ static void test_print_defaults(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[1024], text[500] = "";
-        struct config *config = load(rows[i][0], why, sizeof why);
+        struct why why;
+
+        char text[500] = "";
+        struct config *config = load(rows[i][0], &why);
         FILE *out = fmemopen(text, sizeof text, "w");
         config_print_changed(config, out);
         fclose(out);
@@ -205,8 +211,8 @@ static void test_print_defaults(void **state) {
 
 /* Two slashes inside a word begin no comment. */
 static void test_slashes(void **state) {
-    char why[1024];
-    struct config *config = load("store = file:/tmp//policy // comment\n", why, sizeof why);
+    struct why why;
+    struct config *config = load("store = file:/tmp//policy // comment\n", &why);
     (void)state;
     assert_non_null(config);
     assert_string_equal(config->store, "file:/tmp//policy");
@@ -214,13 +220,14 @@ static void test_slashes(void **state) {
 }
 
 static void test_too_many_settings(void **state) {
-    char *text = malloc(500000), why[1024];
+    char *text = malloc(500000);
+    struct why why;
     size_t len = 0;
     (void)state;
     for (int i = 0; i < 10100; i++)
         len += (size_t)sprintf(text + len, "network \"n%d\" { members = { \"::1\" } }\n", i);
-    assert_null(load(text, why, sizeof why));
-    assert_non_null(strstr(why, "members: there are more than 10000 settings"));
+    assert_null(load(text, &why));
+    assert_non_null(strstr(why.text, "members: there are more than 10000 settings"));
     free(text);
 }
 

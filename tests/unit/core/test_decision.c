@@ -67,10 +67,9 @@ static void read_network(char *rest) {
     struct network *network = &networks[n_networks++];
     snprintf(network->name, sizeof network->name, "%s", next_word(&rest));
     for (const char *block = next_word(&rest); *block != '\0'; block = next_word(&rest)) {
-        char why[160];
-        assert_int_equal(
-            netblock_parse(block, strlen(block), &network->blocks[network->n++], why, sizeof why),
-            0);
+        struct why why;
+        assert_int_equal(netblock_parse(block, strlen(block), &network->blocks[network->n++], &why),
+                         0);
     }
 }
 

@@ -11,9 +11,9 @@
 
 static struct netblock block_of(const char *text) {
     struct netblock block;
-    char why[160] = "";
-    if (netblock_parse(text, strlen(text), &block, why, sizeof why) != 0)
-        fail_msg("%s: %s", text, why);
+    struct why why = {""};
+    if (netblock_parse(text, strlen(text), &block, &why) != 0)
+        fail_msg("%s: %s", text, why.text);
     return block;
 }
 
@@ -81,14 +81,14 @@ static void test_parse_refuses(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct netblock block;
-        char why[160] = "";
-        int rc = netblock_parse(bad[i].text, strlen(bad[i].text), &block, why, sizeof why);
-        if (rc != -1 || strstr(why, bad[i].why) == NULL)
-            fail_msg("\"%s\": returned %d, \"%s\"", bad[i].text, rc, why);
+        struct why why = {""};
+        int rc = netblock_parse(bad[i].text, strlen(bad[i].text), &block, &why);
+        if (rc != -1 || strstr(why.text, bad[i].why) == NULL)
+            fail_msg("\"%s\": returned %d, \"%s\"", bad[i].text, rc, why.text);
     }
     struct netblock block;
-    char why[160];
-    assert_int_equal(netblock_parse("10.0.0.1\0x", 10, &block, why, sizeof why), -1);
+    struct why why;
+    assert_int_equal(netblock_parse("10.0.0.1\0x", 10, &block, &why), -1);
 }
 
 static void test_contains(void **state) {

@@ -26,10 +26,11 @@ static void test_check(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[300] = "";
-        int rc = reply_check_template(rows[i].text, why, sizeof why);
-        if ((rc == 0) != (rows[i].why == NULL) || (rc != 0 && strstr(why, rows[i].why) == NULL))
-            fail_msg("\"%s\": %d %s", rows[i].text, rc, why);
+        struct why why = {""};
+        int rc = reply_check_template(rows[i].text, &why);
+        if ((rc == 0) != (rows[i].why == NULL) ||
+            (rc != 0 && strstr(why.text, rows[i].why) == NULL))
+            fail_msg("\"%s\": %d %s", rows[i].text, rc, why.text);
     }
 }
 

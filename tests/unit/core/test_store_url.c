@@ -37,8 +37,8 @@ static void test_one_server(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct store_url got;
-        char why[300];
-        int rc = store_url_parse(rows[i].text, &got, why, sizeof why);
+        struct why why;
+        int rc = store_url_parse(rows[i].text, &got, &why);
         if ((rc != 0) != (rows[i].port < 0))
             fail_msg("%s: %d", rows[i].text, rc);
         if (rc != 0)
@@ -81,8 +81,8 @@ static void test_several_servers(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct store_url got;
-        char why[300];
-        int rc = store_url_parse(rows[i].text, &got, why, sizeof why);
+        struct why why;
+        int rc = store_url_parse(rows[i].text, &got, &why);
         if ((rc != 0) != (rows[i].n == 0))
             fail_msg("%s: %d", rows[i].text, rc);
         if (rc != 0)
@@ -98,15 +98,15 @@ static void test_several_servers(void **state) {
 
 static void test_tls(void **state) {
     struct store_url got;
-    char why[300];
+    struct why why;
     (void)state;
 #ifdef HAVE_HIREDIS_SSL
-    assert_int_equal(store_url_parse("rediss://redis.example:7000/2", &got, why, sizeof why), 0);
+    assert_int_equal(store_url_parse("rediss://redis.example:7000/2", &got, &why), 0);
     assert_true(got.tls);
     assert_string_equal(got.host, "redis.example");
 #else
-    assert_int_equal(store_url_parse("rediss://redis.example", &got, why, sizeof why), -1);
-    assert_non_null(strstr(why, "stunnel"));
+    assert_int_equal(store_url_parse("rediss://redis.example", &got, &why), -1);
+    assert_non_null(strstr(why.text, "stunnel"));
 #endif
 }
 

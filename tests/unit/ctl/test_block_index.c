@@ -7,8 +7,8 @@
 
 static struct netblock block_of(const char *text) {
     struct netblock block;
-    char why[160];
-    assert_int_equal(netblock_parse(text, strlen(text), &block, why, sizeof why), 0);
+    struct why why;
+    assert_int_equal(netblock_parse(text, strlen(text), &block, &why), 0);
     return block;
 }
 

@@ -55,7 +55,8 @@ static void test_bounded(void **state) {
     static pthread_t threads[UNDER_WAY];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
     socklen_t len = sizeof address;
-    char server[40], why[200];
+    char server[40];
+    struct why why;
     const char *servers[] = {server};
     struct spf_answer answer;
     (void)state;
@@ -64,7 +65,7 @@ static void test_bounded(void **state) {
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     snprintf(server, sizeof server, "127.0.0.1:%d", ntohs(address.sin_port));
     const struct spf_settings settings = {servers, 1, 6000};
-    assert_int_equal(spf_open(&settings, &spf, why, sizeof why), 0);
+    assert_int_equal(spf_open(&settings, &spf, &why), 0);
     for (size_t i = 0; i < UNDER_WAY; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, wait_in_vain, (void *)i), 0);
     await_questions(fd);

@@ -25,11 +25,12 @@ struct row {
 
 static void check_rows(const struct row *rows, size_t n, const struct spf_macro_values *values) {
     for (size_t i = 0; i < n; i++) {
-        char memory[600], why[120] = "";
+        char memory[600];
+        struct why why = {""};
         struct textbuf buf;
         size_t at = 0;
-        if (spf_macro_check(rows[i].text, strlen(rows[i].text), true, &at, why, sizeof why) != 0)
-            fail_msg("\"%s\": octet %zu: %s", rows[i].text, at, why);
+        if (spf_macro_check(rows[i].text, strlen(rows[i].text), true, &at, &why) != 0)
+            fail_msg("\"%s\": octet %zu: %s", rows[i].text, at, why.text);
         textbuf_init(&buf, memory, sizeof memory);
         spf_macro_expand(&buf, rows[i].text, values);
         if (strcmp(memory, rows[i].expanded) != 0)
@@ -184,14 +185,14 @@ static void test_check(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         size_t at = 1000;
-        char why[120] = "";
-        int rc = spf_macro_check(rows[i].text, strlen(rows[i].text), rows[i].explanation, &at, why,
-                                 sizeof why);
-        bool good = rows[i].at < 0
-                        ? rc == 0
-                        : rc == -1 && at == (size_t)rows[i].at && strcmp(why, rows[i].why) == 0;
+        struct why why = {""};
+        int rc =
+            spf_macro_check(rows[i].text, strlen(rows[i].text), rows[i].explanation, &at, &why);
+        bool good = rows[i].at < 0 ? rc == 0
+                                   : rc == -1 && at == (size_t)rows[i].at &&
+                                         strcmp(why.text, rows[i].why) == 0;
         if (!good)
-            fail_msg("\"%s\": %d, octet %zu: %s", rows[i].text, rc, at, why);
+            fail_msg("\"%s\": %d, octet %zu: %s", rows[i].text, rc, at, why.text);
     }
 }
 
@@ -201,13 +202,14 @@ static void test_nul(void **state) {
                                        "%{*", "%{d*}", "%{d2r*}", "%{d}*"};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char text[20], why[120];
+        char text[20];
+        struct why why;
         size_t len = strlen(rows[i]), at;
         memcpy(text, rows[i], len + 1);
         *strchr(text, '*') = '\0';
-        if (spf_macro_check(text, len, true, &at, why, sizeof why) != -1)
+        if (spf_macro_check(text, len, true, &at, &why) != -1)
             fail_msg("\"%s\" with NUL for * is accepted", rows[i]);
-        assert_int_equal(spf_domain_spec_check(text, len, &at, why, sizeof why), -1);
+        assert_int_equal(spf_domain_spec_check(text, len, &at, &why), -1);
     }
 }
 
@@ -249,10 +251,10 @@ static void test_domain_spec(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         size_t at;
-        char why[120] = "accepted";
-        int rc = spf_domain_spec_check(rows[i].text, strlen(rows[i].text), &at, why, sizeof why);
+        struct why why = {"accepted"};
+        int rc = spf_domain_spec_check(rows[i].text, strlen(rows[i].text), &at, &why);
         if ((rc == 0) != rows[i].good)
-            fail_msg("\"%s\": %s", rows[i].text, why);
+            fail_msg("\"%s\": %s", rows[i].text, why.text);
     }
 }
 

@@ -55,9 +55,9 @@ static void test_accepted(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct spf_record record;
-        char why[200] = "no memory";
-        if (spf_record_parse(rows[i], strlen(rows[i]), &record, why, sizeof why) != 0)
-            fail_msg("\"%s\": %s", rows[i], why);
+        struct why why = {"no memory"};
+        if (spf_record_parse(rows[i], strlen(rows[i]), &record, &why) != 0)
+            fail_msg("\"%s\": %s", rows[i], why.text);
         spf_record_clear(&record);
     }
 }
@@ -155,14 +155,16 @@ static void test_refused(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct spf_record record;
-        char why[200] = "", want[200];
+        struct why why = {""};
+
+        char want[200];
         if (rows[i].octet == 0)
             snprintf(want, sizeof want, "%s", rows[i].reason);
         else
             snprintf(want, sizeof want, "octet %u: %s", rows[i].octet, rows[i].reason);
-        int rc = spf_record_parse(rows[i].text, strlen(rows[i].text), &record, why, sizeof why);
-        if (rc != -1 || strcmp(why, want) != 0)
-            fail_msg("\"%s\": %d, \"%s\", not \"%s\"", rows[i].text, rc, why, want);
+        int rc = spf_record_parse(rows[i].text, strlen(rows[i].text), &record, &why);
+        if (rc != -1 || strcmp(why.text, want) != 0)
+            fail_msg("\"%s\": %d, \"%s\", not \"%s\"", rows[i].text, rc, why.text, want);
         assert_null(record.terms);
         assert_null(record.redirect);
         assert_null(record.exp);
@@ -173,10 +175,10 @@ static void test_refused(void **state) {
 static void test_nul(void **state) {
     static const char text[] = "v=spf1 a:a.example\0 +all";
     struct spf_record record;
-    char why[200];
+    struct why why;
     (void)state;
-    assert_int_equal(spf_record_parse(text, sizeof text - 1, &record, why, sizeof why), -1);
-    assert_string_equal(why, "octet 19: a character that is not allowed");
+    assert_int_equal(spf_record_parse(text, sizeof text - 1, &record, &why), -1);
+    assert_string_equal(why.text, "octet 19: a character that is not allowed");
 }
 
 static void test_terms(void **state) {
@@ -204,10 +206,10 @@ static void test_terms(void **state) {
     };
     static const uint8_t net[4] = {192, 0, 2, 0};
     struct spf_record record;
-    char why[200] = "no memory";
+    struct why why = {"no memory"};
     (void)state;
-    if (spf_record_parse(text, sizeof text - 1, &record, why, sizeof why) != 0)
-        fail_msg("%s", why);
+    if (spf_record_parse(text, sizeof text - 1, &record, &why) != 0)
+        fail_msg("%s", why.text);
     assert_int_equal(record.n, COUNT(rows));
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct spf_term *term = &record.terms[i];
@@ -238,9 +240,9 @@ static void test_terms(void **state) {
 static void test_behind_all(void **state) {
     static const char text[] = "v=spf1 ?all a redirect=r.example exp=e.example";
     struct spf_record record;
-    char why[200];
+    struct why why;
     (void)state;
-    assert_int_equal(spf_record_parse(text, sizeof text - 1, &record, why, sizeof why), 0);
+    assert_int_equal(spf_record_parse(text, sizeof text - 1, &record, &why), 0);
     assert_int_equal(record.n, 1);
     assert_true(record.has_all);
     assert_string_equal(record.redirect, "r.example");
@@ -250,9 +252,9 @@ static void test_behind_all(void **state) {
 
 static void test_empty(void **state) {
     struct spf_record record;
-    char why[200];
+    struct why why;
     (void)state;
-    assert_int_equal(spf_record_parse("v=spf1 ", 7, &record, why, sizeof why), 0);
+    assert_int_equal(spf_record_parse("v=spf1 ", 7, &record, &why), 0);
     assert_int_equal(record.n, 0);
     assert_false(record.has_all);
     assert_null(record.redirect);
@@ -262,15 +264,15 @@ static void test_empty(void **state) {
 /* A record as long as the DNS can give one. */
 static void test_long(void **state) {
     struct spf_record record;
-    char why[200] = "no memory";
+    struct why why = {"no memory"};
     size_t terms = 5000, len = 6;
     char *text = malloc(6 + terms * 13 + 1);
     (void)state;
     memcpy(text, "v=spf1", 7);
     for (size_t i = 0; i < terms; i++, len += 13)
         memcpy(text + len, " ip4:10.1.2.3", 14);
-    if (spf_record_parse(text, len, &record, why, sizeof why) != 0)
-        fail_msg("%s", why);
+    if (spf_record_parse(text, len, &record, &why) != 0)
+        fail_msg("%s", why.text);
     assert_int_equal(record.n, terms);
     assert_string_equal(record.terms[terms - 1].text, "ip4:10.1.2.3");
     spf_record_clear(&record);
@@ -314,12 +316,13 @@ static void test_octets(void **state) {
     (void)state;
     for (int i = 0; i < 200000; i++) {
         struct spf_record record;
-        char text[200], why[200];
+        char text[200];
+        struct why why;
         size_t len = random_record(&random, text, sizeof text);
-        int rc = spf_record_parse(text, len, &record, why, sizeof why);
+        int rc = spf_record_parse(text, len, &record, &why);
         if (rc != 0) {
             assert_int_equal(rc, -1);
-            assert_int_equal(strncmp(why, "octet ", 6), 0);
+            assert_int_equal(strncmp(why.text, "octet ", 6), 0);
             continue;
         }
         accepted++;
@@ -329,7 +332,7 @@ static void test_octets(void **state) {
         spf_record_clear(&record);
         static const char bad[] = {0, 1, '\t', '\n', '\r', 0x1f, 0x7f, '\x80', '\xc3', '\xff'};
         text[random_next(&random) % len] = bad[random_next(&random) % sizeof bad];
-        assert_int_equal(spf_record_parse(text, len, &record, why, sizeof why), -1);
+        assert_int_equal(spf_record_parse(text, len, &record, &why), -1);
     }
     assert_true(accepted > 1000);
 }

@@ -79,12 +79,11 @@ static void test_errors(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[400];
-        assert_int_equal(
-            redis_error_judge(rows[i].answer, "HGETALL", "gatepost:x", why, sizeof why),
-            rows[i].fault);
-        assert_non_null(strstr(why, "HGETALL gatepost:x: "));
-        assert_non_null(strstr(why, rows[i].advice));
+        struct why why;
+        assert_int_equal(redis_error_judge(rows[i].answer, "HGETALL", "gatepost:x", &why),
+                         rows[i].fault);
+        assert_non_null(strstr(why.text, "HGETALL gatepost:x: "));
+        assert_non_null(strstr(why.text, rows[i].advice));
     }
 }
 

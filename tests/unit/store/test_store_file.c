@@ -33,22 +33,22 @@ static void write_policy(const char *text, size_t len) {
     assert_int_equal(rename(beside, path), 0);
 }
 
-static struct store *open_store(char *why, size_t why_size) {
+static struct store *open_store(struct why *why) {
     char url[sizeof path + 8];
     struct store *store = NULL;
     snprintf(url, sizeof url, "file:%s", path);
     const struct store_settings settings = {
         .url = url, .user = "", .password_file = "", .key_prefix = "", .timeout = 200};
-    return store_open(&settings, &store, why, why_size) == 0 ? store : NULL;
+    return store_open(&settings, &store, why) == 0 ? store : NULL;
 }
 
 /* The value of a field, "(absent)" or "(failed)" into `out`. */
 static const char *value_of(struct store *store, const char *subject, const char *field, char *out,
                             size_t size) {
     struct store_hash hash;
-    char why[300];
+    struct why why;
     snprintf(out, size, "(failed)");
-    if (store_get(store, &subject, 1, &hash, why, sizeof why) != 0)
+    if (store_get(store, &subject, 1, &hash, &why) != 0)
         return out;
     snprintf(out, size, "(absent)");
     for (size_t i = 0; i < hash.n; i++)
@@ -90,13 +90,15 @@ static void test_syntax_errors(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[400] = "", wanted[200];
+        struct why why = {""};
+
+        char wanted[200];
         write_policy(rows[i].text, rows[i].len ? rows[i].len : strlen(rows[i].text));
-        if (open_store(why, sizeof why) != NULL)
+        if (open_store(&why) != NULL)
             fail_msg("taken: %s", rows[i].text);
         snprintf(wanted, sizeof wanted, "%s%s", path, rows[i].why);
-        if (strncmp(why, wanted, strlen(wanted)) != 0)
-            fail_msg("%s gives: %s", rows[i].text, why);
+        if (strncmp(why.text, wanted, strlen(wanted)) != 0)
+            fail_msg("%s gives: %s", rows[i].text, why.text);
     }
 }
 
@@ -105,12 +107,12 @@ static void test_values_are_the_rest_of_the_line(void **state) {
                                "account:a@b source\n"
                                "  # account:a@b tls required\n"
                                "account:a@b tls required"; /* no newline at the end */
-    char why[400];
+    struct why why;
     (void)state;
     write_policy(text, strlen(text));
-    struct store *store = open_store(why, sizeof why);
+    struct store *store = open_store(&why);
     if (store == NULL)
-        fail_msg("%s", why);
+        fail_msg("%s", why.text);
     EXPECT_VALUE(store, "account:a@b", "ip:192.0.2.0/24", "HQ mail  server");
     EXPECT_VALUE(store, "account:a@b", "source", "");
     EXPECT_VALUE(store, "account:a@b", "tls", "required");
@@ -122,10 +124,10 @@ static void test_changes(void **state) {
     static const char on[] = "account:a@b protocol:imap on\n";
     static const char off[] = "account:a@b protocol:imap off\n";
     static const char broken[] = "account:a@b protocol:imap on\naccount:a@b\n";
-    char why[400];
+    struct why why;
     (void)state;
     write_policy(on, strlen(on));
-    struct store *store = open_store(why, sizeof why);
+    struct store *store = open_store(&why);
     assert_non_null(store);
     EXPECT_VALUE(store, "account:a@b", "protocol:imap", "on");
     write_policy(off, strlen(off));

@@ -55,12 +55,12 @@ static void test_facts(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[FACT_WHY_SIZE] = "";
+        struct why why = {""};
         enum fact_verdict verdict =
             fact_check(rows[i].rules, rows[i].subject, rows[i].field, strlen(rows[i].field),
-                       rows[i].value, strlen(rows[i].value), why, sizeof why);
-        if (verdict != rows[i].verdict || strstr(why, rows[i].part) == NULL)
-            fail_msg("%s %s gives %d: %s", rows[i].field, rows[i].value, (int)verdict, why);
+                       rows[i].value, strlen(rows[i].value), &why);
+        if (verdict != rows[i].verdict || strstr(why.text, rows[i].part) == NULL)
+            fail_msg("%s %s gives %d: %s", rows[i].field, rows[i].value, (int)verdict, why.text);
     }
 }
 
@@ -95,10 +95,10 @@ static void test_subjects(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char why[FACT_WHY_SIZE] = "";
-        enum fact_verdict verdict = fact_check_subject(&plain, rows[i].subject, why, sizeof why);
-        if (verdict != rows[i].verdict || strstr(why, rows[i].part) == NULL)
-            fail_msg("%s gives %d: %s", rows[i].subject, (int)verdict, why);
+        struct why why = {""};
+        enum fact_verdict verdict = fact_check_subject(&plain, rows[i].subject, &why);
+        if (verdict != rows[i].verdict || strstr(why.text, rows[i].part) == NULL)
+            fail_msg("%s gives %d: %s", rows[i].subject, (int)verdict, why.text);
     }
 }
 
@@ -193,7 +193,8 @@ static void test_any_octets(void **state) {
     (void)state;
     srand(4408);
     for (int i = 0; i < 20000; i++) {
-        char text[64], why[FACT_WHY_SIZE], out[100];
+        char text[64], out[100];
+        struct why why;
         static const char likely[] = "0123456789abcdef.:/*-T Z[]";
         size_t len = (size_t)rand() % (sizeof text - 1);
         for (size_t j = 0; j < len; j++)
@@ -201,9 +202,9 @@ static void test_any_octets(void **state) {
         text[len] = '\0';
         suggest_netblock(text, len, out, sizeof out);
         suggest_time(text, len, out, sizeof out);
-        fact_check(&plain, "account:a@b", text, len, text, len, why, sizeof why);
-        fact_check(&bound, "network:n", text, len, "", 0, why, sizeof why);
-        fact_check_subject(&plain, text, why, sizeof why);
+        fact_check(&plain, "account:a@b", text, len, text, len, &why);
+        fact_check(&bound, "network:n", text, len, "", 0, &why);
+        fact_check_subject(&plain, text, &why);
     }
 }
 

@@ -45,12 +45,13 @@ static void expect_text(const char *wanted) {
 }
 
 static struct store_writer *open_writer(void) {
-    char url[sizeof path + 8], why[300] = "";
+    char url[sizeof path + 8];
+    struct why why = {""};
     struct store_writer *writer;
     snprintf(url, sizeof url, "file:%s", path);
     const struct store_settings settings = {
         .url = url, .user = "", .password_file = "", .key_prefix = "", .timeout = 200};
-    if (store_writer_open(&settings, "tester", &writer, why, sizeof why) != 0)
+    if (store_writer_open(&settings, "tester", &writer, &why) != 0)
         fail_msg("%s", why);
     return writer;
 }
@@ -61,12 +62,12 @@ static struct store_text text_of(const char *text) {
 
 static enum store_written change(struct store_writer *writer, const char *subject,
                                  const char *field, const char *old, const char *value) {
-    char why[300] = "";
+    struct why why = {""};
     const struct store_change one = {text_of(field), text_of(old), text_of(value)};
     struct store_edit edit = {.subject = subject, .changes = &one, .n = 1, .state = 1};
-    enum store_written written = store_writer_write(writer, &edit, 1, why, sizeof why);
+    enum store_written written = store_writer_write(writer, &edit, 1, &why);
     if (written == WRITE_FAILED)
-        fail_msg("%s", why);
+        fail_msg("%s", why.text);
     return written;
 }
 
@@ -94,28 +95,28 @@ static void test_lines_stay(void **state) {
 }
 
 static void test_drop(void **state) {
-    char why[300];
+    struct why why;
     struct store_writer *writer;
     struct store_edit edit = {.subject = "account:a@b", .drop = true};
     (void)state;
     write_text("account:a@b source any\naccount:c@d tls required\naccount:a@b tls required\n");
     writer = open_writer();
-    assert_int_equal(store_writer_write(writer, &edit, 1, why, sizeof why), WRITE_DONE);
+    assert_int_equal(store_writer_write(writer, &edit, 1, &why), WRITE_DONE);
     expect_text("account:c@d tls required\n");
     store_writer_free(writer);
 }
 
 static void test_conflict(void **state) {
-    char why[300];
+    struct why why;
     struct store_writer *writer;
     (void)state;
     write_text("account:a@b source any\n");
     writer = open_writer();
-    assert_int_equal(store_writer_begin(writer, "account:a@b", why, sizeof why), 0);
+    assert_int_equal(store_writer_begin(writer, "account:a@b", &why), 0);
     write_text("account:a@b source any\n# an editor was here\n");
     assert_int_equal(change(writer, "account:a@b", "source", "any", "authorized"), WRITE_CONFLICT);
     expect_text("account:a@b source any\n# an editor was here\n");
-    assert_int_equal(store_writer_begin(writer, "account:a@b", why, sizeof why), 0);
+    assert_int_equal(store_writer_begin(writer, "account:a@b", &why), 0);
     assert_int_equal(change(writer, "account:a@b", "source", "any", "authorized"), WRITE_DONE);
     expect_text("account:a@b source authorized\n# an editor was here\n");
     store_writer_free(writer);
@@ -130,21 +131,21 @@ static int count_entries(void *context, const struct history_entry *entry) {
 }
 
 static void test_history(void **state) {
-    char why[300];
+    struct why why;
     size_t n = 0;
     struct store_writer *writer;
     (void)state;
     unlink(history);
     write_text("");
     writer = open_writer();
-    assert_int_equal(store_writer_history(writer, 0, count_entries, &n, why, sizeof why), 0);
+    assert_int_equal(store_writer_history(writer, 0, count_entries, &n, &why), 0);
     assert_int_equal(n, 0);
     change(writer, "account:a@b", "ip:192.0.2.1", NULL, "a \xff note");
     change(writer, "account:a@b", "ip:192.0.2.1", "a \xff note", NULL);
     FILE *file = fopen(history, "a");
     fputs("{no json\n[]\n{}\n", file);
     fclose(file);
-    assert_int_equal(store_writer_history(writer, 0, count_entries, &n, why, sizeof why), 0);
+    assert_int_equal(store_writer_history(writer, 0, count_entries, &n, &why), 0);
     assert_int_equal(n, 2);
     store_writer_free(writer);
 }

@@ -9,6 +9,7 @@
 #define GATEPOST_STORE_CLUSTER_MAP_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/cluster/node.h"
 #include "gatepost/store/store.h"
 
@@ -27,8 +28,8 @@ void redis_map_free(struct redis_map *map);
  * The node that serves a slot, to be released. NULL with the reason in `why` when it is not known,
  * for which those who know are waited for until the deadline.
  */
-struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t deadline, char *why,
-                                  size_t why_size);
+struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t deadline,
+                                  struct why *why);
 
 /*
  * The node at an address to which a node has redirected, to be released. One that is new is not

@@ -13,6 +13,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/login.h"
 
 /* A server, and how it is greeted. A value: copy it. */
@@ -39,26 +40,25 @@ const char *redis_server_name(const struct redis_server *server, char out[static
  * caller, to be freed with redisFree(), or NULL with the reason in `why`: the server cannot be
  * used now.
  */
-redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline, char *why,
-                              size_t why_size);
+redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline, struct why *why);
 
 /* Writes the address at the other end; "" when there is none. */
 void redis_conn_peer(const redisContext *conn, char *out, size_t size);
 
 /* Sends what is queued by redisAppendCommandArgv(). Returns 0, or -1 with the reason. */
-int redis_conn_flush(redisContext *conn, int64_t deadline, char *why, size_t why_size);
+int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why);
 
 /*
  * The next reply, to be freed with freeReplyObject(), or NULL with the reason: the connection is
  * then of no more use. An error reply of the server is a reply.
  */
-redisReply *redis_conn_read(redisContext *conn, int64_t deadline, char *why, size_t why_size);
+redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why);
 
 /* Both: one command of words and its reply. */
 redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,
-                           char *why, size_t why_size);
+                           struct why *why);
 
 /* Is this reply to ROLE that of a master? -1 with the reason when it is not. */
-int redis_conn_check_role(const redisReply *reply, char *why, size_t why_size);
+int redis_conn_check_role(const redisReply *reply, struct why *why);
 
 #endif

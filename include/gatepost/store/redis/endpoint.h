@@ -6,6 +6,7 @@
 #define GATEPOST_STORE_REDIS_SERVER_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/sentinel.h"
 
 struct redis_endpoint {
@@ -16,11 +17,10 @@ struct redis_endpoint {
 
 /* Connects to nobody yet. Returns 0 and parts to be cleared, or -1 with the reason and none. */
 int redis_endpoint_open(const struct store_settings *settings, const struct store_url *url,
-                        struct redis_endpoint *out, char *why, size_t why_size);
+                        struct redis_endpoint *out, struct why *why);
 void redis_endpoint_clear(struct redis_endpoint *endpoint);
 
 /* As redis_sentinel_need(); 0 where there are no Sentinels. */
-int redis_endpoint_need(struct redis_endpoint *endpoint, int64_t deadline, char *why,
-                        size_t why_size);
+int redis_endpoint_need(struct redis_endpoint *endpoint, int64_t deadline, struct why *why);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "gatepost/core/why.h"
+
 enum redis_fault {
     FAULT_LATER,   /* it serves nobody now: as good as down */
     FAULT_LOGIN,   /* user or password were not taken: as good as down */
@@ -20,6 +22,6 @@ enum redis_fault {
  * writes both, the answer and advice to `why`.
  */
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
-                                   char *why, size_t why_size);
+                                   struct why *why);
 
 #endif

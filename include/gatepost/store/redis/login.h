@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gatepost/core/why.h"
+
 struct redis_login;
 
 /*
@@ -14,7 +16,7 @@ struct redis_login;
  * Returns 0 and a login owned by the caller, or -1 with the reason when the file cannot be read.
  */
 int redis_login_open(const char *user, const char *password_file, struct redis_login **out,
-                     char *why, size_t why_size);
+                     struct why *why);
 void redis_login_free(struct redis_login *login);
 
 /* "" for the default user. Lives as long as the login. */

@@ -7,6 +7,7 @@
 #ifndef GATEPOST_STORE_REDIS_POOL_H
 #define GATEPOST_STORE_REDIS_POOL_H
 
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/conn.h"
 
 struct redis_pool;
@@ -31,7 +32,7 @@ struct redis_lease {
  * the reason: at once when the server is known to be down, and never later than at the deadline.
  */
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
-                    struct redis_lease *lease, char *why, size_t why_size);
+                    struct redis_lease *lease, struct why *why);
 
 /* How the server served a lease. */
 enum redis_service {
@@ -50,8 +51,8 @@ void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum re
  * freed with redisFree(). NULL with the reason. With `by_name` a name is resolved anew, see
  * redis_conn_open(), and the pool goes to the address that answered from then on.
  */
-redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t deadline, char *why,
-                                 size_t why_size);
+redisContext *redis_pool_connect(struct redis_pool *pool, bool by_name, int64_t deadline,
+                                 struct why *why);
 
 /* Where it is now. */
 struct redis_server redis_pool_server(struct redis_pool *pool);

@@ -5,6 +5,7 @@
 #define GATEPOST_STORE_REDIS_SENTINEL_H
 
 #include "gatepost/core/store_url.h"
+#include "gatepost/core/why.h"
 #include "gatepost/store/redis/pool.h"
 #include "gatepost/store/store.h"
 
@@ -24,8 +25,7 @@ void redis_sentinel_free(struct redis_sentinel *sentinel);
  * For one who wants to ask the pool: is its server known? While nobody follows, the Sentinels are
  * asked here, until the deadline. Returns 0, or -1 with the reason. Any thread.
  */
-int redis_sentinel_need(struct redis_sentinel *sentinel, int64_t deadline, char *why,
-                        size_t why_size);
+int redis_sentinel_need(struct redis_sentinel *sentinel, int64_t deadline, struct why *why);
 
 /*
  * From now on a thread follows the Sentinels: when they name another master the pool is moved to it
