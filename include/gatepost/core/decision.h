@@ -76,7 +76,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
-    bool monitor;               /* only told, not done: the message is accepted */
+    bool monitor;               /* only reported: the message is accepted */
 };
 
 enum decision_next {
