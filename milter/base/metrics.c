@@ -80,8 +80,8 @@ struct metrics_listener *metrics_listener(const char *name) {
     return listener;
 }
 
-void metrics_verdict(struct metrics_listener *listener, enum metrics_stage stage,
-                     enum verdict_kind verdict, enum reason reason, int64_t microseconds) {
+void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
+                     enum reason reason, int64_t microseconds) {
     if (listener != NULL)
         count(&listener->verdicts[stage][verdict][reason], 1);
     observe(&all.verdict[stage], microseconds);
@@ -191,14 +191,14 @@ static void print_histogram(FILE *to, const char *name, const char *label,
 }
 
 static void print_listener(FILE *to, struct metrics_listener *listener) {
-    static const char *const stages[] = {"connect", "mail"};
     for (int s = 0; s < STAGES; s++) {
         for (int v = 0; v < VERDICT_KINDS; v++) {
             for (int r = 0; r < REASONS; r++) {
                 uint64_t n = atomic_load(&listener->verdicts[s][v][r]);
                 if (n == 0)
                     continue;
-                fprintf(to, "gatepost_verdicts_total{stage=\"%s\",listener=\"", stages[s]);
+                fprintf(to, "gatepost_verdicts_total{stage=\"%s\",listener=\"",
+                        stage_name((enum stage)s));
                 put_label(to, listener->name);
                 fprintf(to, "\",verdict=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
                         verdict_name((enum verdict_kind)v), reason_name((enum reason)r), n);

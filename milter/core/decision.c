@@ -1,7 +1,8 @@
 /*
- * The decision. Owns the order of the rules and nothing else: facts, policy and SPF results are
- * given to it, and what becomes of the verdict is not its business. Read decision_mail() first;
- * each rule below is one function, in the order in which they are asked.
+ * The decision. Owns the order of the rules and the trace of their answers, and nothing else:
+ * facts, policy and SPF results are given to it, and what becomes of the verdict is not its
+ * business. Read decision_mail() first; each rule below is one function, in the order in which
+ * they are asked.
  */
 #include "gatepost/core/decision.h"
 
@@ -19,28 +20,105 @@ const char *decision_service(const struct decision_listener *listener, bool logg
     return listener->service;
 }
 
+const char *decision_rule_name(enum decision_rule rule) {
+    static const char *const names[RULES] = {
+        [RULE_CONNECT] = "connect", [RULE_TRUSTED] = "trusted", [RULE_TLS] = "tls",
+        [RULE_AUTH] = "auth",       [RULE_ACCOUNT] = "account", [RULE_POLICY] = "policy",
+        [RULE_KNOWN] = "known",     [RULE_SERVICE] = "service", [RULE_ACCOUNT_TLS] = "account-tls",
+        [RULE_SOURCE] = "source",   [RULE_LISTED] = "listed",   [RULE_SPF] = "spf",
+        [RULE_ACTION] = "action",   [RULE_MODE] = "mode",
+    };
+    return names[rule];
+}
+
+/* One more step; there is room for all that one message can come to. */
+static struct decision_step *add_step(struct decision *d, enum decision_rule rule, int value) {
+    size_t at = d->n_steps < DECISION_STEPS ? d->n_steps++ : DECISION_STEPS - 1;
+    d->steps[at] = (struct decision_step){.rule = rule, .value = value};
+    return &d->steps[at];
+}
+
+/* One that asks for what the listener may require; is the listener content with the answer? */
+static bool ask_listener(struct decision *d, enum decision_rule rule, bool is, bool required) {
+    struct decision_step *step = add_step(d, rule, is);
+    step->listener = required;
+    return is || !required;
+}
+
+typedef enum setting_state policy_question(const struct policy_set *, int *,
+                                           struct policy_origin *);
+
+/* One that asks the policy for a setting; `otherwise` holds where it does not say. */
+static const struct decision_step *ask_policy(struct decision *d, enum decision_rule rule,
+                                              int otherwise, policy_question *question) {
+    struct decision_step *step = add_step(d, rule, otherwise);
+    step->state = question(d->policy, &step->value, &step->from);
+    return step;
+}
+
+static enum membership ask_trusted(struct decision *d) {
+    const struct network_answer *trusted = &d->facts->trusted;
+    struct decision_step *step = add_step(d, RULE_TRUSTED, MEMBER_NO);
+    if (!d->facts->logged_in) {
+        step->value = (int)trusted->membership;
+        step->from = trusted->from;
+    }
+    return (enum membership)step->value;
+}
+
+/* The step that asks for trust; at connect nobody has asked yet. */
+static size_t trusted_step(struct decision *d) {
+    for (size_t i = 0; i < d->n_steps; i++)
+        if (d->steps[i].rule == RULE_TRUSTED)
+            return i;
+    ask_trusted(d);
+    return d->n_steps - 1;
+}
+
 /*
  * Whether the client is trusted matters to a message only when it would be refused: then what
  * cannot be known or read defers it. It never opens a door, whatever on_store_error says.
  */
-static void mind_trusted(const struct decision *d, struct verdict *v) {
+static void mind_trusted(struct decision *d) {
+    struct verdict *v = &d->verdict;
     enum membership trusted = d->facts->trusted.membership;
     if (d->facts->logged_in || v->kind != VERDICT_REJECT)
         return;
     if (trusted == MEMBER_UNKNOWN && d->rules->on_store_error != VERDICT_REJECT) {
-        v->kind = VERDICT_DEFER;
         v->reason = REASON_POLICY_UNAVAILABLE;
         v->from = from_conf;
     } else if (trusted == MEMBER_MALFORMED) {
-        v->kind = VERDICT_DEFER;
         v->reason = REASON_POLICY_MALFORMED;
         v->from = d->facts->trusted.from;
+    } else {
+        return;
+    }
+    v->kind = VERDICT_DEFER;
+    d->decider = trusted_step(d);
+}
+
+/* A refusal asks the mode; one that cannot be read defers the message. */
+static void mind_mode(struct decision *d) {
+    struct verdict *v = &d->verdict;
+    bool of_listener = d->listener->mode == MODE_MONITOR;
+    struct decision_step *mode =
+        add_step(d, RULE_MODE, of_listener ? MODE_MONITOR : (int)d->rules->mode);
+    mode->listener = of_listener;
+    if (mode->value == MODE_ENFORCE && d->policy != NULL)
+        mode->state = policy_mode(d->policy, &mode->value, &mode->from);
+    if (mode->state != SETTING_MALFORMED) {
+        v->monitor = mode->value == MODE_MONITOR;
+    } else if (v->reason != REASON_POLICY_MALFORMED) {
+        v->kind = VERDICT_DEFER;
+        v->reason = REASON_POLICY_MALFORMED;
+        v->from = mode->from;
+        d->decider = d->n_steps - 1;
     }
 }
 
 /*
- * Ends the decision. A refusal asks the mode, so a mode that cannot be read defers it; a message
- * that is accepted anyway does not need it.
+ * Ends the decision, by the step that was asked last. A message that is accepted anyway does not
+ * need the mode.
  */
 static enum decision_next made(struct decision *d, enum verdict_kind kind, enum reason reason,
                                struct policy_origin from) {
@@ -49,23 +127,11 @@ static enum decision_next made(struct decision *d, enum verdict_kind kind, enum 
     v->reason = reason;
     v->from = from;
     v->monitor = false;
+    d->decider = d->n_steps - 1;
     if (reason != REASON_NOT_ALLOWLISTED) /* trust does not open a listener's connect_from */
-        mind_trusted(d, v);
-    if (v->kind != VERDICT_ACCEPT) {
-        v->monitor = d->rules->mode == MODE_MONITOR || d->listener->mode == MODE_MONITOR;
-        if (!v->monitor && d->policy != NULL) {
-            struct policy_origin origin;
-            int mode = MODE_ENFORCE;
-            enum setting_state state = policy_mode(d->policy, &mode, &origin);
-            if (state == SETTING_SET)
-                v->monitor = mode == MODE_MONITOR;
-            if (state == SETTING_MALFORMED && v->reason != REASON_POLICY_MALFORMED) {
-                v->kind = VERDICT_DEFER;
-                v->reason = REASON_POLICY_MALFORMED;
-                v->from = origin;
-            }
-        }
-    }
+        mind_trusted(d);
+    if (v->kind != VERDICT_ACCEPT)
+        mind_mode(d);
     return d->next = DECISION_MADE;
 }
 
@@ -73,20 +139,34 @@ static enum decision_next malformed(struct decision *d, struct policy_origin fro
     return made(d, VERDICT_DEFER, REASON_POLICY_MALFORMED, from);
 }
 
+/* All but the steps, which need no value before they are asked. */
 static void begin(struct decision *d, const struct decision_rules *rules,
                   const struct decision_listener *listener, const struct decision_facts *facts) {
-    *d = (struct decision){.rules = rules, .listener = listener, .facts = facts};
+    d->rules = rules;
+    d->listener = listener;
+    d->facts = facts;
+    d->policy = NULL;
+    d->next = DECISION_MADE;
+    d->verdict = (struct verdict){.kind = VERDICT_ACCEPT};
+    d->decider = d->n_steps = 0;
+}
+
+static enum decision_next unavailable(struct decision *d) {
+    return made(d, d->rules->on_store_error, REASON_POLICY_UNAVAILABLE, from_conf);
 }
 
 void decision_connect(struct decision *d, const struct decision_rules *rules,
                       const struct decision_listener *listener,
                       const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    enum membership allowed = facts->allowed.membership;
-    if (!listener->has_connect_from || allowed == MEMBER_YES)
+    enum membership allowed = listener->has_connect_from ? facts->allowed.membership : MEMBER_YES;
+    struct decision_step *step = add_step(d, RULE_CONNECT, (int)allowed);
+    step->listener = listener->has_connect_from;
+    step->from = facts->allowed.from;
+    if (allowed == MEMBER_YES)
         made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
     else if (allowed == MEMBER_UNKNOWN)
-        decision_policy_failed(d);
+        unavailable(d);
     else if (allowed == MEMBER_MALFORMED)
         malformed(d, facts->allowed.from);
     else
@@ -103,21 +183,21 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
                                  const struct decision_listener *listener,
                                  const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    if (!facts->logged_in && facts->trusted.membership == MEMBER_YES)
+    if (ask_trusted(d) == MEMBER_YES)
         return made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
-    if (listener->tls_required && !facts->tls)
+    if (!ask_listener(d, RULE_TLS, facts->tls, listener->tls_required))
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
-    if (listener->auth_required && !facts->logged_in)
+    if (!ask_listener(d, RULE_AUTH, facts->logged_in, listener->auth_required))
         return made(d, VERDICT_REJECT, REASON_AUTH_REQUIRED, from_conf);
-    if (facts->has_account)
-        return d->next = DECISION_WANTS_POLICY;
-    if (listener->reject_unknown) /* the null sender is nobody that the store could know */
+    /* the null sender is nobody that the store could know */
+    if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
-    return want_spf(d);
+    return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
 }
 
 enum decision_next decision_policy_failed(struct decision *d) {
-    return made(d, d->rules->on_store_error, REASON_POLICY_UNAVAILABLE, from_conf);
+    add_step(d, RULE_POLICY, POLICY_UNAVAILABLE);
+    return unavailable(d);
 }
 
 bool protocol_contains(const struct protocol *protocol, const char *service) {
@@ -158,62 +238,72 @@ enum setting_state decision_service_state(const struct decision_rules *rules,
 
 /* The first half of rules 4 and 5: the service of this door must not be switched off. */
 static bool service_refused(struct decision *d) {
-    int on = 1;
-    struct policy_origin origin = from_conf;
     const char *service = decision_service(d->listener, d->facts->logged_in);
-    enum setting_state state = decision_service_state(d->rules, d->policy, service, &on, &origin);
-    if (state == SETTING_MALFORMED)
-        malformed(d, origin);
-    else if (!on)
-        made(d, VERDICT_REJECT, REASON_PROTOCOL_DISABLED, origin);
+    struct decision_step *step = add_step(d, RULE_SERVICE, true);
+    step->state = decision_service_state(d->rules, d->policy, service, &step->value, &step->from);
+    if (step->state == SETTING_MALFORMED)
+        malformed(d, step->from);
+    else if (!step->value)
+        made(d, VERDICT_REJECT, REASON_PROTOCOL_DISABLED, step->from);
     return d->next == DECISION_MADE;
+}
+
+/* Does an entry of the account list the client's address? */
+static const struct decision_step *ask_listed(struct decision *d) {
+    struct decision_step *step = add_step(d, RULE_LISTED, false);
+    step->state = policy_ip_listed(d->policy, &d->facts->client, d->facts->now, &step->from);
+    step->value = step->state == SETTING_SET;
+    return step;
 }
 
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
-    struct policy_origin origin;
-    int value = 0;
     if (service_refused(d))
         return DECISION_MADE;
-    enum setting_state state = policy_tls(d->policy, &value, &origin);
-    if (state == SETTING_MALFORMED)
-        return malformed(d, origin);
-    if (state == SETTING_SET && value == NEED_REQUIRED && !d->facts->tls)
-        return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, origin);
-    state = policy_source(d->policy, &value, &origin);
-    if (state == SETTING_MALFORMED)
-        return malformed(d, origin);
-    if (state == SETTING_UNSET || value == SOURCE_ANY)
+    const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS, NEED_OPTIONAL, policy_tls);
+    if (tls->state == SETTING_MALFORMED)
+        return malformed(d, tls->from);
+    if (tls->value == NEED_REQUIRED && !d->facts->tls)
+        return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
+    const struct decision_step *source = ask_policy(d, RULE_SOURCE, SOURCE_ANY, policy_source);
+    if (source->state == SETTING_MALFORMED)
+        return malformed(d, source->from);
+    if (source->value == SOURCE_ANY)
         return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
-    struct policy_origin listed;
-    state = policy_ip_listed(d->policy, &d->facts->client, d->facts->now, &listed);
-    if (state == SETTING_MALFORMED)
-        return malformed(d, listed);
-    if (state == SETTING_UNSET)
-        return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, origin);
-    return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, listed);
+    const struct decision_step *listed = ask_listed(d);
+    if (listed->state == SETTING_MALFORMED)
+        return malformed(d, listed->from);
+    if (!listed->value)
+        return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, source->from);
+    return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, listed->from);
 }
 
 /* Rule 5, up to SPF: a sender who is not logged in. */
 static enum decision_next judge_sender(struct decision *d) {
-    struct policy_origin origin;
     bool known = policy_is_known(d->policy);
+    if (!ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown))
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
     if (known && service_refused(d))
         return DECISION_MADE;
-    if (!known && d->listener->reject_unknown)
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
-    enum setting_state state =
-        policy_ip_listed(d->policy, &d->facts->client, d->facts->now, &origin);
-    if (state == SETTING_SET)
-        return made(d, VERDICT_ACCEPT, REASON_IP_AUTHORIZED, origin);
-    if (state == SETTING_MALFORMED)
-        return malformed(d, origin);
+    const struct decision_step *listed = ask_listed(d);
+    if (listed->state == SETTING_MALFORMED)
+        return malformed(d, listed->from);
+    if (listed->value)
+        return made(d, VERDICT_ACCEPT, REASON_IP_AUTHORIZED, listed->from);
     return want_spf(d);
+}
+
+static bool is_any_there(const struct policy_set *policy) {
+    for (size_t i = 0; i < SUBJECTS; i++)
+        if (policy->policies[i] != NULL)
+            return true;
+    return false;
 }
 
 enum decision_next decision_policy(struct decision *d, const struct policy_set *policy) {
     d->next = DECISION_WANTS_POLICY;
     d->policy = policy;
+    add_step(d, RULE_POLICY, is_any_there(policy) ? POLICY_FOUND : POLICY_ABSENT);
     return d->facts->logged_in ? judge_login(d) : judge_sender(d);
 }
 
@@ -230,36 +320,32 @@ static enum decision_next judge_authorized(struct decision *d, enum spf_result r
 }
 
 /* Rule 5 with `source any`: the action for this result, the most specific one. */
-static enum setting_state spf_action(const struct decision *d, enum spf_result result, int *action,
-                                     struct policy_origin *origin) {
-    enum setting_state state = SETTING_UNSET;
-    *origin = from_conf;
+static const struct decision_step *ask_action(struct decision *d, enum spf_result result) {
+    struct decision_step *step = add_step(d, RULE_ACTION, (int)d->rules->spf[result]);
     if (d->policy != NULL)
-        state = policy_spf(d->policy, result, action, origin);
-    if (state == SETTING_UNSET)
-        *action = (int)d->rules->spf[result];
-    return state;
+        step->state = policy_spf(d->policy, result, &step->value, &step->from);
+    return step;
 }
 
 enum decision_next decision_spf(struct decision *d, enum spf_result result) {
-    struct policy_origin origin = from_conf;
-    int value = SOURCE_ANY;
-    bool helo_first = d->next == DECISION_WANTS_SPF_HELO && d->facts->has_account;
-    d->verdict.identity = d->next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM;
+    bool helo = d->next == DECISION_WANTS_SPF_HELO, helo_first = helo && d->facts->has_account;
+    d->verdict.identity = helo ? IDENTITY_HELO : IDENTITY_MAILFROM;
     d->verdict.spf = result;
+    add_step(d, RULE_SPF, (int)result);
     if (d->policy != NULL && !helo_first) {
-        enum setting_state state = policy_source(d->policy, &value, &origin);
-        if (state == SETTING_MALFORMED)
-            return malformed(d, origin);
-        if (state == SETTING_SET && value == SOURCE_AUTHORIZED)
-            return judge_authorized(d, result, origin);
+        const struct decision_step *source = ask_policy(d, RULE_SOURCE, SOURCE_ANY, policy_source);
+        if (source->state == SETTING_MALFORMED)
+            return malformed(d, source->from);
+        if (source->value == SOURCE_AUTHORIZED)
+            return judge_authorized(d, result, source->from);
     }
     /* HELO checked first decides only by a fail that is refused (RFC 7208 2.3, 2.4) */
     if (helo_first && result != RESULT_FAIL)
         return d->next = DECISION_WANTS_SPF_MAILFROM;
-    if (spf_action(d, result, &value, &origin) == SETTING_MALFORMED)
-        return malformed(d, origin);
-    if (helo_first && value != VERDICT_REJECT && value != VERDICT_DEFER)
+    const struct decision_step *action = ask_action(d, result);
+    if (action->state == SETTING_MALFORMED)
+        return malformed(d, action->from);
+    if (helo_first && action->value != VERDICT_REJECT && action->value != VERDICT_DEFER)
         return d->next = DECISION_WANTS_SPF_MAILFROM;
-    return made(d, (enum verdict_kind)value, REASON_SPF, origin);
+    return made(d, (enum verdict_kind)action->value, REASON_SPF, action->from);
 }

@@ -26,6 +26,7 @@ static const char *const reason_names[] = {
     [REASON_POLICY_MALFORMED] = "policy-malformed",
 };
 
+static const char *const stage_names[STAGES] = {"connect", "mail"};
 static const char *const spf_result_names[] = {"none", "neutral",   "pass",     "softfail",
                                                "fail", "temperror", "permerror"};
 static const char *const source_names[] = {"any", "authorized"};
@@ -62,6 +63,10 @@ const char *reason_name(enum reason reason) {
 
 const char *spf_result_name(enum spf_result result) {
     return spf_result_names[result];
+}
+
+const char *stage_name(enum stage stage) {
+    return stage_names[stage];
 }
 
 static bool equals(const char *word, const char *text, size_t len) {

@@ -1,6 +1,6 @@
 /*
- * One connection of an MTA. Owns its state and the asking of the adapters for what the decision
- * wants; the rules are decision.c's, the milter protocol callbacks.c's.
+ * One connection of an MTA. Owns its state and what becomes of a verdict; how one is found is
+ * judge.c's, the milter protocol callbacks.c's.
  */
 #include "gatepost/session/session.h"
 
@@ -11,9 +11,7 @@
 #include <time.h>
 
 #include "gatepost/base/clock.h"
-#include "gatepost/base/idna.h"
 #include "gatepost/base/metrics.h"
-#include "gatepost/cache/account_lookup.h"
 #include "gatepost/session/verdict_log.h"
 #include "message.h"
 
@@ -27,9 +25,9 @@ struct session {
     struct message *message; /* under way; NULL between messages */
     struct ip_address client;
     unsigned number;
-    unsigned tag;                   /* the caller's */
-    unsigned char allowed, trusted; /* enum membership, as it was at connect */
-    bool xtext_logins;              /* the MTA is Sendmail */
+    unsigned tag;          /* the caller's */
+    unsigned char trusted; /* enum membership, as it was at connect */
+    bool xtext_logins;     /* the MTA is Sendmail */
 };
 
 #define ID_SIZE 24
@@ -111,21 +109,10 @@ static struct reply_values values_of(const struct session *session, struct sessi
                                  .session = texts->id};
 }
 
-/*
- * The client in a set of networks as it was at connect. Which member could not be read is asked
- * again, should that be what decides.
- */
-static struct network_answer recall(const struct session *session, unsigned char membership,
-                                    const struct config_list *names, char *member, size_t size) {
-    if (membership != MEMBER_MALFORMED)
-        return (struct network_answer){.membership = (enum membership)membership};
-    return networks_contain(session->runtime->networks, names, &session->client, member, size);
-}
-
-/* To the log, or to who wants to see it instead. */
-static void tell(const struct session_observer *observer, const struct verdict_record *record) {
+/* Writes the verdict to the log, or shows it to the observer instead. */
+static void report(const struct session_observer *observer, const struct verdict_record *record) {
     if (observer != NULL)
-        observer->verdict(observer->context, record);
+        observer->verdict(observer->judge.context, record);
     else
         verdict_log(record);
 }
@@ -153,19 +140,21 @@ void session_connect(struct session *session, const struct session_peer *peer,
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
     if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
         replace(&session->mta_name, peer->mta_name);
-    char member[60];
+    char members[2][60];
     struct decision_facts facts = {
         .client = session->client,
         .trusted = networks_contain(session->runtime->networks, &config->trusted, &session->client,
-                                    member, sizeof member),
+                                    members[0], sizeof members[0]),
         .allowed = networks_contain(session->runtime->networks, &session->listener->connect_from,
-                                    &session->client, member, sizeof member)};
+                                    &session->client, members[1], sizeof members[1])};
     session->trusted = (unsigned char)facts.trusted.membership;
-    session->allowed = (unsigned char)facts.allowed.membership;
     decision_connect(&decision, &config->rules, &session->listener->rules, &facts);
     if (decision.verdict.kind == VERDICT_ACCEPT &&
-        decision.verdict.reason != REASON_POLICY_UNAVAILABLE)
+        decision.verdict.reason != REASON_POLICY_UNAVAILABLE) {
+        if (peer->observer != NULL)
+            peer->observer->connected(peer->observer->judge.context, &decision);
         return;
+    }
     struct session_texts texts;
     struct reply_values values = values_of(session, &texts);
     values.account = values.client; /* nobody has said more */
@@ -173,142 +162,66 @@ void session_connect(struct session *session, const struct session_peer *peer,
     refuse(session, &decision.verdict, &values, answer);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
-    tell(peer->observer, &(struct verdict_record){.stage = "connect",
-                                                  .values = &values,
-                                                  .verdict = &decision.verdict,
-                                                  .answer = answer,
-                                                  .microseconds = took});
+    report(peer->observer, &(struct verdict_record){.stage = STAGE_CONNECT,
+                                                    .values = &values,
+                                                    .decision = &decision,
+                                                    .reply = &answer->reply,
+                                                    .microseconds = took});
 }
 
 void session_helo(struct session *session, const char *name) {
     replace(&session->helo, name);
 }
 
-/* Everything of one message while it is judged. */
-struct judging {
-    struct session *session;
-    struct message *message;
-    struct decision decision;
-    struct decision_facts facts;
-    struct address account;
-    struct account_lookup lookup;
-    struct spf_answer spf;
-    const struct session_observer *observer;
-    int64_t begin;
-};
-
-static enum decision_next ask_store(struct judging *j) {
-    const struct runtime *runtime = j->session->runtime;
-    struct why why;
-    int rc = account_lookup_find(runtime->store->cache, &j->account, &j->lookup, &why);
-    if (j->observer != NULL)
-        j->observer->policy(j->observer->context, rc == 0 ? &j->lookup : NULL, why.text);
-    if (rc == 0)
-        return decision_policy(&j->decision, &j->lookup.set);
-    char id[ID_SIZE];
-    put_id(j->session, id);
-    log_event(LOG_ERR, "store-error", "session", id, "problem", why.text, (char *)NULL);
-    return decision_policy_failed(&j->decision);
-}
-
-static enum decision_next ask_spf(struct judging *j, bool helo) {
-    struct session *session = j->session;
-    const char *name = session->helo, *sender = helo ? NULL : j->message->sender;
-    char *ascii_name = name == NULL ? NULL : idna_address_to_ascii(name); /* RFC 7208 4.3 */
-    char *ascii_sender = sender == NULL ? NULL : idna_address_to_ascii(sender);
-    const struct spf_query query = {.client = session->client,
-                                    .helo = ascii_name != NULL ? ascii_name : name,
-                                    .sender = ascii_sender != NULL ? ascii_sender : sender,
-                                    .trace = j->observer == NULL ? NULL : j->observer->spf,
-                                    .trace_context =
-                                        j->observer == NULL ? NULL : j->observer->context};
-    int64_t begin = clock_now_us();
-    spf_check(session->runtime->spf, &query, &j->spf);
-    metrics_spf(j->spf.result, clock_now_us() - begin);
-    free(ascii_name);
-    free(ascii_sender);
-    if (j->observer != NULL)
-        j->observer->spf_done(j->observer->context, helo ? IDENTITY_HELO : IDENTITY_MAILFROM,
-                              &j->spf);
-    return decision_spf(&j->decision, j->spf.result);
-}
-
-static void decide(struct judging *j) {
-    struct session *session = j->session;
-    if (j->observer != NULL)
-        j->observer->begun(j->observer->context, &j->facts, &j->account);
-    enum decision_next next = decision_mail(&j->decision, &session->runtime->config->rules,
-                                            &session->listener->rules, &j->facts);
-    while (next != DECISION_MADE)
-        next = next == DECISION_WANTS_POLICY ? ask_store(j)
-                                             : ask_spf(j, next == DECISION_WANTS_SPF_HELO);
-}
-
-/* The account of the message into j; -1 when there is no memory. */
-static int name_account(struct judging *j, const struct session_mail *mail) {
-    const struct config *config = j->session->runtime->config;
-    const struct address_rules rules = {.default_domain = config->default_domain,
-                                        .delimiters = config->address_delimiter,
-                                        .domain_to_ascii = idna_domain_to_ascii,
-                                        .lower_case = idna_lower_case};
-    int rc = mail->login != NULL ? address_from_login(mail->login, &rules, &j->account)
-                                 : address_from_sender(mail->sender, &rules, &j->account);
-    j->facts.has_account = rc == 0 && (mail->login != NULL || j->account.text[0] != '\0');
-    return rc;
-}
-
 /* Which header work an accepted message needs: ours to add, others' forgeries to remove. */
-static bool wants_headers(const struct session *session, const struct judging *j) {
+static bool wants_headers(const struct session *session, const struct verdict *verdict) {
     const struct config *config = session->runtime->config;
-    if (j->decision.verdict.reason == REASON_TRUSTED)
+    if (verdict->reason == REASON_TRUSTED)
         return false;
     if (config->authentication_results && authserv_id(session) != NULL)
         return true;
-    return config->received_spf && j->decision.verdict.identity != IDENTITY_NONE;
+    return config->received_spf && verdict->identity != IDENTITY_NONE;
 }
 
-static void judged(struct judging *j, const struct session_mail *mail,
-                   struct session_answer *answer) {
-    struct session *session = j->session;
+/* What is made of the verdict on a message, which has been under way since `begin`. */
+static void judged(struct session *session, const struct judgement *j, struct reply_values *values,
+                   const struct session_mail *mail, int64_t begin, struct session_answer *answer) {
     const struct verdict *verdict = &j->decision.verdict;
-    struct session_texts texts;
-    struct reply_values values = values_of(session, &texts);
-    values.account = j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
-    values.service = decision_service(&session->listener->rules, mail->login != NULL);
-    values.sender = j->message == NULL ? NULL : j->message->sender;
-    values.login = mail->login;
-    values.domain = j->spf.domain;
-    values.explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
-    if (session->xtext_logins && values.sender != NULL)
-        values.prefix = strlen("<>... ") + strlen(values.sender); /* Sendmail names it */
-    refuse(session, verdict, &values, answer);
-    answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, j);
-    int64_t took = clock_now_us() - j->begin;
+    values->account =
+        j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
+    values->service = decision_service(j->listener, mail->login != NULL);
+    values->sender = j->sender;
+    values->login = mail->login;
+    values->domain = j->spf.domain;
+    values->explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
+    if (session->xtext_logins && values->sender != NULL)
+        values->prefix = strlen("<>... ") + strlen(values->sender); /* Sendmail names it */
+    refuse(session, verdict, values, answer);
+    answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, verdict);
+    int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
-    tell(j->observer, &(struct verdict_record){.stage = "mail",
-                                               .queue = mail->queue,
-                                               .has_account = j->facts.has_account,
-                                               .values = &values,
-                                               .verdict = verdict,
-                                               .stale = j->lookup.stale,
-                                               .spf_problem = j->spf.problem,
-                                               .answer = answer,
-                                               .microseconds = took});
+    report(mail->observer,
+           &(struct verdict_record){.stage = STAGE_MAIL,
+                                    .queue = mail->queue,
+                                    .account = j->facts.has_account ? j->account.text : NULL,
+                                    .values = values,
+                                    .decision = &j->decision,
+                                    .stale = j->lookup.stale,
+                                    .spf_problem = j->spf.problem,
+                                    .reply = &answer->reply,
+                                    .microseconds = took});
 }
 
-/* The facts that the decision begins with; `members` are the texts of two. */
-static struct decision_facts facts_of(const struct session *session,
-                                      const struct session_mail *mail, char members[2][60]) {
-    const struct config *config = session->runtime->config;
-    return (struct decision_facts){
-        .client = session->client,
-        .allowed = recall(session, session->allowed, &session->listener->connect_from, members[0],
-                          sizeof members[0]),
-        .trusted =
-            recall(session, session->trusted, &config->trusted, members[1], sizeof members[1]),
-        .tls = mail->tls != NULL && mail->tls[0] != '\0',
-        .logged_in = mail->login != NULL,
-        .now = (int64_t)time(NULL)};
+/*
+ * Whether the client is trusted, as it was at connect. Which member could not be read is asked
+ * again, should that be what decides.
+ */
+static struct network_answer recall_trusted(const struct session *session, char *member,
+                                            size_t size) {
+    if (session->trusted != MEMBER_MALFORMED)
+        return (struct network_answer){.membership = (enum membership)session->trusted};
+    return networks_contain(session->runtime->networks, &session->runtime->config->trusted,
+                            &session->client, member, size);
 }
 
 /* The message's reverse-path as its MTA reads it; NULL when there is no memory. */
@@ -321,37 +234,51 @@ static struct message *begin_message(const struct session_mail *mail) {
     return message;
 }
 
+/*
+ * The login of the message as the MTA means it, NULL when there is none. `*decoded` is to be freed.
+ * Returns -1 when there is no memory.
+ */
+static int read_login(const struct session *session, struct session_mail *mail, char **decoded) {
+    *decoded = NULL;
+    if (mail->login != NULL && mail->login[0] == '\0')
+        mail->login = NULL;
+    if (mail->login == NULL || !session->xtext_logins)
+        return 0;
+    mail->login = *decoded = strdup(mail->login);
+    if (*decoded == NULL)
+        return -1;
+    xtext_decode(*decoded);
+    return 0;
+}
+
 void session_mail(struct session *session, const struct session_mail *given,
                   struct session_answer *answer) {
+    int64_t begin = clock_now_us();
     struct session_mail mail = *given;
-    struct judging j = {.session = session, .observer = mail.observer, .begin = clock_now_us()};
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    char *login, member[60];
     session_end_message(session);
-    j.message = session->message = begin_message(&mail);
+    struct message *message = session->message = begin_message(&mail);
+    struct judgement j = {.runtime = session->runtime,
+                          .listener = &session->listener->rules,
+                          .facts = {.client = session->client,
+                                    .trusted = recall_trusted(session, member, sizeof member),
+                                    .tls = mail.tls != NULL && mail.tls[0] != '\0',
+                                    .now = (int64_t)time(NULL)},
+                          .helo = session->helo,
+                          .sender = message == NULL ? NULL : message->sender,
+                          .session = texts.id,
+                          .observer = mail.observer == NULL ? NULL : &mail.observer->judge};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
-    char *login = NULL, members[2][60];
-    bool ready = j.message != NULL;
-    if (ready)
-        mail.sender = j.message->sender;
-    if (mail.login != NULL && mail.login[0] == '\0')
-        mail.login = NULL;
-    if (mail.login != NULL && session->xtext_logins) {
-        login = strdup(mail.login);
-        ready = ready && login != NULL;
-        if (login != NULL)
-            xtext_decode(login);
-        mail.login = login;
-    }
-    j.facts = facts_of(session, &mail, members);
-    if (ready && name_account(&j, &mail) == 0) {
-        decide(&j);
-        j.message->verdict = j.decision.verdict;
-    } else { /* no memory: the message must wait */
-        j.decision.verdict =
-            (struct verdict){.kind = VERDICT_DEFER, .reason = REASON_POLICY_UNAVAILABLE};
-    }
-    judged(&j, &mail, answer);
-    account_lookup_clear(&j.lookup);
-    address_clear(&j.account);
+    if (read_login(session, &mail, &login) == 0 && message != NULL)
+        judge_decide(&j, mail.login, message->sender);
+    else
+        judge_defer(&j);
+    if (message != NULL)
+        message->verdict = j.decision.verdict;
+    judged(session, &j, &values, &mail, begin, answer);
+    judge_clear(&j);
     free(login);
 }
 

@@ -7,16 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gatepost/base/log.h"
 #include "gatepost/core/textbuf.h"
 
 void verdict_log(const struct verdict_record *record) {
-    const struct verdict *verdict = record->verdict;
+    const struct verdict *verdict = &record->decision->verdict;
     const struct reply_values *values = record->values;
-    const struct reply *reply = &record->answer->reply;
+    const struct reply *reply = record->reply;
     enum verdict_kind applied = verdict_applied(verdict);
     char from_text[700], reply_text[REPLY_TEXT_SIZE + 16], us[24];
     struct textbuf from;
-    bool mail = record->stage[0] == 'm';
+    bool null_sender =
+        record->stage == STAGE_MAIL && values->sender != NULL && values->sender[0] == '\0';
     textbuf_init(&from, from_text, sizeof from_text);
     if (verdict->from.subject == NULL) {
         textbuf_puts(&from, "conf");
@@ -30,17 +32,16 @@ void verdict_log(const struct verdict_record *record) {
                  reply->text);
     snprintf(us, sizeof us, "%" PRId64, record->microseconds);
     const struct log_pair pairs[] = {
-        {"stage", record->stage},
+        {"stage", stage_name(record->stage)},
         {"session", values->session},
         {"queue", record->queue},
         {"listener", values->listener},
         {"service", values->service},
         {"client", values->client},
         {"helo", values->helo},
-        {"sender",
-         mail && values->sender != NULL && values->sender[0] == '\0' ? "<>" : values->sender},
+        {"sender", null_sender ? "<>" : values->sender},
         {"login", values->login},
-        {"account", record->has_account ? values->account : NULL},
+        {"account", record->account == NULL ? NULL : values->account},
         {"spf", verdict->identity == IDENTITY_NONE ? NULL : spf_result_name(verdict->spf)},
         {"verdict", verdict_name(applied)},
         {"reason", reason_name(verdict->reason)},

@@ -14,7 +14,6 @@
 
 #include "gatepost/core/vocabulary.h"
 
-enum metrics_stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
 enum metrics_outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOMES };
 
 /* How a DNS question ended: asked and answered, asked in vain, without asking, too late. */
@@ -36,8 +35,8 @@ void metrics_start(void);
 struct metrics_listener *metrics_listener(const char *name);
 
 /* A verdict as it was carried out, and what it took in microseconds. */
-void metrics_verdict(struct metrics_listener *listener, enum metrics_stage stage,
-                     enum verdict_kind verdict, enum reason reason, int64_t microseconds);
+void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
+                     enum reason reason, int64_t microseconds);
 
 /* A session, or a message within one, began (1) or ended (-1); how many are under way. */
 void metrics_session(int change);

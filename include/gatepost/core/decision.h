@@ -10,6 +10,9 @@
  *         next = next == DECISION_WANTS_POLICY ? decision_policy(&d, fetched) : ...;
  *     use d.verdict
  *
+ * It keeps its trace: the steps that it has asked, in their order, each with its answer and where
+ * the answer comes from. `explain` prints them.
+ *
  * Nothing here allocates, waits or reads a clock. A struct decision belongs to one thread at a
  * time; what it points to must outlive it.
  */
@@ -73,7 +76,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
-    bool monitor;               /* only told, not done: the message is accepted */
+    bool monitor;               /* only reported: the message is accepted */
 };
 
 enum decision_next {
@@ -83,6 +86,38 @@ enum decision_next {
     DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
 };
 
+/* What a step asks, in the order in which a message comes to them, and what its `value` then is. */
+enum decision_rule {
+    RULE_CONNECT,     /* enum membership: the client, in the listener's connect_from */
+    RULE_TRUSTED,     /* enum membership: the client, in a trusted network; never a login */
+    RULE_TLS,         /* bool: the session has it */
+    RULE_AUTH,        /* bool: it is logged in */
+    RULE_ACCOUNT,     /* bool: the message has one */
+    RULE_POLICY,      /* enum policy_found */
+    RULE_KNOWN,       /* bool: the account or its domain has policy */
+    RULE_SERVICE,     /* bool: it is allowed */
+    RULE_ACCOUNT_TLS, /* enum need */
+    RULE_SOURCE,      /* enum source */
+    RULE_LISTED,      /* bool: an entry lists the client's address */
+    RULE_SPF,         /* enum spf_result */
+    RULE_ACTION,      /* enum verdict_kind, for the result of SPF */
+    RULE_MODE,        /* enum mode */
+    RULES
+};
+
+enum policy_found { POLICY_ABSENT, POLICY_FOUND, POLICY_UNAVAILABLE };
+
+struct decision_step {
+    enum decision_rule rule;
+    enum setting_state state;  /* of the policy; MALFORMED: `value` is undefined */
+    int value;                 /* what holds, also where the policy does not say */
+    bool listener;             /* the listener has a setting of its own for this */
+    struct policy_origin from; /* where the policy has it; NULLs where it does not say */
+};
+
+/* Each rule of a message once, SPF and its action for HELO and for MAIL FROM. */
+#define DECISION_STEPS (RULES - RULE_TRUSTED + 2)
+
 struct decision {
     const struct decision_rules *rules;
     const struct decision_listener *listener;
@@ -90,7 +125,13 @@ struct decision {
     const struct policy_set *policy; /* NULL until given, and for the null sender */
     enum decision_next next;
     struct verdict verdict; /* valid once DECISION_MADE */
+    size_t decider;         /* the step that made it: its place in `steps`; likewise */
+    size_t n_steps;
+    struct decision_step steps[DECISION_STEPS];
 };
+
+/* How a rule is called where people see it: "account-tls"; a static text. */
+const char *decision_rule_name(enum decision_rule rule);
 
 bool protocol_contains(const struct protocol *protocol, const char *service);
 

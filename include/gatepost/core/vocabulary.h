@@ -31,6 +31,9 @@ enum reason {
     REASONS
 };
 
+/* When a verdict is asked for. */
+enum stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
+
 /* RFC 7208 2.6 */
 enum spf_result {
     RESULT_NONE,
@@ -51,6 +54,7 @@ enum mode { MODE_ENFORCE, MODE_MONITOR };
 const char *verdict_name(enum verdict_kind kind);
 const char *reason_name(enum reason reason);
 const char *spf_result_name(enum spf_result result);
+const char *stage_name(enum stage stage);
 
 /* A set of words: names[value] is the spelling of `value`. */
 struct words {

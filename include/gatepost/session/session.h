@@ -8,26 +8,19 @@
 #define GATEPOST_SESSION_SESSION_H
 
 #include "gatepost/core/reply.h"
-#include "gatepost/session/runtime.h"
+#include "gatepost/session/judge.h"
 
 struct session;
-struct address;
-struct account_lookup;
 struct verdict_record;
 
 /*
- * Who looks on while a verdict is found, for `explain`. What is told lasts until the call returns,
- * a message's facts and look-up until its verdict is told.
+ * Who looks on while a verdict is found, for `explain`. What is passed lasts until the call
+ * returns, and so do the decision, its facts and its policy.
  */
 struct session_observer {
-    void *context;
-    /* What is known of a message, and its account, before anybody is asked. */
-    void (*begun)(void *context, const struct decision_facts *facts, const struct address *account);
-    /* The account's policy; NULL: it could not be had, and why. */
-    void (*policy)(void *context, const struct account_lookup *lookup, const char *why);
-    void (*spf)(void *context, const char *line); /* as spf_query.trace */
-    /* The end of an evaluation of SPF. */
-    void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
+    struct judge_observer judge; /* its context is that of all */
+    /* The client may connect, which leaves no verdict. */
+    void (*connected)(void *context, const struct decision *decision);
     /* The verdict; it is then not logged. */
     void (*verdict)(void *context, const struct verdict_record *record);
 };

@@ -4,19 +4,19 @@
 #ifndef GATEPOST_SESSION_VERDICT_LOG_H
 #define GATEPOST_SESSION_VERDICT_LOG_H
 
-#include "gatepost/base/log.h"
-#include "gatepost/session/session.h"
+#include "gatepost/core/decision.h"
+#include "gatepost/core/reply.h"
 
 struct verdict_record {
-    const char *stage; /* "connect" or "mail" */
-    const char *queue; /* NULL where the MTA has none yet */
-    bool has_account;
+    enum stage stage;
+    const char *queue;   /* NULL where the MTA has none yet */
+    const char *account; /* NULL where there is none: at connect, for the null sender */
     const struct reply_values *values;
-    const struct verdict *verdict;
-    bool stale;              /* the policy served without the store */
-    const char *spf_problem; /* "" or NULL for none */
-    const struct session_answer *answer;
-    int64_t microseconds; /* that the verdict took */
+    const struct decision *decision; /* made */
+    bool stale;                      /* the policy served without the store */
+    const char *spf_problem;         /* "" or NULL for none */
+    const struct reply *reply;       /* of what is deferred or rejected */
+    int64_t microseconds;            /* that the verdict took */
 };
 
 /* Any thread. */

@@ -1,7 +1,7 @@
 /*
  * `explain`: why would a message be refused? It goes through the filter's own session with the live
  * store and DNS, and looks on. Owns how the question becomes a session; the decision is
- * decision.c's, what is told of it stands in steps.c and verdict.c.
+ * decision.c's, what is shown of it stands in steps.c and verdict.c.
  */
 #include "explain.h"
 
@@ -146,7 +146,7 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv) {
             ctl_print_json(ctl, json_incref(e.told));
         else if (e.decided)
             explanation_print(e.told);
-        json_decref(e.told);
+        explanation_clear(&e);
         runtime_release(runtime);
     }
     log_line_clear(&line);

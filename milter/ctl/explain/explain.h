@@ -8,21 +8,35 @@
 #include "../effective.h"
 #include "gatepost/session/session.h"
 
+/* One evaluation of SPF. */
+struct evaluation {
+    enum spf_identity identity;
+    struct spf_answer answer;
+    json_t *lines; /* owned */
+};
+
 /* One message as it is explained. Begins as {0} with what stands first. */
 struct explanation {
     const struct config *config;
     const struct config_listener *listener;
     json_t *told; /* owned: an empty object at first */
-    bool decided; /* a verdict has been told */
+    bool decided; /* there is a verdict */
     enum verdict_kind kind;
-    /* while the message is judged */
-    json_t *steps, *spf_lines; /* of `told` */
-    const struct policy_set *set;
-    const struct decision_facts *facts;
+    size_t decided_by; /* the number of the step that has decided, from 1 */
+    /* what the steps do not say themselves */
+    struct why unavailable; /* why the store had no policy to give */
+    struct evaluation evaluations[2];
+    size_t n_evaluations;
 };
 
 /* An observer that fills the explanation, which must outlive it. */
 struct session_observer explanation_observer(struct explanation *explanation);
+
+/* The session was asked at connect alone, and has let the client in. */
+void explanation_connected(struct explanation *explanation);
+
+/* Frees what the explanation owns. */
+void explanation_clear(struct explanation *explanation);
 
 /* Prints `told` as text. */
 void explanation_print(const json_t *told);
@@ -31,23 +45,10 @@ void explanation_print(const json_t *told);
 
 void explanation_put(json_t *object, const char *name, const char *value);
 
-/* One more step; `because` may come to nothing. The step belongs to the explanation. */
-json_t *explanation_step(struct explanation *e, const char *name, const char *answer,
-                         const char *because, ...) __attribute__((format(printf, 4, 5)));
-
-/* A fact that the step has looked at. */
-void explanation_fact(struct explanation *e, json_t *step, const struct effective *s);
-
 /* The whole key of a subject; a new reference. */
 json_t *explanation_key(const struct explanation *e, const char *subject);
 
-/* The step at connect. */
-void explanation_connect(struct explanation *e, struct network_answer allowed);
-
-/* The client may connect, and nothing more is asked. */
-void explanation_connected(struct explanation *e);
-
-/* As session_observer.verdict. */
-void explanation_verdict(void *context, const struct verdict_record *record);
+/* The steps of a decision, after those before it; `account` may be NULL at connect. */
+void explanation_steps(struct explanation *e, const struct decision *decision, const char *account);
 
 #endif

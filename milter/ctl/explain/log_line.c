@@ -229,7 +229,7 @@ int log_line_read(const char *text, struct log_line *line, struct ctl_question *
         log_line_clear(line);
         return -1;
     }
-    bool connect = found[STAGE] != NULL && strcmp(found[STAGE], "connect") == 0;
+    bool connect = found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_CONNECT)) == 0;
     if (question->from == NULL && question->login == NULL) {
         question->connect_only = connect;
         question->login = found[LOGIN];

@@ -1,6 +1,7 @@
 /*
- * The steps of an explanation. Owns which facts belong to a step and how a step is told; what is
- * allowed, listed, known is asked of the functions that the decision itself asks.
+ * The steps of an explanation. Owns how each step of the decision's trace is put into words, and
+ * which facts are shown under it. Which steps there are, their answers, their order and which one
+ * decided is what the trace says: no rule is asked again here.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,30 +10,19 @@
 
 #include "../effective.h"
 #include "explain.h"
-#include "gatepost/cache/account_lookup.h"
+
+/* A trace while it is put into words. */
+struct wording {
+    struct explanation *e;
+    const struct decision *decision;
+    const char *account;
+    json_t *steps;
+    size_t n_spf;           /* evaluations so far */
+    enum spf_result result; /* of the last one */
+};
 
 void explanation_put(json_t *object, const char *name, const char *value) {
     json_object_set_new(object, name, json_text(value));
-}
-
-json_t *explanation_step(struct explanation *e, const char *name, const char *answer,
-                         const char *because, ...) {
-    char text[1000];
-    va_list args;
-    json_t *step = json_object();
-    va_start(args, because);
-    vsnprintf(text, sizeof text, because, args);
-    va_end(args);
-    explanation_put(step, "step", name);
-    explanation_put(step, "answer", answer);
-    explanation_put(step, "because", text[0] == '\0' ? NULL : text);
-    json_object_set_new(step, "facts", json_array());
-    if (e->steps == NULL) {
-        e->steps = json_array();
-        json_object_set_new(e->told, "steps", e->steps);
-    }
-    json_array_append_new(e->steps, step);
-    return step;
 }
 
 json_t *explanation_key(const struct explanation *e, const char *subject) {
@@ -44,21 +34,68 @@ json_t *explanation_key(const struct explanation *e, const char *subject) {
     return told;
 }
 
-void explanation_fact(struct explanation *e, json_t *step, const struct effective *s) {
+static const char *answer_of(const struct wording *w, const struct decision_step *step) {
+    static const char *const is[] = {"no", "yes"}, *const account[] = {"none"};
+    static const char *const member[] = {"no", "yes", "unknown", "malformed"};
+    static const char *const found[] = {"none", "found", "unavailable"};
+    static const char *const allowed[] = {"refused", "allowed"};
+    const char *const *const answers[RULES] = {
+        [RULE_CONNECT] = member,
+        [RULE_TRUSTED] = member,
+        [RULE_TLS] = is,
+        [RULE_AUTH] = is,
+        [RULE_ACCOUNT] = account,
+        [RULE_POLICY] = found,
+        [RULE_KNOWN] = is,
+        [RULE_SERVICE] = allowed,
+        [RULE_ACCOUNT_TLS] = need_words.names,
+        [RULE_SOURCE] = source_words.names,
+        [RULE_LISTED] = is,
+        [RULE_SPF] = spf_result_words.names,
+        [RULE_ACTION] = verdict_words.names,
+        [RULE_MODE] = mode_words.names,
+    };
+    if (step->state == SETTING_MALFORMED)
+        return "malformed";
+    if (step->rule == RULE_ACCOUNT && step->value)
+        return w->account;
+    return answers[step->rule][step->value];
+}
+
+/* One more step; `because` may come to nothing. It belongs to the explanation. */
+__attribute__((format(printf, 3, 4))) static json_t *
+put_step(struct wording *w, const struct decision_step *step, const char *because, ...) {
+    char text[1000];
+    va_list args;
+    json_t *told = json_object();
+    va_start(args, because);
+    vsnprintf(text, sizeof text, because, args);
+    va_end(args);
+    explanation_put(told, "step", decision_rule_name(step->rule));
+    explanation_put(told, "answer", answer_of(w, step));
+    explanation_put(told, "because", text[0] == '\0' ? NULL : text);
+    json_object_set_new(told, "facts", json_array());
+    json_array_append_new(w->steps, told);
+    return told;
+}
+
+/* A fact under a step; it belongs to the step. */
+static json_t *put_fact(const struct wording *w, json_t *step, const struct effective *s) {
     json_t *fact = effective_json(s);
     explanation_put(fact, "name", s->name);
     if (s->origin.subject != NULL)
-        json_object_set_new(fact, "key", explanation_key(e, s->origin.subject));
+        json_object_set_new(fact, "key", explanation_key(w->e, s->origin.subject));
     json_array_append_new(json_object_get(step, "facts"), fact);
+    return fact;
 }
 
 /* A fact that is no setting: an entry, a member. */
-static void add_entry(struct explanation *e, json_t *step, const char *value,
+static void put_entry(const struct wording *w, json_t *step, const char *value,
                       struct policy_origin origin) {
     const struct effective s = {
         .name = origin.field, .value = value, .from = NULL, .origin = origin};
     if (origin.subject != NULL)
-        explanation_fact(e, step, &s);
+        put_fact(w, step, &s);
 }
 
 /* ---- before the store is asked ---- */
@@ -70,212 +107,216 @@ static void names_of(const struct config_list *list, char *out, size_t size) {
         len += (size_t)snprintf(out + len, size - len, "%s%s", i == 0 ? "" : ", ", list->items[i]);
 }
 
-/* Is the client in these networks? */
-static void tell_membership(struct explanation *e, const char *name, const struct config_list *list,
-                            struct network_answer answer) {
+static void word_membership(struct wording *w, const struct decision_step *step,
+                            const struct config_list *list) {
+    static const char *const texts[] = {[MEMBER_NO] = "the client is in none of: ",
+                                        [MEMBER_YES] = "the client is in one of: ",
+                                        [MEMBER_UNKNOWN] = "the store has not given all of: ",
+                                        [MEMBER_MALFORMED] = "a member cannot be read"};
     char names[300];
     names_of(list, names, sizeof names);
-    if (answer.membership == MEMBER_YES)
-        explanation_step(e, name, "yes", "the client is in one of: %s", names);
-    else if (answer.membership == MEMBER_NO)
-        explanation_step(e, name, "no", "the client is in none of: %s", names);
-    else if (answer.membership == MEMBER_UNKNOWN)
-        explanation_step(e, name, "unknown", "the store has not given all of: %s", names);
-    else
-        add_entry(e, explanation_step(e, name, "malformed", "a member cannot be read"), "malformed",
-                  answer.from);
+    bool malformed = step->value == MEMBER_MALFORMED;
+    json_t *told = put_step(w, step, "%s%s", texts[step->value], malformed ? "" : names);
+    if (malformed)
+        put_entry(w, told, "malformed", step->from);
 }
 
-void explanation_connect(struct explanation *e, struct network_answer allowed) {
-    if (e->listener->rules.has_connect_from)
-        tell_membership(e, "connect", &e->listener->connect_from, allowed);
+static void word_connect(struct wording *w, const struct decision_step *step) {
+    if (step->listener)
+        word_membership(w, step, &w->e->listener->connect_from);
     else
-        explanation_step(e, "connect", "yes", "the listener has no connect_from");
+        put_step(w, step, "the listener has no connect_from");
 }
 
-static void on_begun(void *context, const struct decision_facts *facts,
-                     const struct address *account) {
-    struct explanation *e = context;
-    const struct decision_listener *door = &e->listener->rules;
-    e->facts = facts;
-    if (e->steps == NULL)
-        explanation_connect(e, facts->allowed);
-    if (facts->logged_in)
-        explanation_step(e, "trusted", "no", "a login is judged by its account");
-    else if (e->config->trusted.n == 0)
-        explanation_step(e, "trusted", "no", "nobody is: trusted is empty");
+static void word_trusted(struct wording *w, const struct decision_step *step) {
+    if (w->decision->facts->logged_in)
+        put_step(w, step, "a login is judged by its account");
+    else if (w->e->config->trusted.n == 0)
+        put_step(w, step, "nobody is: trusted is empty");
     else
-        tell_membership(e, "trusted", &e->config->trusted, facts->trusted);
-    explanation_step(e, "tls", facts->tls ? "yes" : "no", "the listener %s",
-                     door->tls_required ? "requires it" : "does not require it");
-    explanation_step(e, "auth", facts->logged_in ? "yes" : "no", "the listener %s",
-                     door->auth_required ? "requires a login" : "does not require a login");
-    if (!facts->has_account)
-        explanation_step(e, "account", "none", "the null sender%s",
-                         door->reject_unknown ? ", which unknown_sender = reject takes for unknown"
-                                              : "");
+        word_membership(w, step, &w->e->config->trusted);
+}
+
+static void word_tls(struct wording *w, const struct decision_step *step) {
+    put_step(w, step, "the listener %s", step->listener ? "requires it" : "does not require it");
+}
+
+static void word_auth(struct wording *w, const struct decision_step *step) {
+    put_step(w, step, "the listener %s",
+             step->listener ? "requires a login" : "does not require a login");
+}
+
+static void word_account(struct wording *w, const struct decision_step *step) {
+    if (!step->value)
+        put_step(w, step, "the null sender%s",
+                 step->listener ? ", which unknown_sender = reject takes for unknown" : "");
     else
-        explanation_step(e, "account", account->text, "of the %s",
-                         facts->logged_in ? "login" : "sender");
+        put_step(w, step, "of the %s", w->decision->facts->logged_in ? "login" : "sender");
 }
 
 /* ---- the policy ---- */
 
-static void tell_fault(struct explanation *e, json_t *step, const char *subject,
-                       const struct policy_fault *fault) {
+static void put_fault(struct wording *w, json_t *step, const char *subject,
+                      const struct policy_fault *fault) {
     const struct effective s = {.name = fault->field,
                                 .value = fault->unknown ? "unknown field" : "malformed",
                                 .origin = {subject, fault->field}};
-    explanation_fact(e, step, &s);
-    json_t *facts = json_object_get(step, "facts");
-    explanation_put(json_array_get(facts, json_array_size(facts) - 1), "problem", fault->why);
+    explanation_put(put_fact(w, step, &s), "problem", fault->why);
 }
 
-static void tell_subjects(struct explanation *e) {
-    json_t *step = explanation_step(e, "policy", "found", "%s", "");
-    bool any = false;
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        const struct policy *policy = e->set->policies[i];
-        if (e->set->subjects[i] == NULL)
+static void word_policy(struct wording *w, const struct decision_step *step) {
+    const struct policy_set *set = w->decision->policy;
+    json_t *told = put_step(w, step, "%s", set == NULL ? w->e->unavailable.text : "");
+    for (size_t i = 0; set != NULL && i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (set->subjects[i] == NULL)
             continue;
-        any |= policy != NULL;
         const char *is = policy == NULL ? "absent" : policy->wrong_type ? "wrong type" : "found";
         const struct effective s = {
-            .name = "subject", .value = is, .origin = {e->set->subjects[i], NULL}};
-        explanation_fact(e, step, &s);
+            .name = "subject", .value = is, .origin = {set->subjects[i], NULL}};
+        put_fact(w, told, &s);
         for (size_t j = 0; policy != NULL && j < policy->n_faults; j++)
-            tell_fault(e, step, e->set->subjects[i], &policy->faults[j]);
+            put_fault(w, told, set->subjects[i], &policy->faults[j]);
     }
-    if (!any)
-        explanation_put(step, "answer", "none");
 }
 
-static void tell_service(struct explanation *e) {
-    const struct decision_rules *rules = &e->config->rules;
-    const char *service = decision_service(&e->listener->rules, e->facts->logged_in);
-    struct effective s = effective_service(rules, e->set, service);
-    json_t *step =
-        explanation_step(e, "service", s.value, "%s%s", service,
-                         strcmp(service, e->listener->rules.service) == 0
-                             ? ""
-                             : ", as which a login at a listener of service smtp counts");
+static void word_known(struct wording *w, const struct decision_step *step) {
+    if (step->value)
+        put_step(w, step, "the account or its domain has policy");
+    else
+        put_step(w, step, "neither the account nor its domain has policy; unknown_sender = %s",
+                 step->listener ? "reject" : "accept");
+}
+
+static void word_service(struct wording *w, const struct decision_step *step) {
+    const struct decision_rules *rules = w->decision->rules;
+    const struct decision_listener *listener = w->decision->listener;
+    const char *service = decision_service(listener, w->decision->facts->logged_in);
+    json_t *told = put_step(w, step, "%s%s", service,
+                            strcmp(service, listener->service) == 0
+                                ? ""
+                                : ", as which a login at a listener of service smtp counts");
     bool bound = false;
     for (size_t i = 0; i < rules->n_protocols; i++) {
         if (!protocol_contains(&rules->protocols[i], service))
             continue;
         bound = true;
-        s = effective_protocol(e->set, rules->protocols[i].name);
-        explanation_fact(e, step, &s);
+        const struct effective s =
+            effective_protocol(w->decision->policy, rules->protocols[i].name);
+        put_fact(w, told, &s);
     }
     if (!bound) {
-        s = effective_protocol(e->set, service);
-        explanation_fact(e, step, &s);
+        const struct effective s = effective_protocol(w->decision->policy, service);
+        put_fact(w, told, &s);
     }
 }
 
+static void word_account_tls(struct wording *w, const struct decision_step *step) {
+    const struct effective s = effective_tls(w->decision->policy);
+    put_fact(w, put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"),
+             &s);
+}
+
+static void word_source(struct wording *w, const struct decision_step *step) {
+    const struct effective s = effective_source(w->decision->policy);
+    const char *because = "";
+    if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
+        because = w->decision->facts->logged_in ? "only listed addresses may log in to send"
+                                                : "not listed, so that only an SPF pass will do";
+    put_fact(w, put_step(w, step, "%s", because), &s);
+}
+
 /* Entries that would list the client had they not expired. */
-static void tell_expired(struct explanation *e, json_t *step) {
+static void put_expired(struct wording *w, json_t *step) {
+    const struct policy_set *set = w->decision->policy;
+    const struct decision_facts *facts = w->decision->facts;
     for (size_t i = 0; i < SUBJECTS; i++) {
-        const struct policy *policy = e->set->policies[i];
+        const struct policy *policy = set->policies[i];
         for (size_t j = 0; policy != NULL && j < policy->n_ips; j++) {
             const struct ip_entry *entry = &policy->ips[j];
-            if (!entry->malformed && entry->until != 0 && entry->until <= e->facts->now &&
-                netblock_contains(&entry->block, &e->facts->client))
-                add_entry(e, step, "expired",
-                          (struct policy_origin){e->set->subjects[i], entry->field});
+            if (!entry->malformed && entry->until != 0 && entry->until <= facts->now &&
+                netblock_contains(&entry->block, &facts->client))
+                put_entry(w, step, "expired",
+                          (struct policy_origin){set->subjects[i], entry->field});
         }
     }
 }
 
-static void tell_listed(struct explanation *e) {
-    struct policy_origin origin;
-    enum setting_state state = policy_ip_listed(e->set, &e->facts->client, e->facts->now, &origin);
-    if (state == SETTING_SET) {
-        add_entry(e, explanation_step(e, "listed", "yes", "the client's address is listed"),
-                  "listed", origin);
-        return;
-    }
-    json_t *step =
-        explanation_step(e, "listed", state == SETTING_UNSET ? "no" : "malformed", "%s",
-                         state == SETTING_UNSET ? "no entry lists the client's address"
-                                                : "an entry that cannot be read might list it");
-    if (state == SETTING_MALFORMED)
-        add_entry(e, step, "malformed", origin);
-    tell_expired(e, step);
+static void word_listed(struct wording *w, const struct decision_step *step) {
+    static const struct {
+        const char *because, *is;
+    } texts[] = {
+        [SETTING_UNSET] = {"no entry lists the client's address", NULL},
+        [SETTING_SET] = {"the client's address is listed", "listed"},
+        [SETTING_MALFORMED] = {"an entry that cannot be read might list it", "malformed"},
+    };
+    json_t *told = put_step(w, step, "%s", texts[step->state].because);
+    put_entry(w, told, texts[step->state].is, step->from);
+    if (step->state != SETTING_SET)
+        put_expired(w, told);
 }
 
-static void tell_login(struct explanation *e) {
-    tell_service(e);
-    struct effective s = effective_tls(e->set);
-    explanation_fact(e,
-                     explanation_step(e, "account-tls", s.value, "the session has %s",
-                                      e->facts->tls ? "it" : "none"),
-                     &s);
-    s = effective_source(e->set);
-    explanation_fact(e,
-                     explanation_step(e, "source", s.value, "%s",
-                                      effective_is_authorized(&s)
-                                          ? "only listed addresses may log in to send"
-                                          : ""),
-                     &s);
-    if (effective_is_authorized(&s))
-        tell_listed(e);
-}
+/* ---- SPF, and what is made of it ---- */
 
-static void tell_sender(struct explanation *e) {
-    if (policy_is_known(e->set)) {
-        explanation_step(e, "known", "yes", "the account or its domain has policy");
-        tell_service(e);
-    } else {
-        explanation_step(e, "known", "no",
-                         "neither the account nor its domain has policy; "
-                         "unknown_sender = %s",
-                         e->listener->rules.reject_unknown ? "reject" : "accept");
-    }
-    tell_listed(e);
-}
-
-static void on_policy(void *context, const struct account_lookup *lookup, const char *why) {
-    struct explanation *e = context;
-    if (lookup == NULL) {
-        explanation_step(e, "policy", "unavailable", "%s", why);
-        return;
-    }
-    e->set = &lookup->set;
-    tell_subjects(e);
-    if (e->facts->logged_in)
-        tell_login(e);
-    else
-        tell_sender(e);
-}
-
-/* ---- SPF ---- */
-
-static void on_spf(void *context, const char *line) {
-    struct explanation *e = context;
-    if (e->spf_lines == NULL)
-        e->spf_lines = json_array();
-    json_array_append_new(e->spf_lines, json_text(line));
-}
-
-static void on_spf_done(void *context, enum spf_identity identity,
-                        const struct spf_answer *answer) {
-    struct explanation *e = context;
-    json_t *step = explanation_step(e, "spf", spf_result_name(answer->result), "%s %s%s%s",
-                                    identity == IDENTITY_HELO ? "HELO" : "MAIL FROM",
-                                    answer->domain[0] == '\0' ? "without a domain" : answer->domain,
-                                    answer->problem[0] == '\0' ? "" : ": ", answer->problem);
-    json_object_set_new(step, "lines", e->spf_lines == NULL ? json_array() : e->spf_lines);
-    e->spf_lines = NULL;
+static void word_spf(struct wording *w, const struct decision_step *step) {
+    struct evaluation *evaluation = &w->e->evaluations[w->n_spf++];
+    const struct spf_answer *answer = &evaluation->answer;
+    w->result = (enum spf_result)step->value;
+    json_t *told =
+        put_step(w, step, "%s %s%s%s", evaluation->identity == IDENTITY_HELO ? "HELO" : "MAIL FROM",
+                 answer->domain[0] == '\0' ? "without a domain" : answer->domain,
+                 answer->problem[0] == '\0' ? "" : ": ", answer->problem);
+    json_object_set(told, "lines", evaluation->lines);
     if (answer->explanation[0] != '\0')
-        explanation_put(step, "explanation", answer->explanation);
+        explanation_put(told, "explanation", answer->explanation);
 }
 
-struct session_observer explanation_observer(struct explanation *explanation) {
-    return (struct session_observer){.context = explanation,
-                                     .begun = on_begun,
-                                     .policy = on_policy,
-                                     .spf = on_spf,
-                                     .spf_done = on_spf_done,
-                                     .verdict = explanation_verdict};
+static void word_action(struct wording *w, const struct decision_step *step) {
+    static const struct policy_set nothing;
+    const struct policy_set *set = w->decision->policy == NULL ? &nothing : w->decision->policy;
+    const struct effective s = effective_spf(w->decision->rules, set, w->result);
+    put_fact(w, put_step(w, step, "for SPF %s", spf_result_name(w->result)), &s);
+}
+
+static void word_mode(struct wording *w, const struct decision_step *step) {
+    const char *whose = step->state != SETTING_UNSET ? "policy"
+                        : step->listener             ? "listener"
+                                                     : "configuration";
+    json_t *told = put_step(w, step, "of the %s%s", whose,
+                            w->decision->verdict.monitor ? "; the refusal is told, not done" : "");
+    if (step->state != SETTING_UNSET) {
+        const struct effective s = effective_mode(w->decision->rules, w->decision->policy);
+        put_fact(w, told, &s);
+    }
+}
+
+void explanation_steps(struct explanation *e, const struct decision *decision,
+                       const char *account) {
+    static void (*const words[RULES])(struct wording *, const struct decision_step *) = {
+        [RULE_CONNECT] = word_connect,
+        [RULE_TRUSTED] = word_trusted,
+        [RULE_TLS] = word_tls,
+        [RULE_AUTH] = word_auth,
+        [RULE_ACCOUNT] = word_account,
+        [RULE_POLICY] = word_policy,
+        [RULE_KNOWN] = word_known,
+        [RULE_SERVICE] = word_service,
+        [RULE_ACCOUNT_TLS] = word_account_tls,
+        [RULE_SOURCE] = word_source,
+        [RULE_LISTED] = word_listed,
+        [RULE_SPF] = word_spf,
+        [RULE_ACTION] = word_action,
+        [RULE_MODE] = word_mode,
+    };
+    struct wording w = {.e = e,
+                        .decision = decision,
+                        .account = account,
+                        .steps = json_object_get(e->told, "steps")};
+    if (w.steps == NULL) {
+        w.steps = json_array();
+        json_object_set_new(e->told, "steps", w.steps);
+    }
+    e->decided_by = json_array_size(w.steps) + decision->decider + 1;
+    for (size_t i = 0; i < decision->n_steps; i++)
+        words[decision->steps[i].rule](&w, &decision->steps[i]);
 }

@@ -1,0 +1,52 @@
+/*
+ * The verdict on one question: may this client, through this door, send as this account?
+ *
+ * Every door asks here: it says what it knows of the question, has it judged, reads the verdict
+ * and clears the judgement. Nothing here knows a session, a message or a protocol. A judgement
+ * belongs to one thread at a time; any number of them may be under way.
+ */
+#ifndef GATEPOST_SESSION_JUDGE_H
+#define GATEPOST_SESSION_JUDGE_H
+
+#include "gatepost/cache/account_lookup.h"
+#include "gatepost/core/decision.h"
+#include "gatepost/session/runtime.h"
+
+/* Who watches what is asked outside, for `explain`. What is passed lasts until the call returns. */
+struct judge_observer {
+    void *context;
+    /* The store had no policy to give, and why. */
+    void (*unavailable)(void *context, const char *why);
+    void (*spf)(void *context, const char *line); /* as spf_query.trace */
+    /* The end of an evaluation of SPF. */
+    void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
+};
+
+struct judgement {
+    /* The question. Set by the caller, who owns what it points to until judge_clear(). */
+    const struct runtime *runtime;
+    const struct decision_listener *listener; /* the door, with its service */
+    struct decision_facts facts; /* but logged_in and has_account, which the account decides */
+    const char *helo, *sender;   /* for SPF: NULL where there is none; a bare reverse-path */
+    const char *session;         /* how the log names who asks, or NULL */
+    const struct judge_observer *observer; /* NULL for none */
+    /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
+    struct address account; /* canonical; its text is NULL when there was no memory for it */
+    struct decision decision;
+    struct account_lookup lookup;
+    struct spf_answer spf; /* of the last evaluation */
+};
+
+/*
+ * Finds decision.verdict for the account of a login or, when `login` is NULL, of an envelope
+ * sender ("" for the null sender). May wait for the store and for DNS, for each as long as the
+ * configuration says. Without memory the verdict is that of judge_defer().
+ */
+void judge_decide(struct judgement *j, const char *login, const char *sender);
+
+/* Nothing can be asked, for want of memory: the question has to come again. */
+void judge_defer(struct judgement *j);
+
+void judge_clear(struct judgement *j);
+
+#endif
