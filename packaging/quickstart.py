@@ -1,8 +1,8 @@
-"""The quick start's show: SMTP sessions through a private Postfix that asks the filter.
+"""The demonstration of the quick start: SMTP sessions through a private Postfix and the filter.
 
-Owns the example policy, the scenes and what must come of them: each reply and each verdict is
+Owns the example policy, the scenes and their expected results: each reply and each verdict is
 printed and checked. Run by quickstart.sh, which names the filter in GATEPOST and puts tests/e2e,
-where Postfix and the other parts come from, on PYTHONPATH.
+with Postfix and the other parts, on PYTHONPATH.
 """
 
 import base64
@@ -19,7 +19,7 @@ from support.site import Site
 from support.smtp_client import SmtpClient
 
 WIDTH = 98
-# of the verdict line's keys, those that are shown where they are not empty
+# the keys of the verdict line that are shown, unless they are empty
 KEYS = ("verdict", "reason", "service", "client", "login", "sender", "account", "spf", "from")
 
 HOME = "192.0.2.10"
@@ -38,7 +38,7 @@ EDIT = "account:alice@example.com protocol:submission off"
 
 
 class Surprise(Exception):
-    """Something came out otherwise than the scene says."""
+    """A result differs from what the scene expects."""
 
 
 def expect(what, wanted, seen):
@@ -168,28 +168,28 @@ class Show:
 
 
 def play(show):
-    with show.scene("Alice logs in and sends: nothing in the policy is against it",
+    with show.scene("Alice logs in and sends mail: the policy allows it",
                     "submission", HOME, login="alice@example.com") as smtp:
         show.mail(smtp, "alice@example.com", "250 2.1.0", verdict="accept", reason="account",
                   account="alice@example.com")
         show.deliver(smtp, "Lunch on Friday?")
 
-    with show.scene("Bob has switched submission off: his password alone opens nothing",
+    with show.scene("Bob has switched submission off, so his password cannot send mail here",
                     "submission", HOME, login="bob@example.com") as smtp:
         show.mail(smtp, "bob@example.com", "550 5.7.1", verdict="reject",
                   reason="protocol-disabled", account="bob@example.com")
 
-    with show.scene("Carol's mail comes from her office only, and this is not her office",
+    with show.scene("Carol may send from her office only, and this is another address",
                     "submission", STRANGER, login="carol") as smtp:
         show.mail(smtp, "carol@example.com", "550 5.7.1", verdict="reject",
                   reason="ip-not-authorized", account="carol@example.com")
 
-    with show.scene("A stranger claims to be the bank, whose SPF record names another server",
+    with show.scene("A stranger claims to be the bank, but its SPF record names another server",
                     "mx", STRANGER, helo="mail.bank.example") as smtp:
         show.mail(smtp, "news@bank.example", "550 5.7.23", verdict="reject", reason="spf",
                   spf="fail")
 
-    with show.scene("The bank's own server: an SPF pass, and a header that says so",
+    with show.scene("The bank's own server: SPF passes, and a header says so",
                     "mx", BANK_SERVER, helo="mail.bank.example") as smtp:
         show.mail(smtp, "news@bank.example", "250 2.1.0", verdict="accept", reason="spf",
                   spf="pass")
@@ -247,7 +247,7 @@ def interrupt(number, _):
 
 def run():
     screen = Screen()
-    screen.title("The policy, one fact a line (a file here; in Redis the same facts are hashes)")
+    screen.title("The policy, one fact per line (here in a file; in Redis in hashes)")
     for line in POLICY.splitlines():
         screen.raw("  " + line)
     with stage(POLICY) as (site, gatepost, path):
@@ -266,7 +266,7 @@ def main():
     try:
         run()
     except (Surprise, AssertionError, OSError, RuntimeError) as problem:
-        print(f"\nquickstart: not as it should be: {problem}", file=sys.stderr)
+        print(f"\nquickstart: unexpected result: {problem}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The quick start: from a bare Debian to a running Gatepost in one command. Owns the installing of
-# packages, the build in build-quickstart/ and the cleaning up; the show itself is quickstart.py's.
-# It leaves the packages and the build, and nothing else: no service is started or configured, no
-# process and no temporary folder outlives it.
+# The quick start: from a bare Debian to a running Gatepost in one command. Owns the installation of
+# packages, the build in build-quickstart/ and the cleanup; quickstart.py owns the demonstration.
+# It leaves the packages and the build, and nothing else: no service is started or configured, and
+# no process or temporary folder remains.
 
 PACKAGES="gcc make autoconf automake libtool pkg-config libc6-dev libmilter-dev libspf2-dev
     libhiredis-dev libconfuse-dev libc-ares-dev libidn2-dev libunistring-dev libsystemd-dev
@@ -39,7 +39,7 @@ fail() {
 fail_with_log() {
     printf '%s\n' "--- the last lines of $2 ---" >&2
     tail -n "$TAIL_LINES" "$2" >&2
-    fail "$1; the whole log is $2"
+    fail "$1; see $2"
 }
 
 deny_no_more() {
@@ -100,12 +100,12 @@ install_packages() {
 provide_packages() {
     missing=$(missing_packages)
     if [ -z "$missing" ]; then
-        step "Packages: all there"
+        step "Packages: all installed"
         return
     fi
     # shellcheck disable=SC2086 # counts the words
     set -- $missing
-    step "Packages: installing $# from Debian, with what they need"
+    step "Packages: installing $# from Debian, and their dependencies"
     log=$build/quickstart-apt.log
     if ! install_packages >"$log" 2>&1; then
         fail_with_log "the packages cannot be installed" "$log"
@@ -136,12 +136,12 @@ provide_programs() {
     if ! build_programs >"$log" 2>&1; then
         fail_with_log "the build failed" "$log"
     fi
-    echo "  the programs: milter/gatepost and milter/gatepostctl in there"
+    echo "  built milter/gatepost and milter/gatepostctl there"
 }
 
 show() {
     # not below TMPDIR: user postfix must get there, and the path of a socket is short
-    scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) || fail "no temporary folder in /tmp"
+    scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) || fail "cannot create a folder in /tmp"
     chmod 755 "$scratch"
     run env TMPDIR="$scratch" PYTHONPATH="$top/tests/e2e" PYTHONDONTWRITEBYTECODE=1 \
         GATEPOST="$build/milter/gatepost" /usr/bin/python3 "$top/packaging/quickstart.py"
@@ -149,35 +149,35 @@ show() {
 
 how_to_go_on() {
     echo
-    step "How to go on"
+    step "Next steps"
     cat <<END
   Install    make -C $build install
              then read README.md, man gatepost, man gatepost.conf and man gatepostctl
-  Redis      store = "redis://127.0.0.1:6379/0" in /etc/gatepost/gatepost.conf, then
+  Redis      Set  store = "redis://127.0.0.1:6379/0"  in /etc/gatepost/gatepost.conf. Then
              redis-cli HSET gatepost:account:alice@example.com protocol:submission off
-             switches her submission off from the next message on; HDEL undoes it
-  Postfix    smtpd_milters = unix:/run/gatepost/gatepost.sock
-             in main.cf, then "postfix reload"
+             switches Alice's submission off for the next message. HDEL undoes it
+  Postfix    Set  smtpd_milters = unix:/run/gatepost/gatepost.sock  in main.cf,
+             then run "postfix reload"
 END
     case " $missing" in
     *" dovecot-core "*)
         cat <<END
-  Dovecot    is newly installed, for the logins of this show. Debian starts it at the next boot,
-             unless you  systemctl disable dovecot  or  apt-get purge dovecot-core
+  Dovecot    was installed for the logins above. Debian will start it at the next boot. To prevent
+             that, run  systemctl disable dovecot  or  apt-get purge dovecot-core
 END
         ;;
     esac
 }
 
 if ! [ -e /etc/debian_version ] || ! command -v apt-get >/dev/null; then
-    fail "this needs Debian or a relative; elsewhere build by hand as README.md says"
+    fail "this script needs Debian or a derivative; on other systems build by hand, see README.md"
 fi
 if [ "$(id -u)" != 0 ]; then
-    fail "this starts a private Postfix and so needs root: sudo sh $0"
+    fail "this script starts a private Postfix and needs root: sudo sh $0"
 fi
 top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 build=$top/build-quickstart
-[ ! -e "$top/config.status" ] || build=$top # configured in place: no other build is possible
+[ ! -e "$top/config.status" ] || build=$top # configured in place, so build there
 mkdir -p "$build" || exit 1
 
 trap clean_up EXIT
