@@ -52,7 +52,7 @@ static struct store_writer *open_writer(void) {
     const struct store_settings settings = {
         .url = url, .user = "", .password_file = "", .key_prefix = "", .timeout = 200};
     if (store_writer_open(&settings, "tester", &writer, &why) != 0)
-        fail_msg("%s", why);
+        fail_msg("%s", why.text);
     return writer;
 }
 
