@@ -35,7 +35,7 @@ THIRD_PARTY = {
     "idn2.h": ("base",),
     "jansson.h": ("base", "write", "ctl", "filter"),
     "libmilter": ("filter",),
-    "microhttpd.h": ("base", "filter"),
+    "microhttpd.h": ("base",),
     "openssl": ("store",),
     "spf2": ("spf",),
     "systemd": ("base", "filter"),
