@@ -103,7 +103,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a Redis that hangs up is an error return, not the end */
     if (config_load(arguments.config, &config, &why) != 0) {
         fprintf(stderr, "gatepost: %s\n", why.text);
-        return EX_CONFIG;
+        /* a file that is not there yet, at boot, may come; one in error stays so */
+        return access(arguments.config, R_OK) == 0 ? EX_CONFIG : EX_NOINPUT;
     }
     if (arguments.print)
         config_print_changed(config, stdout);

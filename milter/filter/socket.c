@@ -1,13 +1,16 @@
 /*
- * The filter's socket. Owns its mode and group, and the dropping of privileges; who talks over it
- * is callbacks.c's business.
+ * The filter's socket. Owns its mode, group and owner; who talks over it is callbacks.c's business.
+ *
+ * The directory may belong to somebody else. So the socket is made with the mode and group that it
+ * shall have, and afterwards it is changed by a descriptor, never again by its name.
  */
 #include "socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,18 +19,15 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
+#include "privileges.h"
 
-static char *opened; /* the setting; until the process ends */
+static char *opened;  /* the setting; until the process ends */
+static int made = -1; /* the unix socket's file (O_PATH); -1 for none */
 
 static int fail(const char *what, const char *name, const char *problem) {
     log_event(LOG_ERR, "start-failed", "setting", what, "value", name, "problem", problem,
               (char *)NULL);
     return -1;
-}
-
-static void ignore_default(const char *what, const char *name) {
-    log_event(LOG_WARNING, "default-ignored", "setting", what, "value", name, "problem",
-              "it does not exist on this host", (char *)NULL);
 }
 
 void filter_socket_wake(void) {
@@ -36,10 +36,16 @@ void filter_socket_wake(void) {
         close(fd);
 }
 
+/* chmod(2) of the file that a descriptor of O_PATH stands for. */
+static int change_mode(int fd, mode_t mode) {
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return chmod(path, mode);
+}
+
 void filter_socket_close(void) {
-    const char *path = dial_path(opened);
-    if (path != NULL)
-        chmod(path, 0600);
+    if (made >= 0)
+        (void)change_mode(made, 0600); /* who still comes is told by libmilter */
 }
 
 /* Does somebody answer on the socket already? */
@@ -50,70 +56,106 @@ static bool is_in_use(const struct config *config) {
     return fd >= 0;
 }
 
-/* Opens the socket with the mode and group that the configuration gives. */
-static int open_socket(const struct config *config) {
-    const char *path = dial_path(config->socket);
-    gid_t group = (gid_t)-1;
-    if (path != NULL && config->socket_group[0] != '\0') {
-        struct group *found = getgrnam(config->socket_group);
-        if (found == NULL && config->socket_group_given)
-            return fail("socket_group", config->socket_group, "there is no such group");
-        if (found == NULL)
-            ignore_default("socket_group", config->socket_group);
-        else
-            group = found->gr_gid;
+/* What stands in the socket's place may be an old socket, and nothing else. */
+static int check_place(const struct config *config, const char *path) {
+    struct stat there;
+    if (lstat(path, &there) == 0) {
+        if (S_ISLNK(there.st_mode))
+            return fail("socket", config->socket, "a symbolic link stands in its place: remove it");
+        if (!S_ISSOCK(there.st_mode))
+            return fail("socket", config->socket,
+                        "a file that is no socket stands in its place: remove it");
+        if (is_in_use(config))
+            return fail("socket", config->socket, "another process listens on it");
     }
-    if (path != NULL && is_in_use(config))
-        return fail("socket", config->socket, "another process listens on it");
-    mode_t mask = umask(0177); /* nobody connects before the mode is set */
-    int rc =
-        smfi_setconn((char *)config->socket) == MI_SUCCESS ? smfi_opensocket(true) : MI_FAILURE;
-    umask(mask);
-    if (rc != MI_SUCCESS)
-        return fail("socket", config->socket, "it cannot be opened");
-    if (path == NULL)
+    char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
+    if (slash == NULL) {
+        free(directory);
+        return fail("socket", config->socket, "no memory");
+    }
+    slash[slash == directory] = '\0';
+    int rc = stat(directory, &there);
+    if (rc != 0)
+        log_event(LOG_ERR, "start-failed", "setting", "socket", "value", config->socket,
+                  "directory", directory, "problem", strerror(errno), (char *)NULL);
+    else if ((there.st_mode & S_IWOTH) != 0)
+        log_event(LOG_WARNING, "socket-directory", "directory", directory, "problem",
+                  "everybody may write there, and put another socket in place of this one",
+                  (char *)NULL);
+    free(directory);
+    return rc;
+}
+
+/* The group that the socket shall have; (gid_t)-1 leaves it as it is. */
+static int find_group(const struct config *config, gid_t *out) {
+    *out = (gid_t)-1;
+    if (config->socket_group[0] == '\0')
         return 0;
-    if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) != 0) {
-        if (config->socket_group_given)
-            return fail("socket_group", config->socket_group, strerror(errno));
+    struct group *found = getgrnam(config->socket_group);
+    if (found == NULL && config->socket_group_given)
+        return fail("socket_group", config->socket_group, "there is no such group");
+    if (found == NULL)
         log_event(LOG_WARNING, "default-ignored", "setting", "socket_group", "value",
-                  config->socket_group, "problem", strerror(errno), (char *)NULL);
-    }
-    if (chmod(path, config->socket_mode) != 0)
-        return fail("socket_mode", path, strerror(errno));
+                  config->socket_group, "problem", "it does not exist on this host", (char *)NULL);
+    else
+        *out = found->gr_gid;
     return 0;
 }
 
-/* Becomes the configured user, for good. */
-static int drop_privileges(const struct config *config) {
-    if (config->user[0] == '\0')
+static int open_inet(const struct config *config) {
+    if (smfi_setconn((char *)config->socket) != MI_SUCCESS || smfi_opensocket(true) != MI_SUCCESS)
+        return fail("socket", config->socket, errno != 0 ? strerror(errno) : "it cannot be opened");
+    return 0;
+}
+
+/* Makes the socket with its mode, so that nobody connects before. */
+static int make_socket(const struct config *config, const char *path) {
+    mode_t mask = umask(0777 & ~config->socket_mode);
+    int rc = open_inet(config);
+    umask(mask);
+    if (rc != 0)
+        return -1;
+    struct stat there;
+    made = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (made < 0 || fstat(made, &there) != 0 || !S_ISSOCK(there.st_mode) ||
+        there.st_uid != geteuid())
+        return fail("socket", config->socket, "another file stands in its place now");
+    return 0;
+}
+
+static int give_group(const struct config *config, gid_t group) {
+    if (group == (gid_t)-1 || fchownat(made, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0)
         return 0;
-    struct passwd *user = getpwnam(config->user);
-    if (user == NULL && config->user_given)
-        return fail("user", config->user, "there is no such user");
-    if (user == NULL) {
-        ignore_default("user", config->user);
-        return 0;
-    }
-    if (geteuid() == user->pw_uid)
-        return 0;
-    if (geteuid() != 0) {
-        if (config->user_given)
-            return fail("user", config->user, "only root can become another user");
-        return 0;
-    }
-    const char *path = dial_path(config->socket);
-    if (path != NULL && chown(path, user->pw_uid, (gid_t)-1) != 0)
-        return fail("user", config->user, strerror(errno));
-    if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-        setuid(user->pw_uid) != 0)
+    if (config->socket_group_given)
+        return fail("socket_group", config->socket_group, strerror(errno));
+    log_event(LOG_WARNING, "default-ignored", "setting", "socket_group", "value",
+              config->socket_group, "problem", strerror(errno), (char *)NULL);
+    return 0;
+}
+
+static int open_unix(const struct config *config, const char *path,
+                     const struct privileges *privileges) {
+    gid_t group;
+    if (find_group(config, &group) != 0 || check_place(config, path) != 0 ||
+        make_socket(config, path) != 0 || give_group(config, group) != 0)
+        return -1;
+    if (privileges->change && fchownat(made, "", privileges->uid, (gid_t)-1, AT_EMPTY_PATH) != 0)
         return fail("user", config->user, strerror(errno));
     return 0;
 }
 
 int filter_socket_open(const struct config *config) {
+    const char *path = dial_path(config->socket);
+    struct privileges privileges;
+    struct why why;
     opened = strdup(config->socket);
     if (opened == NULL)
         return fail("socket", config->socket, "no memory");
-    return open_socket(config) != 0 ? -1 : drop_privileges(config);
+    if (privileges_find(config, &privileges, &why) != 0)
+        return fail("user", config->user, why.text);
+    errno = 0;
+    if ((path == NULL ? open_inet(config) : open_unix(config, path, &privileges)) != 0)
+        return -1;
+    return privileges_drop(config, &privileges, &why) == 0 ? 0
+                                                           : fail("user", config->user, why.text);
 }

@@ -5,6 +5,7 @@
 #include "file_history.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,30 @@ static int name_files(const char *path, char **current, char **older) {
     return *older == NULL ? -1 : 0;
 }
 
+/* Root may write in a directory of somebody else: a link there leads nowhere. */
+static FILE *open_file(const char *path, bool append) {
+    int fd = open(
+        path, (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct stat there;
+    if (fd >= 0 && (fstat(fd, &there) != 0 || !S_ISREG(there.st_mode))) {
+        close(fd);
+        errno = EINVAL;
+        return NULL;
+    }
+    FILE *file = fd < 0 ? NULL : fdopen(fd, append ? "a" : "r");
+    if (fd >= 0 && file == NULL)
+        close(fd);
+    return file;
+}
+
+static int fail_to_open(const char *path, struct why *why) {
+    return fail(path,
+                errno == ELOOP    ? "a symbolic link, which is not followed"
+                : errno == EINVAL ? "no regular file"
+                                  : strerror(errno),
+                why);
+}
+
 int file_history_append(const char *path, const struct stat *like, const char *actor,
                         const struct store_edit *edits, size_t n, struct why *why) {
     char *current, *older;
@@ -87,7 +112,7 @@ int file_history_append(const char *path, const struct stat *like, const char *a
         (void)rename(current, older); /* if it cannot be, it grows */
     clock_gettime(CLOCK_REALTIME, &clock);
     int64_t now = (int64_t)clock.tv_sec * 1000 + clock.tv_nsec / 1000000;
-    FILE *to = fopen(current, "ae");
+    FILE *to = open_file(current, true);
     int rc = to == NULL ? -1 : 0;
     if (rc == 0 && fstat(fileno(to), &now_there) == 0 && now_there.st_size == 0) {
         rc = fchmod(fileno(to), like->st_mode & 0666);
@@ -99,7 +124,7 @@ int file_history_append(const char *path, const struct stat *like, const char *a
     if (to != NULL && fclose(to) != 0)
         rc = -1;
     if (rc != 0)
-        fail(current, strerror(errno), why);
+        fail_to_open(current, why);
     free(current);
     free(older);
     return rc;
@@ -136,9 +161,9 @@ static int walk_file(const char *path, int64_t since, store_take_history *take, 
     char *line = NULL;
     size_t size = 0;
     ssize_t len;
-    FILE *from = fopen(path, "re");
+    FILE *from = open_file(path, false);
     if (from == NULL)
-        return errno == ENOENT ? 0 : fail(path, strerror(errno), why);
+        return errno == ENOENT ? 0 : fail_to_open(path, why);
     int rc = 0;
     while (rc == 0 && (len = getline(&line, &size, from)) >= 0)
         rc = take_line(line, (size_t)len, since, take, context);

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -246,6 +247,50 @@ def test_slow_and_silent_clients_hold_up_nobody(start_served, milter_session, do
         for client in silent:
             client.close()
     gatepost.check_healthy()
+
+
+def test_dripping_clients_hold_up_nobody(start_served):
+    """Never silent for long, never finished: a health check is answered at once all the same."""
+    gatepost, web = start_served()
+    clients, ended = [], threading.Event()
+
+    def drip():
+        while not ended.wait(0.3):
+            for client in list(clients):
+                try:
+                    client.send(b"x")
+                except OSError:
+                    clients.remove(client)
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        for _ in range(200):
+            client = web.raw()
+            client.setblocking(False)
+            client.send(b"GET /healthz HTTP/1.1\r\nX: ")
+            clients.append(client)
+        for _ in range(40):
+            began = time.monotonic()
+            assert web.ask("/healthz").status == 200
+            assert time.monotonic() - began < 2
+    finally:
+        ended.set()
+        dripping.join()
+        for client in clients:
+            client.close()
+    gatepost.check_healthy()
+
+
+def test_only_by_an_address_or_a_name_of_this_host(http_filter):
+    _, web = http_filter
+    own = socket.gethostname().split(".")[0]
+    for host in ("127.0.0.1", f"127.0.0.1:{web.port}", "[::1]:80", "localhost", "LOCALHOST:9478",
+                 own, f"{own}.example.com:9478"):
+        assert web.ask("/healthz", host=host).status == 200, host
+    for host in ("evil.example", f"evil.example:{web.port}", "127.0.0.1.evil.example",
+                 f"{own}evil.example", "[::1", "", "localhost.evil.example", "x" * 3000):
+        assert web.ask("/metrics", host=host).status == 421, host
 
 
 def test_a_reader_who_takes_nothing(start_served):

@@ -35,14 +35,14 @@ THIRD_PARTY = {
     "idn2.h": ("base",),
     "jansson.h": ("base", "write", "ctl", "filter"),
     "libmilter": ("filter",),
-    "microhttpd.h": ("base", "filter"),
+    "microhttpd.h": ("base",),
     "openssl": ("store",),
     "spf2": ("spf",),
     "systemd": ("base", "filter"),
     "unicase.h": ("base",),
     "uninorm.h": ("base",),
     "unistr.h": ("base",),
-    "uthash.h": ("base", "cache", "dns", "store", "write", "ctl", "filter"),
+    "uthash.h": ("base", "cache", "dns", "spf", "store", "write", "ctl", "filter"),
 }
 
 # headers of C and of the system, which need no permission outside the core

@@ -120,7 +120,7 @@ class Stage:
         return int(stats["total_commands_processed"]), int(stats["total_reads_processed"])
 
     def _gatepost(self, name, socket, store, **settings):
-        conf = {"socket": "unix:" + socket, "socket_group": "", "user": "", "store": store,
+        conf = {"socket": "unix:" + socket, "socket_group": "", "user": "root", "store": store,
                 "log": "stderr", "authentication_results": False, **settings}
         return [os.path.join(self.build, "milter/gatepost"), "-c",
                 self._write(name + ".conf", render(conf))]

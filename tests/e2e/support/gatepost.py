@@ -74,7 +74,8 @@ class Gatepost:
 
     def configure(self, settings):
         """Write the configuration file; a running filter does not notice."""
-        essential = {"socket": "unix:" + self.socket, "socket_mode": "0666", "log": "stderr"}
+        essential = {"socket": "unix:" + self.socket, "socket_mode": "0666", "log": "stderr",
+                     "user": "root"}
         with open(self.conf, "w") as conf:
             conf.write(render({**essential, **settings}))
 

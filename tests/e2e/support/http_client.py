@@ -21,10 +21,10 @@ class HttpClient:
     def __init__(self, port, host="127.0.0.1"):
         self.port, self.host = port, host
 
-    def ask(self, path, method="GET", body=None, timeout=20):
+    def ask(self, path, method="GET", body=None, timeout=20, host=None):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, {} if host is None else {"Host": host})
             response = connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, headers, response.read().decode())
