@@ -27,11 +27,12 @@ static bool is_ascii(const char *text) {
 }
 
 /* text through `convert` if it has something to convert, else in ASCII lower case; malloc'd */
-static char *fold(const char *text, char *(*convert)(const char *)) {
+static char *fold(const char *text, address_conversion *convert) {
     char *result = NULL;
-    if (convert != NULL && !is_ascii(text))
-        result = convert(text);
-    if (result == NULL)
+    int converted = convert == NULL || is_ascii(text) ? 0 : convert(text, &result);
+    if (converted < 0)
+        return NULL;
+    if (converted == 0)
         result = strdup(text);
     if (result != NULL)
         lower_ascii(result);

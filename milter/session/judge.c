@@ -24,8 +24,13 @@ static enum decision_next ask_store(struct judgement *j) {
 static enum decision_next ask_spf(struct judgement *j, enum spf_identity identity) {
     const struct judge_observer *observer = j->observer;
     const char *name = j->helo, *sender = identity == IDENTITY_HELO ? NULL : j->sender;
-    char *ascii_name = name == NULL ? NULL : idna_address_to_ascii(name); /* RFC 7208 4.3 */
-    char *ascii_sender = sender == NULL ? NULL : idna_address_to_ascii(sender);
+    char *ascii_name = NULL, *ascii_sender = NULL; /* RFC 7208 4.3 */
+    if ((name != NULL && idna_address_to_ascii(name, &ascii_name) < 0) ||
+        (sender != NULL && idna_address_to_ascii(sender, &ascii_sender) < 0)) {
+        free(ascii_name);
+        judge_defer(j);
+        return DECISION_MADE;
+    }
     const struct spf_query query = {.client = j->facts.client,
                                     .helo = ascii_name != NULL ? ascii_name : name,
                                     .sender = ascii_sender != NULL ? ascii_sender : sender,

@@ -10,16 +10,19 @@
 
 #include <stdbool.h>
 
+/*
+ * Converts a text. Returns 1 and a malloc'd text; 0 when it cannot be converted (it is then kept,
+ * with ASCII letters in lower case); or -1 when there is no memory, which is never the same.
+ */
+typedef int address_conversion(const char *text, char **out);
+
 struct address_rules {
     const char *default_domain; /* appended where a domain is missing; "" for none */
     const char *delimiters;     /* any of these begins an address extension; "" for none */
-    /*
-     * Converts a domain to A-labels in lower case: a malloc'd text, or NULL when it cannot be
-     * (the domain is then kept with ASCII letters in lower case). May be NULL.
-     */
-    char *(*domain_to_ascii)(const char *domain);
-    /* Lower case of UTF-8 text: malloc'd, or NULL when it is no UTF-8. May be NULL. */
-    char *(*lower_case)(const char *text);
+    /* A domain to A-labels in lower case. May be NULL, as if no domain could be converted. */
+    address_conversion *domain_to_ascii;
+    /* Lower case of UTF-8 text. May be NULL likewise. */
+    address_conversion *lower_case;
 };
 
 struct address {

@@ -8,15 +8,21 @@
 #include "gatepost/core/address.h"
 
 /* Stands in for IDNA where the core is tested alone: one domain that it knows. */
-static char *to_ascii(const char *domain) {
-    return strcmp(domain, "b\xc3\xbc"
+static int to_ascii(const char *domain, char **out) {
+    if (strcmp(domain, "\xc3\xb6.example") == 0)
+        return -1; /* no memory */
+    *out = strcmp(domain, "b\xc3\xbc"
                           "cher.example") == 0
                ? strdup("xn--bcher-kva.example")
                : NULL;
+    return *out != NULL;
 }
 
-static char *lower(const char *text) {
-    return strcmp(text, "J\xc3\x96RG") == 0 ? strdup("j\xc3\xb6rg") : NULL;
+static int lower(const char *text, char **out) {
+    if (strcmp(text, "\xc3\xb6") == 0)
+        return -1;
+    *out = strcmp(text, "J\xc3\x96RG") == 0 ? strdup("j\xc3\xb6rg") : NULL;
+    return *out != NULL;
 }
 
 static const struct address_rules plain = {
@@ -194,10 +200,22 @@ static void test_xtext(void **state) {
     }
 }
 
+/* Without memory there is no account; the raw spelling, which may be another one's, never is. */
+static void test_no_memory(void **state) {
+    static const char *const names[] = {"alice@\xc3\xb6.example", "\xc3\xb6@example.com"};
+    struct address out = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        assert_int_equal(address_from_sender(names[i], &plain, &out), -1);
+        assert_int_equal(address_from_login(names[i], &plain, &out), -1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_senders), cmocka_unit_test(test_paths), cmocka_unit_test(test_reread),
-        cmocka_unit_test(test_logins),  cmocka_unit_test(test_xtext),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_senders),
+        cmocka_unit_test(test_paths),     cmocka_unit_test(test_reread),
+        cmocka_unit_test(test_logins),    cmocka_unit_test(test_xtext),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
