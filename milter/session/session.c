@@ -109,8 +109,8 @@ static struct reply_values values_of(const struct session *session, struct sessi
                                  .session = texts->id};
 }
 
-/* To the log, or to who wants to see it instead. */
-static void tell(const struct session_observer *observer, const struct verdict_record *record) {
+/* Writes the verdict to the log, or shows it to the observer instead. */
+static void report(const struct session_observer *observer, const struct verdict_record *record) {
     if (observer != NULL)
         observer->verdict(observer->judge.context, record);
     else
@@ -140,13 +140,13 @@ void session_connect(struct session *session, const struct session_peer *peer,
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
     if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
         replace(&session->mta_name, peer->mta_name);
-    char member[60];
+    char members[2][60];
     struct decision_facts facts = {
         .client = session->client,
         .trusted = networks_contain(session->runtime->networks, &config->trusted, &session->client,
-                                    member, sizeof member),
+                                    members[0], sizeof members[0]),
         .allowed = networks_contain(session->runtime->networks, &session->listener->connect_from,
-                                    &session->client, member, sizeof member)};
+                                    &session->client, members[1], sizeof members[1])};
     session->trusted = (unsigned char)facts.trusted.membership;
     decision_connect(&decision, &config->rules, &session->listener->rules, &facts);
     if (decision.verdict.kind == VERDICT_ACCEPT &&
@@ -162,11 +162,11 @@ void session_connect(struct session *session, const struct session_peer *peer,
     refuse(session, &decision.verdict, &values, answer);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_CONNECT, answer->kind, decision.verdict.reason, took);
-    tell(peer->observer, &(struct verdict_record){.stage = STAGE_CONNECT,
-                                                  .values = &values,
-                                                  .decision = &decision,
-                                                  .reply = &answer->reply,
-                                                  .microseconds = took});
+    report(peer->observer, &(struct verdict_record){.stage = STAGE_CONNECT,
+                                                    .values = &values,
+                                                    .decision = &decision,
+                                                    .reply = &answer->reply,
+                                                    .microseconds = took});
 }
 
 void session_helo(struct session *session, const char *name) {
@@ -200,16 +200,16 @@ static void judged(struct session *session, const struct judgement *j, struct re
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, verdict);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
-    tell(mail->observer,
-         &(struct verdict_record){.stage = STAGE_MAIL,
-                                  .queue = mail->queue,
-                                  .account = j->facts.has_account ? j->account.text : NULL,
-                                  .values = values,
-                                  .decision = &j->decision,
-                                  .stale = j->lookup.stale,
-                                  .spf_problem = j->spf.problem,
-                                  .reply = &answer->reply,
-                                  .microseconds = took});
+    report(mail->observer,
+           &(struct verdict_record){.stage = STAGE_MAIL,
+                                    .queue = mail->queue,
+                                    .account = j->facts.has_account ? j->account.text : NULL,
+                                    .values = values,
+                                    .decision = &j->decision,
+                                    .stale = j->lookup.stale,
+                                    .spf_problem = j->spf.problem,
+                                    .reply = &answer->reply,
+                                    .microseconds = took});
 }
 
 /*

@@ -76,7 +76,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
-    bool monitor;               /* only told, not done: the message is accepted */
+    bool monitor;               /* only reported: the message is accepted */
 };
 
 enum decision_next {
@@ -86,7 +86,10 @@ enum decision_next {
     DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
 };
 
-/* What a step asks, in the order in which a message comes to them, and what its `value` then is. */
+/*
+ * What a step asks, and what its `value` then is. A message comes to them in this order, but for
+ * the source of a sender who is not logged in: that is asked after SPF.
+ */
 enum decision_rule {
     RULE_CONNECT,     /* enum membership: the client, in the listener's connect_from */
     RULE_TRUSTED,     /* enum membership: the client, in a trusted network; never a login */

@@ -20,7 +20,7 @@ struct explanation {
     const struct config *config;
     const struct config_listener *listener;
     json_t *told; /* owned: an empty object at first */
-    bool decided; /* a verdict has been told */
+    bool decided; /* there is a verdict */
     enum verdict_kind kind;
     size_t decided_by; /* the number of the step that has decided, from 1 */
     /* what the steps do not say themselves */
