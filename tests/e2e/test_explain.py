@@ -42,20 +42,44 @@ def options(case):
     return words + (["--login", case.login] if case.login else []) + (["--tls"] if case.tls else [])
 
 
+# what a message can be asked, in the order in which it is; SPF and its action for each identity
+ORDER = ["connect", "trusted", "tls", "auth", "account", "policy", "known", "service",
+         "account-tls", "source", "listed", "spf", "action", "spf", "source", "action", "mode"]
+
+
+def check_order(steps):
+    """Each step stands where it is asked, none twice."""
+    assert steps[0] == "connect", steps
+    order = iter(ORDER)
+    assert all(step in order for step in steps), steps
+
+
 def check_steps(told):
-    """The step that is named as deciding has what decided, and nothing was asked behind it."""
+    """The step that is named as deciding has what decided, and nothing was asked after it."""
     decided = told["steps"][told["decided_by"] - 1]
     facts = [(fact.get("key"), fact["field"]) for fact in decided["facts"]]
     if told["key"] and told["reason"] not in ("ip-not-authorized", "account"):
         assert (told["key"], told["field"]) in facts, told
-    behind = [step["step"] for step in told["steps"][told["decided_by"]:]]
-    assert behind in ([], ["mode"]) or decided["step"] == "trusted", told
+    after = [step["step"] for step in told["steps"][told["decided_by"]:]]
+    assert after in ([], ["mode"]), told
+    refused = told["would"] or told["verdict"]
+    assert (told["steps"][-1]["step"] == "mode") == (refused != "accept"), told
     for step in told["steps"]:
         if step["step"] == "spf" and step["answer"] != "none":
             assert any("look-ups" in line for line in step["lines"])
 
 
-def check_same(status, told, verdict):
+def check_decider(case, told):
+    """The decision's trace is the table's; a client that is only watched at connect goes on."""
+    steps = [step["step"] for step in told["steps"]]
+    if told["reason"] == case.reason:
+        assert steps[told["decided_by"] - 1] == case.decider, told
+    if case.stage == "connect" and case.would:
+        steps = [step for step in steps if step != "mode"]
+    check_order(steps)
+
+
+def check_same(case, status, told, verdict):
     assert status == STATUSES[verdict["verdict"]]
     for key in ("stage", "service", "account", "spf", "verdict", "reason", "mode", "would"):
         assert (told[key] or "") == verdict[key], key
@@ -63,6 +87,7 @@ def check_same(status, told, verdict):
     assert origin == verdict["from"]
     assert (told["reply"] or "") == verdict["reply"].rpartition("; session ")[0]
     check_steps(told)
+    check_decider(case, told)
 
 
 def pytest_generate_tests(metafunc):
@@ -84,9 +109,9 @@ def test_it_says_what_the_filter_does(case, decision_table, filter_switch, redis
     wait_until(lambda: ask_filter(gatepost, case), what=case.reason)
     lines = [line for line in gatepost.log_lines() if line.startswith("event=verdict ")]
     ctl = Gatepostctl(gatepost.conf)
-    check_same(*explain(ctl, *options(case)), logfmt.parse(lines[-1]))
+    check_same(case, *explain(ctl, *options(case)), logfmt.parse(lines[-1]))
     for line in lines:
-        check_same(*explain(ctl, "--log", line), logfmt.parse(line))
+        check_same(case, *explain(ctl, "--log", line), logfmt.parse(line))
 
 
 # ---- what is told ----
@@ -221,6 +246,42 @@ def test_networks(ctl, policy):
     policy("network:gate 192.0.2.0/24 ours\n")
     status, told = explain(ctl, "--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "gated")
     assert (status, step_of(told, "connect")["answer"]) == (0, "yes")
+
+
+# ---- which step decided ----
+
+def steps_of(told):
+    return [step["step"] for step in told["steps"]], told["steps"][told["decided_by"] - 1]["step"]
+
+
+def test_only_what_was_asked_is_shown(ctl, redis):
+    """Whatever is in the way of several steps: it is the first of them that has decided."""
+    on_redis = Gatepostctl(ctl.conf + ".redis", {**SETTINGS, "store": redis.url})
+    words = ["--ip", "192.0.2.1", "--login", "a@b.example", "--tls", "--listener", "submission"]
+    begin = ["connect", "trusted", "tls", "auth", "account", "policy"]
+    redis.cli("SET", "gatepost:account:*", "a string")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "service")
+    redis.cli("HSET", "gatepost:account:a@b.example", "protocol:submission", "off")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "mode")
+    redis.cli("HSET", "gatepost:account:a@b.example", "Mode", "moniter")
+    _, told = explain(on_redis, *words)
+    assert (told["field"], *steps_of(told)) == ("Mode", begin + ["service", "mode"], "mode")
+
+
+def test_networks_that_cannot_be_read(ctl, redis):
+    """Trust decides over the step that would refuse; each network is named with its own member."""
+    settings = {**SETTINGS, "store": redis.url, "trusted": ["relays"]}
+    on_redis = Gatepostctl(ctl.conf + ".redis", settings)
+    redis.cli("HSET", "gatepost:network:relays", "10.0.0.0/33", "")
+    redis.cli("HSET", "gatepost:network:gate", "10.1.0.0/34", "")
+    status, told = explain(on_redis, "--ip", "192.0.2.1", "--from", "a@b.example",
+                           "--listener", "submission")
+    assert (status, told["key"], told["field"]) == (4, "gatepost:network:relays", "10.0.0.0/33")
+    assert steps_of(told) == (["connect", "trusted", "tls", "mode"], "trusted")
+    status, told = explain(on_redis, "--ip", "192.0.2.1", "--from", "a@b.example",
+                           "--listener", "gated")
+    assert (status, told["key"], told["field"]) == (4, "gatepost:network:gate", "10.1.0.0/34")
+    assert steps_of(told) == (["connect", "mode"], "connect")
 
 
 # ---- the store ----

@@ -18,6 +18,7 @@ _RECORDS = {
     "temperror": [],
     "permerror": ["v=spf1 no-such-mechanism -all"],
 }
+_NAMES = {"at": "door", "by": "decider", "from": "origin", "helo-spf": "helo_spf"}
 _numbers = itertools.count(1)
 # Postfix's client says XCLIENT from here, so a door with connect_from has to let it in
 _XCLIENT_FROM = {"xclient": {"members": ["127.0.0.1"]}}
@@ -43,6 +44,7 @@ class Case:
     reason: str = ""
     reply: str = ""                                  # "550 5.7.1", "" where none is told
     origin: str = "conf"
+    decider: str = ""                                # the step, as `explain` calls it
     would: str = ""
     account: str = ""
 
@@ -97,8 +99,8 @@ class Case:
             self.sender = "" if rest == "<>" else rest
         elif key in ("login", "client", "helo", "spf", "would", "account"):
             setattr(self, key, rest)
-        elif key in ("at", "from", "helo-spf"):
-            setattr(self, {"at": "door", "from": "origin", "helo-spf": "helo_spf"}[key], rest)
+        elif key in _NAMES:
+            setattr(self, _NAMES[key], rest)
         else:
             raise ValueError(f"{self.name}: {key} {rest}")
 

@@ -1,0 +1,35 @@
+/*
+ * tests/decision.table for unit tests: each case is read and put to the decision.
+ */
+#ifndef GATEPOST_TESTS_UNIT_CORE_DECISION_TABLE_H
+#define GATEPOST_TESTS_UNIT_CORE_DECISION_TABLE_H
+
+#include "tests/unit/unit.h"
+
+#include "gatepost/core/decision.h"
+
+/* One case of the table. */
+struct row {
+    char name[200], door[40], client[60], login[100], sender[200], account[200], from[200], by[20];
+    char delimiters[8], default_domain[60];
+    bool tls, store_down, monitored;
+    enum spf_result spf, helo_spf;
+    enum verdict_kind kind, would;
+    enum reason reason;
+    char code[8], enhanced[12];
+    struct decision_rules rules;
+    struct protocol protocols[4];
+    char texts[4][8][24];
+    const char *services[4][8];
+    struct policy *policies[SUBJECTS];
+    char subjects[SUBJECTS][200];
+};
+
+/* What a test has to say of a case that is decided; everything lasts until it returns. */
+typedef void decided_case(const struct row *row, const struct decision *decision,
+                          const char *account);
+
+/* Decides every case of the table. */
+void table_decide(decided_case *check);
+
+#endif
