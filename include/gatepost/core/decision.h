@@ -86,7 +86,10 @@ enum decision_next {
     DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
 };
 
-/* What a step asks, in the order in which a message comes to them, and what its `value` then is. */
+/*
+ * What a step asks, and what its `value` then is. A message comes to them in this order, but for
+ * the source of a sender who is not logged in: that is asked after SPF.
+ */
 enum decision_rule {
     RULE_CONNECT,     /* enum membership: the client, in the listener's connect_from */
     RULE_TRUSTED,     /* enum membership: the client, in a trusted network; never a login */
