@@ -76,6 +76,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
+    enum reason read_as;        /* of sender-ambiguous: the reason of the reading that decides */
     bool monitor;               /* only reported: the message is accepted */
 };
 
@@ -169,5 +170,8 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result);
 
 /* What happens to the message: `kind`, or accept when only monitored. */
 enum verdict_kind verdict_applied(const struct verdict *verdict);
+
+/* Does `a` do more against the message than `b`? Among those that do the same, what is not monitored. */
+bool verdict_is_stricter(const struct verdict *a, const struct verdict *b);
 
 #endif

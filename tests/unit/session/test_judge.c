@@ -92,7 +92,7 @@ static void test_logins(void **state) {
         const struct decision_listener door = {.service = rows[i].service};
         struct judgement j = question(*state, &door, rows[i].client);
         j.facts.tls = !rows[i].no_tls;
-        judge_decide(&j, rows[i].login, NULL);
+        judge_decide(&j, &(struct judge_question){.login = rows[i].login});
         const struct verdict *v = &j.decision.verdict;
         if (v->kind != rows[i].kind || v->reason != rows[i].reason ||
             j.decision.steps[j.decision.decider].rule != rows[i].by)
@@ -137,7 +137,7 @@ static void test_null_sender(void **state) {
     j.helo = "localhost"; /* nobody asks for the record of such a name */
     j.sender = "";
     j.observer = &observer;
-    judge_decide(&j, NULL, "");
+    judge_decide(&j, &(struct judge_question){.given = "<>"});
     assert_int_equal(j.decision.verdict.kind, VERDICT_ACCEPT);
     assert_int_equal(j.decision.verdict.reason, REASON_SPF);
     assert_int_equal(j.decision.verdict.identity, IDENTITY_HELO);
@@ -156,7 +156,7 @@ static void test_store_not_there(void **state) {
     struct judgement j = question(runtime, &door, "192.0.2.1");
     (void)state;
     j.observer = &observer;
-    judge_decide(&j, "alice", NULL);
+    judge_decide(&j, &(struct judge_question){.login = "alice"});
     assert_int_equal(j.decision.verdict.kind, VERDICT_DEFER);
     assert_int_equal(j.decision.verdict.reason, REASON_POLICY_UNAVAILABLE);
     assert_int_equal(j.decision.steps[j.decision.decider].rule, RULE_POLICY);
