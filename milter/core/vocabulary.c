@@ -41,10 +41,10 @@ static const char *const service_names[] = {"smtp",   "submission", "submissions
     { table, sizeof table / sizeof *table, listed }
 
 const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or reject");
-const struct words reason_words = WORDS(
-    reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
-                  "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
-                  "policy-malformed or sender-ambiguous");
+const struct words reason_words =
+    WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
+                        "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
+                        "policy-malformed or sender-ambiguous");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words source_words = WORDS(source_names, "any or authorized");

@@ -18,6 +18,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 #include "http.h"
 #include "reload.h"
 #include "socket.h"
@@ -179,6 +180,7 @@ int serve(struct runtime *runtime) {
     struct http *http = NULL;
     struct why why;
     runtime_publish(runtime_acquire(runtime));
+    waiting_set_relief(filter_socket_wake); /* a connection makes the pool start a thread */
     if (runtime->config->http_listen[0] != '\0' &&
         http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,

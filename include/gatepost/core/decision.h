@@ -171,7 +171,8 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result);
 /* What happens to the message: `kind`, or accept when only monitored. */
 enum verdict_kind verdict_applied(const struct verdict *verdict);
 
-/* Does `a` do more against the message than `b`? Among those that do the same, what is not monitored. */
+/* Does `a` do more against the message than `b`? Among those that do the same, what is not
+ * monitored. */
 bool verdict_is_stricter(const struct verdict *a, const struct verdict *b);
 
 #endif

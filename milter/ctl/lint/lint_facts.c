@@ -13,7 +13,7 @@ static const char *kind_of(const char *subject, const struct store_field *f,
                            enum fact_verdict verdict, const char *why) {
     static const char *const fields[] = {"source", "tls", "mode"};
     bool protocol = f->name_len > 9 && strncasecmp(f->name, "protocol:", 9) == 0;
-    bool address = ctl_is_network(subject) || strncasecmp(f->name, "ip:", 3) == 0;
+    bool address = fact_is_network(subject) || strncasecmp(f->name, "ip:", 3) == 0;
     if (verdict == FACT_ODD)
         return address && strncmp(why, "bits ", 5) == 0 ? "host-bits" : "spelling";
     if (protocol && switch_parse(f->value, f->value_len) >= 0)
@@ -43,7 +43,7 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
             lint_found(lint, kind_of(subject, f, verdict, why.text), subject, f->name, "%s",
                        why.text);
     }
-    if (ctl_is_network(subject))
+    if (fact_is_network(subject))
         return;
     struct policy *policy = ctl_decode(hash);
     if (policy != NULL)
@@ -90,7 +90,7 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
         char ended[TIMESTAMP_SIZE];
         if (entry->malformed)
             continue;
-        if (!ctl_entry_counts(entry, lint->ctl->now))
+        if (!policy_ip_counts(entry, lint->ctl->now))
             lint_found(lint, "expired", subject, entry->field, "does not count any more since %s",
                        timestamp_format(entry->until, ended));
         else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)
