@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy_cache.h"
+
 struct store_settings live_store_settings(const struct config *config) {
     return (struct store_settings){.url = config->store,
                                    .user = config->store_user,
@@ -28,7 +30,7 @@ static char *identity_of(const struct config *config) {
 
 static void told(void *context, enum store_event event, const char *subject) {
     struct live_store *shared = context;
-    policy_cache_told(shared->cache, event, subject);
+    policy_cache_note(shared->cache, event, subject);
     pthread_mutex_lock(&shared->lock);
     for (struct store_follower *f = shared->followers; f != NULL; f = f->next)
         f->told(f->context, event, subject);
@@ -99,6 +101,11 @@ void live_store_release(struct live_store *shared) {
     free(shared->identity);
     free(shared->key_prefix);
     free(shared);
+}
+
+void live_store_state(struct live_store *shared, struct live_store_state *out) {
+    out->watching = policy_cache_watching(shared->cache, &out->lost_for);
+    out->entries = policy_cache_entries(shared->cache);
 }
 
 void live_store_follow(struct live_store *shared, struct store_follower *follower) {

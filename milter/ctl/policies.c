@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gatepost/cache/policy_fetch.h"
+#include "gatepost/cache/policy_decode.h"
 #include "print.h"
 
 bool ctl_is_network(const char *subject) {

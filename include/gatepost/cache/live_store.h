@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "gatepost/cache/policy_cache.h"
+#include "gatepost/cache/watching.h"
 #include "gatepost/config/config.h"
 #include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
@@ -19,6 +19,8 @@ struct store_follower {
     void *context;
     struct store_follower *next;
 };
+
+struct policy_cache;
 
 struct live_store {
     struct store *store;
@@ -45,6 +47,14 @@ void live_store_keep(struct live_store *shared, const struct config *config);
 
 struct live_store *live_store_acquire(struct live_store *shared);
 void live_store_release(struct live_store *shared);
+
+/* How it stands: for an operator. Any thread. */
+struct live_store_state {
+    enum watching watching;
+    int64_t lost_for; /* milliseconds since changes were heard of last; 0 while they are */
+    size_t entries;   /* of the policy cache */
+};
+void live_store_state(struct live_store *shared, struct live_store_state *out);
 
 /*
  * From now on `follower` is told; until unfollowed, which returns when it is told no more. What it
