@@ -61,8 +61,7 @@ static int open_store(struct runtime *runtime, struct runtime *last, struct why 
     if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why) !=
         0)
         return -1;
-    return networks_open(runtime->config, runtime->store, last == NULL ? NULL : last->networks,
-                         &runtime->networks, why);
+    return networks_open(runtime->config, runtime->store, &runtime->networks, why);
 }
 
 static int open_parts(struct config *config, struct runtime *last, bool with_store,
