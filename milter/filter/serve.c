@@ -18,6 +18,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/session/under_way.h"
 #include "http.h"
 #include "reload.h"
 #include "socket.h"
@@ -144,7 +145,7 @@ static bool drain(void) {
     long left;
     sd_notify(0, "STOPPING=1");
     filter_socket_close();
-    while ((left = metrics_messages()) > 0 && clock_now_ms() < deadline) {
+    while ((left = under_way_messages()) > 0 && clock_now_ms() < deadline) {
         snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
         sd_notify(0, state);
         if (next_signal(20) == MILTER_ENDED)

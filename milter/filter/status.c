@@ -11,6 +11,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/session/under_way.h"
 
 /* Octets that are no UTF-8 JSON cannot say. */
 static json_t *plain_text(const char *value) {
@@ -87,7 +88,7 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_object_set_new(configuration, "since", time_text(runtime->since));
     json_object_set_new(status, "configuration", configuration);
     json_object_set_new(status, "sessions", json_integer(now.sessions));
-    json_object_set_new(status, "messages", json_integer(now.messages));
+    json_object_set_new(status, "messages", json_integer(under_way_messages()));
     json_object_set_new(status, "verdicts", describe_verdicts(&now));
     json_object_set_new(status, "store", describe_store(runtime, &now));
     if (store_is_remote(runtime->store->store))
