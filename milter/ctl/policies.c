@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gatepost/cache/policy_fetch.h"
+#include "gatepost/cache/policy_decode.h"
 #include "print.h"
 
 static int check_name(const struct ctl *ctl, const char *name, char *subject) {

@@ -1,19 +1,19 @@
 /*
  * The policy cache: what the store said of subjects, kept while it is known to be still so.
  *
- * A subject is fresh while the store's watch would have told of its change, for `ttl` at most; any
- * gap in the watch means that it must be asked for again. While the store does not answer, what
- * was known last serves up to `stale_max`. Absent subjects are kept as well. Look-ups of one
- * subject at the same time ask the store once. Any thread.
+ * A subject is fresh while a change of it would have been heard of (epochs.h), for `ttl` at most.
+ * While the store does not answer, what was known last serves up to `stale_max`. Absent subjects
+ * are kept as well. Look-ups of one subject at the same time ask the store once. Any thread.
  *
- * The answer to a look-up is never older than the look-up itself, less what a change needs to be
- * told of: an answer that a change overtook is not kept, and who merely waited for it asks anew.
+ * The answer to a look-up is never older than the look-up itself, less the time in which a change
+ * is heard of: an answer that a change overtook is not kept, and a look-up that merely waited for
+ * it asks anew.
  */
 #ifndef GATEPOST_CACHE_POLICY_CACHE_H
 #define GATEPOST_CACHE_POLICY_CACHE_H
 
-#include "gatepost/cache/policy_fetch.h"
 #include "gatepost/core/why.h"
+#include "policy_fetch.h"
 
 struct policy_cache;
 
@@ -31,8 +31,8 @@ void policy_cache_free(struct policy_cache *cache);
 /* How long it keeps what it knows, in milliseconds: from now on, and what it knows already. */
 void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_max);
 
-/* What the store's watch tells. Does not block. */
-void policy_cache_told(struct policy_cache *cache, enum store_event event, const char *subject);
+/* What the store's watch says, as store_told. Does not block. */
+void policy_cache_note(struct policy_cache *cache, enum store_event event, const char *subject);
 
 /*
  * Looks `n` subjects up, at most SUBJECTS. Returns 0 with what is known of each in out[i], to be
@@ -42,12 +42,10 @@ void policy_cache_told(struct policy_cache *cache, enum store_event event, const
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
                      struct shared_policy **out, bool *stale, struct why *why);
 
-/* How the cache stands: for an operator. Any thread. */
-struct policy_cache_state {
-    enum { CACHE_LOST, CACHE_WATCHED, CACHE_BLIND } watching; /* what the watch said last */
-    size_t entries;
-    int64_t lost_for; /* milliseconds since the watch was lost; 0 while it is not */
-};
-void policy_cache_state(struct policy_cache *cache, struct policy_cache_state *out);
+/* Subjects that it keeps. */
+size_t policy_cache_entries(struct policy_cache *cache);
+
+/* What the watch said last, and since when it is lost, as epochs_lost_for(). */
+enum watching policy_cache_watching(const struct policy_cache *cache, int64_t *lost_for);
 
 #endif
