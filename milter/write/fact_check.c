@@ -303,7 +303,7 @@ static enum fact_verdict check_account_fact(const struct fact_rules *rules, cons
         verdict = check_decoded(rules, policy, field, why);
     } else {
         why_set(why, "%s", policy->faults[0].why);
-        if (policy->faults[0].unknown)
+        if (policy->faults[0].kind == FAULT_UNKNOWN_FIELD)
             propose_field(field, why);
         else
             propose_value(field, value, value_len, why);
