@@ -32,7 +32,7 @@ static void report_faults(const char *key_prefix, const char *subject,
         log_malformed(key, NULL, "wrong type: the key must be a hash");
     for (size_t i = 0; i < policy->n_faults; i++) {
         const struct policy_fault *fault = &policy->faults[i];
-        if (fault->unknown)
+        if (fault->kind == FAULT_UNKNOWN_FIELD)
             log_event(LOG_WARNING, "policy-unknown-field", "key", key, "field", fault->field,
                       "problem", fault->why, (char *)NULL);
         else

@@ -25,41 +25,38 @@ static enum setting_state unset(struct policy_origin *origin) {
     return SETTING_UNSET;
 }
 
-/* `offset` is that of a struct setting inside struct policy */
-static enum setting_state single(const struct policy_set *set, size_t offset, int *value,
-                                 struct policy_origin *origin) {
+enum setting_state policy_setting(const struct policy_set *set, size_t setting, int *value,
+                                  struct policy_origin *origin) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
         if (policy->wrong_type)
             return wrong_type(set, i, origin);
-        const struct setting *setting = (const void *)((const char *)policy + offset);
-        if (setting->state != SETTING_UNSET)
-            return answer(set, i, setting, value, origin);
+        if (policy->settings[setting].state != SETTING_UNSET)
+            return answer(set, i, &policy->settings[setting], value, origin);
     }
     return unset(origin);
 }
 
 enum setting_state policy_source(const struct policy_set *set, int *value,
                                  struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, source), value, origin);
+    return policy_setting(set, FIELD_SOURCE, value, origin);
 }
 
 enum setting_state policy_tls(const struct policy_set *set, int *value,
                               struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, tls), value, origin);
+    return policy_setting(set, FIELD_TLS, value, origin);
 }
 
 enum setting_state policy_mode(const struct policy_set *set, int *value,
                                struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, mode), value, origin);
+    return policy_setting(set, FIELD_MODE, value, origin);
 }
 
 enum setting_state policy_spf(const struct policy_set *set, enum spf_result result, int *value,
                               struct policy_origin *origin) {
-    size_t offset = offsetof(struct policy, spf) + (size_t)result * sizeof(struct setting);
-    return single(set, offset, value, origin);
+    return policy_setting(set, FIELD_SPF + (size_t)result, value, origin);
 }
 
 static const struct setting *protocol_of(const struct policy *policy, const char *name) {

@@ -106,19 +106,20 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
             const struct policy_fault *fault = &p->policies[i]->faults[j];
+            bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
             if (json != NULL) {
                 json_t *told = json_object();
                 json_object_set_new(told, "subject", json_text(p->subjects[i]));
                 json_object_set_new(told, "field", json_text(fault->field));
                 json_object_set_new(told, "problem", json_text(fault->why));
-                json_object_set_new(told, "unknown", json_boolean(fault->unknown));
+                json_object_set_new(told, "unknown", json_boolean(unknown));
                 json_array_append_new(json, told);
             } else {
                 fputs("  ", stdout);
                 ctl_puts(stdout, p->subjects[i]);
                 putchar(' ');
                 ctl_puts(stdout, fault->field);
-                printf(": %s%s\n", fault->why, fault->unknown ? " (ignored)" : "");
+                printf(": %s%s\n", fault->why, unknown ? " (ignored)" : "");
             }
         }
     }

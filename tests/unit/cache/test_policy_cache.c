@@ -81,7 +81,8 @@ static enum seen look(struct bench *bench, const char *subject, bool *stale) {
     }
     enum seen seen = SEEN_ABSENT;
     if (known->policy != NULL)
-        seen = known->policy->source.value == SOURCE_AUTHORIZED ? SEEN_AUTHORIZED : SEEN_ANY;
+        seen = known->policy->settings[FIELD_SOURCE].value == SOURCE_AUTHORIZED ? SEEN_AUTHORIZED
+                                                                                : SEEN_ANY;
     shared_policy_release(known);
     return seen;
 }
