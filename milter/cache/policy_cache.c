@@ -15,6 +15,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 
 /* Parts with a lock of their own, held for a few instructions, so that threads seldom meet. */
 #define SHARDS_MAX 64
@@ -265,11 +266,11 @@ static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum st
 static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, struct why *why) {
     struct shard *shard = ask->shard;
     struct entry *entry = ask->entry;
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     pthread_mutex_lock(&shard->lock);
     while (entry->ticket == ask->ticket && !entry->overtaken && rc == 0)
-        rc = pthread_cond_timedwait(&shard->answered, &shard->lock, &until);
+        rc = waiting_cond(&w, &shard->answered, &shard->lock);
     ask->step = AGAIN;
     if (is_fresh_locked(cache, shard, entry, clock_now_ms())) {
         ask->step = HIT;
@@ -284,6 +285,7 @@ static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, 
     }
     unpin_locked(ask);
     pthread_mutex_unlock(&shard->lock);
+    waiting_end(&w);
 }
 
 /* What was known last, if that is not too long ago. */

@@ -13,6 +13,7 @@
 #include <uthash.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/waiting.h"
 
 /* Parts with a lock of their own, so that threads seldom meet. */
 #define SHARDS 16
@@ -122,11 +123,12 @@ static struct entry *insert_locked(struct dns_cache *cache, struct shard *shard,
 /* Waits for the owner of an entry. */
 static struct dns_answer *wait_for_locked(struct shard *shard, struct entry *entry,
                                           int64_t deadline, bool *owner) {
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     entry->waiting++;
     while (entry->answer == NULL && entry->sought && rc == 0)
-        rc = pthread_cond_timedwait(&shard->found, &shard->lock, &until);
+        rc = waiting_cond(&w, &shard->found, &shard->lock);
+    waiting_end(&w);
     entry->waiting--;
     if (entry->answer != NULL)
         atomic_fetch_add(&entry->answer->references, 1);
