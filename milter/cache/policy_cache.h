@@ -20,8 +20,10 @@ struct policy_cache;
 struct policy_cache_settings {
     struct store *store;    /* must outlive the cache, as must key_prefix */
     const char *key_prefix; /* of the store's keys, for the log */
-    size_t entries;         /* subjects kept at most; 0: none, every look-up asks the store */
-    int64_t timeout;        /* milliseconds that a look-up may wait for another one's answer */
+    /* Subjects kept at most. 0: none, every look-up asks the store; so it must be for one that is
+       not remote, which keeps its policies itself. */
+    size_t entries;
+    int64_t timeout; /* milliseconds that a look-up may wait for another one's answer */
 };
 
 /* NULL when there is no memory. It keeps nothing before policy_cache_keep() is called. */
