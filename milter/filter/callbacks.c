@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <libmilter/mfapi.h>
 
@@ -22,6 +23,12 @@ static struct session *session_begin(void) {
     runtime_release(runtime);
     return session;
 }
+
+/*
+ * In the tag as well: the MTA has agreed to send the macros that were asked for. One that is
+ * missing all the same was lost on the way, and what it would have said is not known.
+ */
+#define MACROS_AGREED 0x80000000u
 
 static struct session *session_of(SMFICTX *ctx) {
     return smfi_getpriv(ctx);
@@ -61,8 +68,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     *p_steps = steps & unwanted;
     *p_f2 = *p_f3 = 0;
     *session_tag(session) = *p_steps & (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
-    if ((*p_actions & SMFIF_SETSYMLIST) != 0)
+    if ((*p_actions & SMFIF_SETSYMLIST) != 0) {
         ask_macros(ctx);
+        *session_tag(session) |= MACROS_AGREED;
+    }
     return SMFIS_CONTINUE;
 }
 
@@ -78,6 +87,17 @@ static sfsistat refusal(SMFICTX *ctx, struct session_answer *answer) {
 
 static sfsistat step_done(struct session *session, unsigned step) {
     return (*session_tag(session) & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static bool macros_agreed(struct session *session) {
+    return (*session_tag(session) & MACROS_AGREED) != 0;
+}
+
+static sfsistat tempfail_lost(struct session *session, const char *step) {
+    session_lose(session); /* the MTA may not wait for the answer to this step */
+    log_event(LOG_ERR, "macros-lost", "step", step, "problem",
+              "the MTA agreed to send macros, and they are missing", (char *)NULL);
+    return SMFIS_TEMPFAIL;
 }
 
 static struct ip_address client_of(const _SOCK_ADDR *address) {
@@ -111,6 +131,8 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
                                       .mta_name = macro(ctx, "j"),
                                       .mta_version = macro(ctx, "v")};
     struct session_answer answer;
+    if (peer.daemon_name == NULL && peer.daemon_port == NULL && macros_agreed(session))
+        return tempfail_lost(session, "connect");
     session_connect(session, &peer, &answer);
     sfsistat refused = refusal(ctx, &answer);
     return refused != SMFIS_CONTINUE ? refused : step_done(session, SMFIP_NR_CONN);
@@ -134,6 +156,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv) {
                                       .tls = macro(ctx, "{tls_version}"),
                                       .queue = macro(ctx, "i")};
     struct session_answer answer;
+    if (mail.understood == NULL && strcmp(mail.sender, "<>") != 0 && macros_agreed(session))
+        return tempfail_lost(session, "mail");
     session_mail(session, &mail, &answer);
     sfsistat refused = refusal(ctx, &answer);
     if (refused == SMFIS_CONTINUE && answer.wants_headers)

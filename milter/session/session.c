@@ -28,6 +28,7 @@ struct session {
     unsigned tag;          /* the caller's */
     unsigned char trusted; /* enum membership, as it was at connect */
     bool xtext_logins;     /* the MTA is Sendmail */
+    bool lost, lost_helo;  /* something of what was said is not known: no message can be judged */
 };
 
 #define ID_SIZE 24
@@ -82,9 +83,11 @@ void session_end_message(struct session *session) {
     session->message = NULL;
 }
 
-static void replace(char **text, const char *with) {
+/* Returns -1 when there is no memory: the text is then NULL. */
+static int replace(char **text, const char *with) {
     free(*text);
     *text = with == NULL ? NULL : strdup(with);
+    return with != NULL && *text == NULL ? -1 : 0;
 }
 
 /* Who we are in header fields; NULL where neither configuration nor MTA says. */
@@ -139,7 +142,7 @@ void session_connect(struct session *session, const struct session_peer *peer,
     session->xtext_logins =
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
     if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
-        replace(&session->mta_name, peer->mta_name);
+        session->lost |= replace(&session->mta_name, peer->mta_name) != 0;
     char members[2][60];
     struct decision_facts facts = {
         .client = session->client,
@@ -169,8 +172,12 @@ void session_connect(struct session *session, const struct session_peer *peer,
                                                     .microseconds = took});
 }
 
+void session_lose(struct session *session) {
+    session->lost = true;
+}
+
 void session_helo(struct session *session, const char *name) {
-    replace(&session->helo, name);
+    session->lost_helo = replace(&session->helo, name) != 0;
 }
 
 /* Which header work an accepted message needs: ours to add, others' forgeries to remove. */
@@ -270,7 +277,8 @@ void session_mail(struct session *session, const struct session_mail *given,
                           .session = texts.id,
                           .observer = mail.observer == NULL ? NULL : &mail.observer->judge};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
-    if (read_login(session, &mail, &login) == 0 && message != NULL)
+    if (read_login(session, &mail, &login) == 0 && message != NULL && !session->lost_helo &&
+        !session->lost)
         judge_decide(&j, &(struct judge_question){.login = mail.login,
                                                   .given = given->sender,
                                                   .understood = given->understood});

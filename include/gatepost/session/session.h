@@ -54,6 +54,9 @@ struct session_answer {
 void session_connect(struct session *session, const struct session_peer *peer,
                      struct session_answer *answer);
 
+/* Something that the MTA said was lost: every message of the session is deferred from now on. */
+void session_lose(struct session *session);
+
 /* HELO or EHLO; a later one takes the place of an earlier one. */
 void session_helo(struct session *session, const char *name);
 
