@@ -79,10 +79,10 @@ struct effective effective_service(const struct decision_rules *rules, const str
 }
 
 json_t *effective_json(const struct effective *s) {
-    json_t *told = json_object();
-    json_object_set_new(told, "value", json_text(s->value));
-    json_object_set_new(told, "from", json_text(s->from));
-    json_object_set_new(told, "subject", json_text(s->origin.subject));
-    json_object_set_new(told, "field", json_text(s->origin.field));
-    return told;
+    json_t *object = json_object();
+    json_object_set_new(object, "value", json_text(s->value));
+    json_object_set_new(object, "from", json_text(s->from));
+    json_object_set_new(object, "subject", json_text(s->origin.subject));
+    json_object_set_new(object, "field", json_text(s->origin.field));
+    return object;
 }
