@@ -35,7 +35,7 @@ static struct {
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
     counter malformed, cache[CACHE_OUTCOMES];
-    atomic_long sessions, messages, cache_entries;
+    atomic_long sessions, cache_entries;
     atomic_int store_up;
     int64_t started;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -91,16 +91,8 @@ void metrics_session(int change) {
     atomic_fetch_add_explicit(&all.sessions, change, memory_order_relaxed);
 }
 
-void metrics_message(int change) {
-    atomic_fetch_add_explicit(&all.messages, change, memory_order_relaxed);
-}
-
 long metrics_sessions(void) {
     return atomic_load(&all.sessions);
-}
-
-long metrics_messages(void) {
-    return atomic_load(&all.messages);
 }
 
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds) {
@@ -141,7 +133,6 @@ void metrics_store_up(bool up) {
 void metrics_read(struct metrics_now *now) {
     *now = (struct metrics_now){.started = all.started,
                                 .sessions = metrics_sessions(),
-                                .messages = metrics_messages(),
                                 .cache_entries = atomic_load(&all.cache_entries),
                                 .store_ok = atomic_load(&all.store_requests[OUTCOME_OK]),
                                 .store_failed = atomic_load(&all.store_requests[OUTCOME_ERROR]),

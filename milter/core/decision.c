@@ -14,6 +14,11 @@ enum verdict_kind verdict_applied(const struct verdict *verdict) {
     return verdict->monitor ? VERDICT_ACCEPT : verdict->kind;
 }
 
+bool verdict_is_stricter(const struct verdict *a, const struct verdict *b) {
+    enum verdict_kind x = verdict_applied(a), y = verdict_applied(b);
+    return x != y ? x > y : a->kind > b->kind;
+}
+
 const char *decision_service(const struct decision_listener *listener, bool logged_in) {
     if (logged_in && strcmp(listener->service, "smtp") == 0)
         return "submission";

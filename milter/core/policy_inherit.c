@@ -86,6 +86,10 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
     return unset(origin);
 }
 
+bool policy_ip_counts(const struct ip_entry *entry, int64_t now) {
+    return !entry->malformed && (entry->until == 0 || now < entry->until);
+}
+
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin) {
     enum setting_state state = unset(origin);
@@ -101,8 +105,7 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
             if (entry->malformed && state == SETTING_UNSET) {
                 state = SETTING_MALFORMED;
                 *origin = here;
-            } else if (!entry->malformed && (entry->until == 0 || now < entry->until) &&
-                       netblock_contains(&entry->block, ip)) {
+            } else if (policy_ip_counts(entry, now) && netblock_contains(&entry->block, ip)) {
                 *origin = here;
                 return SETTING_SET;
             }

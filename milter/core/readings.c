@@ -132,8 +132,25 @@ static int add_spelling(struct readings *readings, const char *sender) {
     return add(readings, plain);
 }
 
+/* The ordinary sender: LOCAL@DOMAIN and nothing in it that could mean anything else. */
+static bool is_plain(const char *given, const char *understood) {
+    size_t len = strlen(given);
+    bool brackets = len >= 2 && given[0] == '<' && given[len - 1] == '>';
+    const char *text = given + brackets;
+    len -= brackets ? 2 : 0;
+    if (understood != NULL && (strlen(understood) != len || memcmp(understood, text, len) != 0))
+        return false;
+    const char *at = memchr(text, '@', len);
+    for (size_t i = 0; i < len; i++)
+        if (strchr("%!\"\\()<>[]:;, \t\r\n", text[i]) != NULL || (text[i] == '@' && text + i != at))
+            return false;
+    return at != NULL && at + 1 < text + len && strncasecmp(at + 1, "localhost", 9) != 0;
+}
+
 int readings_find(const char *given, const char *understood, struct readings *out) {
     *out = (struct readings){0};
+    if (is_plain(given, understood))
+        return 0;
     int rc = add_spelling(out, given);
     if (rc == 0 && understood != NULL && understood[0] != '\0')
         rc = add_spelling(out, understood);

@@ -48,6 +48,7 @@ static const char *const default_templates[REASONS] = {
     [REASON_SPF_REQUIRED] = "{account} may send only from its listed addresses or with an SPF "
                             "pass: {client} is not listed and SPF says {spf}",
     [REASON_POLICY_UNAVAILABLE] = "the policy of {account} is unavailable: try again later",
+    [REASON_SENDER_AMBIGUOUS] = "{sender} can be read in too many ways",
     [REASON_POLICY_MALFORMED] = "the policy of {account} cannot be read: "
                                 "its administrator must correct it, try again later",
 };
@@ -186,10 +187,15 @@ static const char *reject_code(enum reason reason) {
     return reason == REASON_TLS_REQUIRED || reason == REASON_AUTH_REQUIRED ? "530" : "550";
 }
 
-void reply_render(const struct verdict *verdict, const char *template,
+void reply_render(const struct verdict *given, const char *template,
                   const struct reply_values *values, struct reply *out) {
     char ending_text[80];
     struct textbuf ending, text;
+    bool ambiguous = given->reason == REASON_SENDER_AMBIGUOUS;
+    struct verdict read = *given; /* the codes and the text are those of the reading that decides */
+    const struct verdict *verdict = &read;
+    if (ambiguous)
+        read.reason = given->read_as;
     bool defer = verdict->kind == VERDICT_DEFER;
     *out = (struct reply){.code = ""};
     snprintf(out->code, sizeof out->code, "%s", defer ? "451" : reject_code(verdict->reason));
@@ -201,7 +207,10 @@ void reply_render(const struct verdict *verdict, const char *template,
     size_t room = sizeof out->text - ending.len;
     size_t over = values->prefix > REPLY_PREFIX ? values->prefix - REPLY_PREFIX : 0;
     textbuf_init(&text, out->text, room > over + REPLY_PREFIX ? room - over : REPLY_PREFIX);
-    fill(&text, template != NULL ? template : reply_default_template(verdict), verdict, values);
+    if (template == NULL && ambiguous && read.reason != REASON_SENDER_AMBIGUOUS)
+        fill(&text, "{sender} can be read as {account}: ", given, values);
+    fill(&text, template != NULL ? template : reply_default_template(verdict),
+         template != NULL ? given : verdict, values);
     if (template == NULL && verdict->reason == REASON_SPF && values->explanation != NULL)
         fill(&text, ". {domain} explains: {explanation}", verdict, values);
     mend_percent(&text);

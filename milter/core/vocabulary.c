@@ -24,6 +24,7 @@ static const char *const reason_names[] = {
     [REASON_SPF_REQUIRED] = "spf-required",
     [REASON_POLICY_UNAVAILABLE] = "policy-unavailable",
     [REASON_POLICY_MALFORMED] = "policy-malformed",
+    [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
 };
 
 static const char *const stage_names[STAGES] = {"connect", "mail"};
@@ -37,10 +38,10 @@ static const char *const service_names[] = {"smtp",   "submission", "submissions
                                             "webdav", "activesync", "jmap",        "webmail"};
 
 const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or reject");
-const struct words reason_words = WORDS(
-    reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
-                  "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable or "
-                  "policy-malformed");
+const struct words reason_words =
+    WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
+                        "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
+                        "policy-malformed or sender-ambiguous");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words need_words = WORDS(need_names, "required or optional");

@@ -11,7 +11,7 @@
 #include "write/write.h"
 
 static int write_one(struct ctl *ctl, const char *account, const char *field, const char *value) {
-    const struct ctl_wanted wanted = {field, value};
+    const struct wanted_fact wanted = {field, value};
     char *subject;
     int status = ctl_name_account(ctl, account, &subject);
     if (status != CTL_DONE)
@@ -37,20 +37,20 @@ static void lower(char *text) {
 }
 
 /* The fields of the names, owned by the caller; NULL when there is no memory. */
-static struct ctl_wanted *name_fields(const struct ctl_setting *setting, int n, char **names) {
-    struct ctl_wanted *wanted = calloc((size_t)n + 1, sizeof *wanted);
+static struct wanted_fact *name_fields(const struct ctl_setting *setting, int n, char **names) {
+    struct wanted_fact *wanted = calloc((size_t)n + 1, sizeof *wanted);
     for (int i = 0; wanted != NULL && i < n; i++) {
         char *field;
         if (asprintf(&field, "%s:%s", setting->field->name, names[i]) < 0)
             field = NULL;
         else
             lower(field);
-        wanted[i] = (struct ctl_wanted){field, setting->value};
+        wanted[i] = (struct wanted_fact){field, setting->value};
     }
     return wanted;
 }
 
-static int check_names(const struct ctl *ctl, const struct ctl_wanted *wanted, int n) {
+static int check_names(const struct ctl *ctl, const struct wanted_fact *wanted, int n) {
     struct why why;
     for (int i = 0; i < n; i++) {
         if (wanted[i].field == NULL)
@@ -67,7 +67,7 @@ static int check_names(const struct ctl *ctl, const struct ctl_wanted *wanted, i
 int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     char *subject = NULL;
     int n = argc - 1;
-    struct ctl_wanted *wanted = name_fields(&ctl->setting, n, argv + 1);
+    struct wanted_fact *wanted = name_fields(&ctl->setting, n, argv + 1);
     if (wanted == NULL)
         return ctl_no_memory(ctl);
     int status = check_names(ctl, wanted, n);

@@ -13,6 +13,7 @@
 #include <uthash.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/waiting.h"
 
 /* Parts with a lock of their own, so that threads seldom meet. */
 #define SHARDS 16
@@ -59,7 +60,7 @@ static size_t octets_of(const struct dns_answer *answer) {
     return octets;
 }
 
-static void drop(struct shard *shard, struct entry *entry) {
+static void drop_locked(struct shard *shard, struct entry *entry) {
     HASH_DEL(shard->entries, entry);
     shard->octets -= octets_of(entry->answer);
     shard->n--;
@@ -72,7 +73,7 @@ void dns_cache_free(struct dns_cache *cache) {
         return;
     for (size_t i = 0; i < SHARDS; i++) {
         while (cache->shards[i].entries != NULL)
-            drop(&cache->shards[i], cache->shards[i].entries);
+            drop_locked(&cache->shards[i], cache->shards[i].entries);
         pthread_mutex_destroy(&cache->shards[i].lock);
         pthread_cond_destroy(&cache->shards[i].found);
     }
@@ -93,18 +94,18 @@ static struct shard *shard_of(struct dns_cache *cache, const char *name, enum dn
 }
 
 /* Makes room: the oldest entries that nobody waits for go first. */
-static void trim(struct dns_cache *cache, struct shard *shard) {
+static void trim_locked(struct dns_cache *cache, struct shard *shard) {
     struct entry *entry = shard->entries;
     while (entry != NULL && (shard->n >= cache->limit || shard->octets > SHARD_OCTETS)) {
         struct entry *next = entry->hh.next;
         if (entry->answer != NULL && entry->waiting == 0)
-            drop(shard, entry);
+            drop_locked(shard, entry);
         entry = next;
     }
 }
 
-static struct entry *insert(struct dns_cache *cache, struct shard *shard, const char *key) {
-    trim(cache, shard);
+static struct entry *insert_locked(struct dns_cache *cache, struct shard *shard, const char *key) {
+    trim_locked(cache, shard);
     struct entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL)
         return NULL;
@@ -119,14 +120,15 @@ static struct entry *insert(struct dns_cache *cache, struct shard *shard, const 
     return entry;
 }
 
-/* Waits for the owner of an entry; under the lock. */
-static struct dns_answer *wait_for(struct shard *shard, struct entry *entry, int64_t deadline,
-                                   bool *owner) {
-    struct timespec until = clock_timespec(deadline);
+/* Waits for the owner of an entry. */
+static struct dns_answer *wait_for_locked(struct shard *shard, struct entry *entry,
+                                          int64_t deadline, bool *owner) {
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     entry->waiting++;
     while (entry->answer == NULL && entry->sought && rc == 0)
-        rc = pthread_cond_timedwait(&shard->found, &shard->lock, &until);
+        rc = waiting_cond(&w, &shard->found, &shard->lock);
+    waiting_end(&w);
     entry->waiting--;
     if (entry->answer != NULL)
         atomic_fetch_add(&entry->answer->references, 1);
@@ -146,13 +148,13 @@ struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum
     HASH_FIND_STR(shard->entries, key, entry);
     if (entry != NULL && entry->answer != NULL && entry->waiting == 0 &&
         entry->answer->expires <= clock_now_ms()) {
-        drop(shard, entry);
+        drop_locked(shard, entry);
         entry = NULL;
     }
     if (entry == NULL)
-        *owner = insert(cache, shard, key) != NULL;
+        *owner = insert_locked(cache, shard, key) != NULL;
     else
-        answer = wait_for(shard, entry, deadline, owner);
+        answer = wait_for_locked(shard, entry, deadline, owner);
     pthread_mutex_unlock(&shard->lock);
     return answer;
 }
@@ -170,7 +172,7 @@ void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type
         shard->octets += octets_of(answer);
         pthread_cond_broadcast(&shard->found);
     } else if (entry != NULL && entry->answer == NULL && entry->waiting == 0) {
-        drop(shard, entry);
+        drop_locked(shard, entry);
     } else if (entry != NULL && entry->answer == NULL) { /* one of those who wait is to find it */
         entry->sought = false;
         pthread_cond_broadcast(&shard->found);

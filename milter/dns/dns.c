@@ -19,6 +19,7 @@
 #include "cache.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 #include "packet.h"
 
 /* Channels kept for the next look-up; more are made on need and freed behind it. */
@@ -161,7 +162,7 @@ static void arrived(void *arg, int status, int timeouts, unsigned char *packet, 
 }
 
 /* Waits for the sockets of the channel once, and lets it act; false when the deadline passed. */
-static bool channel_step(ares_channel channel, int64_t deadline) {
+static bool channel_step(ares_channel channel, struct waiting *w, int64_t deadline) {
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     struct pollfd pfds[ARES_GETSOCK_MAXNUM];
     struct timeval left, next;
@@ -179,7 +180,8 @@ static bool channel_step(ares_channel channel, int64_t deadline) {
         if (events != 0)
             pfds[n++] = (struct pollfd){.fd = sockets[i], .events = events};
     }
-    int rc = poll(pfds, n, (int)(wait->tv_sec * 1000 + (wait->tv_usec + 999) / 1000));
+    w->deadline = clock_now_ms() + wait->tv_sec * 1000 + (wait->tv_usec + 999) / 1000;
+    int rc = waiting_poll(w, pfds, n);
     if (rc <= 0) {
         ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
         return true;
@@ -219,8 +221,10 @@ static struct dns_answer *ask(struct dns *dns, const char *name, enum dns_type t
     if (rc != ARES_SUCCESS)
         return failure(ares_strerror(rc));
     ares_query(channel, escaped, ns_c_in, (int)type, arrived, &look_up);
-    while (!look_up.done && channel_step(channel, deadline))
+    struct waiting w = waiting_begin(deadline);
+    while (!look_up.done && channel_step(channel, &w, deadline))
         continue;
+    waiting_end(&w);
     bool late = !look_up.done;
     if (late)
         ares_cancel(channel);

@@ -5,11 +5,13 @@
 #include "gatepost/session/judge.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/idna.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/core/readings.h"
 
 static enum decision_next ask_store(struct judgement *j) {
     struct why why;
@@ -46,13 +48,16 @@ static enum decision_next ask_spf(struct judgement *j, enum spf_identity identit
     return decision_spf(&j->decision, j->spf.result);
 }
 
+static struct address_rules rules_of(const struct config *config) {
+    return (struct address_rules){.default_domain = config->default_domain,
+                                  .delimiters = config->address_delimiter,
+                                  .domain_to_ascii = idna_domain_to_ascii,
+                                  .lower_case = idna_lower_case};
+}
+
 /* -1 when there is no memory. */
 static int name_account(struct judgement *j, const char *login, const char *sender) {
-    const struct config *config = j->runtime->config;
-    const struct address_rules rules = {.default_domain = config->default_domain,
-                                        .delimiters = config->address_delimiter,
-                                        .domain_to_ascii = idna_domain_to_ascii,
-                                        .lower_case = idna_lower_case};
+    const struct address_rules rules = rules_of(j->runtime->config);
     int rc = login != NULL ? address_from_login(login, &rules, &j->account)
                            : address_from_sender(sender, &rules, &j->account);
     j->facts.logged_in = login != NULL;
@@ -60,11 +65,7 @@ static int name_account(struct judgement *j, const char *login, const char *send
     return rc;
 }
 
-void judge_decide(struct judgement *j, const char *login, const char *sender) {
-    if (name_account(j, login, sender) != 0) {
-        judge_defer(j);
-        return;
-    }
+static void decide(struct judgement *j) {
     enum decision_next next =
         decision_mail(&j->decision, &j->runtime->config->rules, j->listener, &j->facts);
     while (next != DECISION_MADE) {
@@ -73,6 +74,88 @@ void judge_decide(struct judgement *j, const char *login, const char *sender) {
         else
             next = ask_spf(j, next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM);
     }
+}
+
+/* ---- other readings of the sender ---- */
+
+/* Makes one judgement of another, which then holds nothing. */
+static void move(struct judgement *to, struct judgement *from) {
+    judge_clear(to);
+    *to = *from;
+    to->decision.facts = &to->facts;
+    if (to->decision.policy != NULL)
+        to->decision.policy = &to->lookup.set;
+}
+
+/* Judges one reading as if it were the sender, and keeps that when it is stricter. */
+static void judge_reading(struct judgement *j, const char *text) {
+    const struct address_rules rules = rules_of(j->runtime->config);
+    struct judgement reading = *j;
+    reading.account = (struct address){0};
+    reading.lookup = (struct account_lookup){0};
+    if (address_from_login(text, &rules, &reading.account) != 0) {
+        judge_defer(j);
+        return;
+    }
+    reading.sender = reading.account.text;
+    if (strcmp(reading.account.text, j->account.text) != 0) {
+        decide(&reading);
+        bool known = reading.decision.policy == NULL || policy_is_known(reading.decision.policy);
+        if (known && verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
+            reading.decision.verdict.read_as = reading.decision.verdict.reason;
+            reading.decision.verdict.reason = REASON_SENDER_AMBIGUOUS;
+            move(j, &reading);
+            return;
+        }
+    }
+    judge_clear(&reading);
+}
+
+/*
+ * An MTA may deliver the sender as somebody else: then that account's policy holds too. What the
+ * plain reading refuses is refused already, and a trusted client is whoever it says.
+ */
+static void judge_readings(struct judgement *j, const struct readings *readings) {
+    for (size_t i = 0; i < readings->n; i++) {
+        const struct verdict *verdict = &j->decision.verdict;
+        if (verdict->reason == REASON_TRUSTED || verdict_applied(verdict) == VERDICT_REJECT)
+            return;
+        judge_reading(j, readings->items[i]);
+    }
+    if (readings->too_many) /* nobody's address, and more than can be asked about */
+        j->decision.verdict = (struct verdict){.kind = VERDICT_REJECT,
+                                               .reason = REASON_SENDER_AMBIGUOUS,
+                                               .read_as = REASON_SENDER_AMBIGUOUS};
+}
+
+/* Once more, for the observer alone: the decision whose verdict holds. */
+static void show(struct judgement *j, const struct judge_observer *observer) {
+    const struct verdict verdict = j->decision.verdict;
+    j->observer = observer;
+    account_lookup_clear(&j->lookup);
+    decide(j);
+    j->decision.verdict.reason = verdict.reason;
+    j->decision.verdict.read_as = verdict.read_as;
+}
+
+void judge_decide(struct judgement *j, const struct judge_question *question) {
+    const struct judge_observer *observer = j->observer;
+    struct readings readings = {.n = 0};
+    if (name_account(j, question->login, j->sender) != 0 ||
+        (question->login == NULL && j->facts.has_account &&
+         readings_find(question->given, question->understood, &readings) != 0)) {
+        judge_defer(j);
+        return;
+    }
+    if (readings.n > 0)
+        j->observer = NULL;
+    decide(j);
+    j->identity = j->decision.verdict.identity;
+    j->result = j->decision.verdict.spf;
+    judge_readings(j, &readings);
+    if (observer != NULL && j->observer == NULL)
+        show(j, observer);
+    readings_clear(&readings);
 }
 
 void judge_defer(struct judgement *j) {

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gatepost/base/metrics.h"
 #include "gatepost/core/address.h"
 #include "gatepost/core/textbuf.h"
+#include "gatepost/session/under_way.h"
 
 /* The reverse-path as SPF and headers want it: no brackets, no source route. */
 static char *bare_path(const char *sender) {
@@ -28,7 +28,7 @@ struct message *message_new(const char *reverse_path) {
         free(message);
         return NULL;
     }
-    metrics_message(1);
+    under_way_count(1);
     return message;
 }
 
@@ -40,7 +40,7 @@ void message_free(struct message *message) {
     free(message->authentication_results);
     free(message->received_spf);
     free(message);
-    metrics_message(-1);
+    under_way_count(-1);
 }
 
 int message_see_field(struct message *message, const char *authserv_id, const char *name,

@@ -190,7 +190,6 @@ static void judged(struct session *session, const struct judgement *j, struct re
     values->account =
         j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
     values->service = decision_service(j->listener, mail->login != NULL);
-    values->sender = j->sender;
     values->login = mail->login;
     values->domain = j->spf.domain;
     values->explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
@@ -272,11 +271,17 @@ void session_mail(struct session *session, const struct session_mail *given,
                           .observer = mail.observer == NULL ? NULL : &mail.observer->judge};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
     if (read_login(session, &mail, &login) == 0 && message != NULL)
-        judge_decide(&j, mail.login, message->sender);
+        judge_decide(&j, &(struct judge_question){.login = mail.login,
+                                                  .given = given->sender,
+                                                  .understood = given->understood});
     else
         judge_defer(&j);
-    if (message != NULL)
+    if (message != NULL) {
         message->verdict = j.decision.verdict;
+        message->verdict.identity = j.identity;
+        message->verdict.spf = j.result;
+    }
+    values.sender = message == NULL ? NULL : message->sender;
     judged(session, &j, &values, &mail, begin, answer);
     judge_clear(&j);
     free(login);

@@ -248,6 +248,42 @@ def test_networks(ctl, policy):
     assert (status, step_of(told, "connect")["answer"]) == (0, "yes")
 
 
+# ---- which step decided ----
+
+def steps_of(told):
+    return [step["step"] for step in told["steps"]], told["steps"][told["decided_by"] - 1]["step"]
+
+
+def test_only_what_was_asked_is_shown(ctl, redis):
+    """Whatever is in the way of several steps: it is the first of them that has decided."""
+    on_redis = Gatepostctl(ctl.conf + ".redis", {**SETTINGS, "store": redis.url})
+    words = ["--ip", "192.0.2.1", "--login", "a@b.example", "--tls", "--listener", "submission"]
+    begin = ["connect", "trusted", "tls", "auth", "account", "policy"]
+    redis.cli("SET", "gatepost:account:*", "a string")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "service")
+    redis.cli("HSET", "gatepost:account:a@b.example", "protocol:submission", "off")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "mode")
+    redis.cli("HSET", "gatepost:account:a@b.example", "Mode", "moniter")
+    _, told = explain(on_redis, *words)
+    assert (told["field"], *steps_of(told)) == ("Mode", begin + ["service", "mode"], "mode")
+
+
+def test_networks_that_cannot_be_read(ctl, redis):
+    """Trust decides over the step that would refuse; each network is named with its own member."""
+    settings = {**SETTINGS, "store": redis.url, "trusted": ["relays"]}
+    on_redis = Gatepostctl(ctl.conf + ".redis", settings)
+    redis.cli("HSET", "gatepost:network:relays", "10.0.0.0/33", "")
+    redis.cli("HSET", "gatepost:network:gate", "10.1.0.0/34", "")
+    status, told = explain(on_redis, "--ip", "192.0.2.1", "--from", "a@b.example",
+                           "--listener", "submission")
+    assert (status, told["key"], told["field"]) == (4, "gatepost:network:relays", "10.0.0.0/33")
+    assert steps_of(told) == (["connect", "trusted", "tls", "mode"], "trusted")
+    status, told = explain(on_redis, "--ip", "192.0.2.1", "--from", "a@b.example",
+                           "--listener", "gated")
+    assert (status, told["key"], told["field"]) == (4, "gatepost:network:gate", "10.1.0.0/34")
+    assert steps_of(told) == (["connect", "mode"], "connect")
+
+
 # ---- the store ----
 
 def test_the_store_is_down_and_the_filter_serves_on(start_gatepost, milter_session, redis, domain):

@@ -76,6 +76,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
+    enum reason read_as;        /* of sender-ambiguous: the reason of the reading that decides */
     bool monitor;               /* only reported: the message is accepted */
 };
 
@@ -86,7 +87,10 @@ enum decision_next {
     DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
 };
 
-/* What a step asks, in the order in which a message comes to them, and what its `value` then is. */
+/*
+ * What a step asks, and what its `value` then is. A message comes to them in this order, but for
+ * the source of a sender who is not logged in: that is asked after SPF.
+ */
 enum decision_rule {
     RULE_CONNECT,     /* enum membership: the client, in the listener's connect_from */
     RULE_TRUSTED,     /* enum membership: the client, in a trusted network; never a login */
@@ -166,5 +170,9 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result);
 
 /* What happens to the message: `kind`, or accept when only monitored. */
 enum verdict_kind verdict_applied(const struct verdict *verdict);
+
+/* Does `a` do more against the message than `b`? Among those that do the same, what is not
+ * monitored. */
+bool verdict_is_stricter(const struct verdict *a, const struct verdict *b);
 
 #endif

@@ -118,6 +118,9 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin);
 
+/* Has the entry an effect at this time (seconds since the epoch)? */
+bool policy_ip_counts(const struct ip_entry *entry, int64_t now);
+
 /* Does the account or its domain have any policy of its own? `*` makes nobody known. */
 bool policy_is_known(const struct policy_set *set);
 

@@ -2,8 +2,8 @@
  * Why something failed or is refused: one line for a person.
  *
  * A function that can fail for more than one reason takes a `struct why *` and fills it when, and
- * only when, it fails. The text quotes what it was given; whoever shows it escapes it. What does not
- * fit is cut.
+ * only when, it fails. The text quotes what it was given; whoever shows it escapes it. What does
+ * not fit is cut.
  */
 #ifndef GATEPOST_CORE_WHY_H
 #define GATEPOST_CORE_WHY_H

@@ -35,14 +35,24 @@ struct judgement {
     struct decision decision;
     struct account_lookup lookup;
     struct spf_answer spf; /* of the last evaluation */
+    /* What SPF says of the sender as it stands, whichever reading decides; for header fields. */
+    enum spf_identity identity;
+    enum spf_result result;
+};
+
+/* Whose account it is about. */
+struct judge_question {
+    const char *login; /* NULL: the sender's account is judged, and that of each of its readings */
+    const char *given, *understood; /* the sender as readings_find() takes it */
 };
 
 /*
- * Finds decision.verdict for the account of a login or, when `login` is NULL, of an envelope
- * sender ("" for the null sender). May wait for the store and for DNS, for each as long as the
- * configuration says. Without memory the verdict is that of judge_defer().
+ * Finds decision.verdict for the account of a login or of j->sender ("" for the null sender). Where
+ * an MTA may deliver the sender as another, known account, the strictest verdict holds: `account`
+ * is then that one, and the reason sender-ambiguous. May wait for the store and for DNS, for each
+ * as long as the configuration says. Without memory the verdict is that of judge_defer().
  */
-void judge_decide(struct judgement *j, const char *login, const char *sender);
+void judge_decide(struct judgement *j, const struct judge_question *question);
 
 /* Nothing can be asked, for want of memory: the question has to come again. */
 void judge_defer(struct judgement *j);

@@ -33,7 +33,7 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
         if (kind != FACT_GOOD)
             lint_found(lint, kinds[kind], subject, f->name, "%s", why.text);
     }
-    if (ctl_is_network(subject))
+    if (fact_is_network(subject))
         return;
     struct policy *policy = ctl_decode(hash);
     if (policy != NULL)
@@ -80,7 +80,7 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
         char ended[TIMESTAMP_SIZE];
         if (entry->malformed)
             continue;
-        if (!ctl_entry_counts(entry, lint->ctl->now))
+        if (!policy_ip_counts(entry, lint->ctl->now))
             lint_found(lint, "expired", subject, entry->field, "does not count any more since %s",
                        timestamp_format(entry->until, ended));
         else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)

@@ -191,7 +191,7 @@ static int hand_over(struct reading *r, struct input *out) {
         if (facts->wanted == NULL)
             return -1;
         for (size_t i = 0; i < s->n; i++)
-            facts->wanted[i] = (struct ctl_wanted){s->facts[i].field, s->facts[i].value};
+            facts->wanted[i] = (struct wanted_fact){s->facts[i].field, s->facts[i].value};
     }
     return 0;
 }

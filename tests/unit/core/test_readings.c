@@ -21,8 +21,9 @@ static void test_readings(void **state) {
     static const struct {
         const char *given, *understood, *want;
     } rows[] = {
-        {"<alice@x.example>", "alice@x.example", "alice@x.example"},
-        {"<alice+tag@x.example>", NULL, "alice+tag@x.example"},
+        {"<alice@x.example>", "alice@x.example", ""},
+        {"<alice+tag@x.example>", NULL, ""},
+        {"alice@x.example", "alice", "alice@x.example alice"},
         {"<>", "", ""},
         /* Sendmail, as it delivered them at corp.example */
         {"<@x.example:alice%corp.example>", "alice", "alice%corp.example alice alice@corp.example"},
