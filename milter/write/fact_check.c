@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gatepost/core/policy_field.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/timestamp.h"
