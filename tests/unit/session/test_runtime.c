@@ -34,7 +34,7 @@ static int remove_files(void **state) {
 
 static struct runtime *open_next(struct runtime *last) {
     struct config *config;
-    struct runtime *runtime;
+    struct runtime *runtime = NULL;
     struct why why;
     if (config_load(conf, &config, &why) != 0 || runtime_open(config, last, &runtime, &why) != 0)
         fail_msg("%s", why.text);
