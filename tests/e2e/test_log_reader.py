@@ -13,8 +13,8 @@ import pytest
 from support import logfmt
 from support.gatepost import BINARY, Gatepost
 from support.http_client import HttpClient
-from support.milter_client import MilterClient, negotiation
 from support.log_readers import DevLog, Pipe
+from support.milter_client import MilterClient, negotiation
 from support.ports import free_port
 from support.process import wait_until
 from test_concurrent import load
