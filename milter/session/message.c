@@ -60,12 +60,12 @@ int message_see_field(struct message *message, const char *authserv_id, const ch
 
 static const char *make_field(char **field, void put(struct textbuf *, const struct spf_evidence *),
                               const struct spf_evidence *evidence) {
-    char memory[2000];
+    char memory[AUTHRES_SIZE];
     struct textbuf buf;
     textbuf_init(&buf, memory, sizeof memory);
     put(&buf, evidence);
     free(*field);
-    *field = buf.cut ? NULL : strdup(memory); /* half a field is worse than none */
+    *field = strdup(memory);
     return *field;
 }
 
