@@ -231,9 +231,11 @@ void metrics_print(FILE *to) {
     for (struct metrics_listener *l = atomic_load(&all.listeners); l != NULL; l = l->next)
         print_listener(to, l);
     head(to, "gatepost_verdict_seconds", "histogram", "Time to a verdict.");
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"connect\"",
-                    &all.verdict[STAGE_CONNECT]);
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"mail\"", &all.verdict[STAGE_MAIL]);
+    for (int s = 0; s < STAGES; s++) {
+        char stage[40];
+        snprintf(stage, sizeof stage, "stage=\"%s\"", stage_name((enum stage)s));
+        print_histogram(to, "gatepost_verdict_seconds", stage, &all.verdict[s]);
+    }
     head(to, "gatepost_sessions", "gauge", "Sessions under way.");
     fprintf(to, "gatepost_sessions %ld\n", atomic_load(&all.sessions));
     head(to, "gatepost_store_up", "gauge", "Whether the store answers.");

@@ -5,7 +5,6 @@
 #include "gatepost/core/authres.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "gatepost/core/address.h"
 
@@ -174,35 +173,4 @@ void received_spf_put(struct textbuf *buf, const struct spf_evidence *evidence) 
     textbuf_puts(&field.part, "identity=");
     textbuf_puts(&field.part, evidence->identity == IDENTITY_HELO ? "helo" : "mailfrom");
     end_part(&field);
-}
-
-/* Behind comments (nested, with quoted-pairs) and white space, RFC 5322 3.2.2. */
-static const char *skip_cfws(const char *p) {
-    int depth = 0;
-    for (; *p != '\0'; p++) {
-        if (depth > 0 && *p == '\\' && p[1] != '\0')
-            p++;
-        else if (*p == '(')
-            depth++;
-        else if (depth > 0 && *p == ')')
-            depth--;
-        else if (depth == 0 && strchr(" \t\r\n", *p) == NULL)
-            break;
-    }
-    return p;
-}
-
-bool authres_claims(const char *value, const char *authserv_id) {
-    const char *p = skip_cfws(value);
-    size_t id_len = strlen(authserv_id);
-    if (*p != '"')
-        return strncasecmp(p, authserv_id, id_len) == 0 && strchr(" \t\r\n;(", p[id_len]) != NULL;
-    for (p++; *p != '\0' && *p != '"'; p++) {
-        if (*p == '\\' && p[1] != '\0')
-            p++;
-        if (strncasecmp(p, authserv_id, 1) != 0)
-            return false;
-        authserv_id++;
-    }
-    return *authserv_id == '\0';
 }

@@ -31,10 +31,4 @@ void authres_put(struct textbuf *buf, const struct spf_evidence *evidence);
 /* Writes the value of a Received-SPF field likewise. */
 void received_spf_put(struct textbuf *buf, const struct spf_evidence *evidence);
 
-/*
- * Does the value of an Authentication-Results field claim to be from `authserv_id`? Comments,
- * folding, quoting, letter case and a version number (RFC 8601 2.2) make no difference.
- */
-bool authres_claims(const char *value, const char *authserv_id);
-
 #endif
