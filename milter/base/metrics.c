@@ -34,7 +34,7 @@ static struct {
     _Atomic(struct metrics_listener *) listeners;
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
-    counter malformed, cache[CACHE_OUTCOMES];
+    counter malformed, log_lost, cache[CACHE_OUTCOMES];
     atomic_long sessions, cache_entries;
     atomic_int store_up;
     int64_t started;
@@ -111,6 +111,10 @@ void metrics_dns(enum metrics_dns outcome) {
 
 void metrics_malformed(void) {
     count(&all.malformed, 1);
+}
+
+void metrics_log_lost(uint64_t n) {
+    count(&all.log_lost, n);
 }
 
 void metrics_cache(enum metrics_cache outcome, size_t n) {
@@ -227,9 +231,11 @@ void metrics_print(FILE *to) {
     for (struct metrics_listener *l = atomic_load(&all.listeners); l != NULL; l = l->next)
         print_listener(to, l);
     head(to, "gatepost_verdict_seconds", "histogram", "Time to a verdict.");
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"connect\"",
-                    &all.verdict[STAGE_CONNECT]);
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"mail\"", &all.verdict[STAGE_MAIL]);
+    for (int s = 0; s < STAGES; s++) {
+        char stage[40];
+        snprintf(stage, sizeof stage, "stage=\"%s\"", stage_name((enum stage)s));
+        print_histogram(to, "gatepost_verdict_seconds", stage, &all.verdict[s]);
+    }
     head(to, "gatepost_sessions", "gauge", "Sessions under way.");
     fprintf(to, "gatepost_sessions %ld\n", atomic_load(&all.sessions));
     head(to, "gatepost_store_up", "gauge", "Whether the store answers.");
@@ -249,6 +255,8 @@ void metrics_print(FILE *to) {
     print_outcomes(to, "gatepost_dns_queries_total", all.dns_queries, DNS_OUTCOMES);
     head(to, "gatepost_malformed_total", "counter", "Malformed fields of policies and networks.");
     fprintf(to, "gatepost_malformed_total %" PRIu64 "\n", atomic_load(&all.malformed));
+    head(to, "gatepost_log_lost_total", "counter", "Lines of the log that were lost.");
+    fprintf(to, "gatepost_log_lost_total %" PRIu64 "\n", atomic_load(&all.log_lost));
     head(to, "gatepost_build_info", "gauge", "The version that runs.");
     fprintf(to, "gatepost_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
 }

@@ -25,9 +25,10 @@ static const char *const reason_names[] = {
     [REASON_POLICY_UNAVAILABLE] = "policy-unavailable",
     [REASON_POLICY_MALFORMED] = "policy-malformed",
     [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
+    [REASON_HEADER_FORGED] = "header-forged",
 };
 
-static const char *const stage_names[STAGES] = {"connect", "mail"};
+static const char *const stage_names[STAGES] = {"connect", "mail", "data"};
 static const char *const spf_result_names[] = {"none", "neutral",   "pass",     "softfail",
                                                "fail", "temperror", "permerror"};
 static const char *const need_names[] = {"required", "optional"};
@@ -41,7 +42,7 @@ const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or 
 const struct words reason_words =
     WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
                         "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
-                        "policy-malformed or sender-ambiguous");
+                        "policy-malformed, sender-ambiguous or header-forged");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words need_words = WORDS(need_names, "required or optional");

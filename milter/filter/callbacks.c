@@ -59,8 +59,8 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
                              SMFIP_NOUNKNOWN | SMFIP_NR_HELO | SMFIP_NR_HDR;
     unsigned long wanted_actions = 0;
     if (config->authentication_results || config->received_spf)
-        wanted_actions = SMFIF_ADDHDRS | (config->authentication_results ? SMFIF_CHGHDRS : 0);
-    if (!config->authentication_results)
+        wanted_actions = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
+    else
         unwanted |= SMFIP_NOHDRS; /* there is nothing to remove */
     if (!config->any_connect_from)
         unwanted |= SMFIP_NR_CONN;
@@ -170,31 +170,52 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {
     struct session *session = session_of(ctx);
     if (session == NULL)
         return SMFIS_TEMPFAIL;
-    if (session_header(session, name, value) != 0)
-        log_event(LOG_ERR, "no-memory", "step", "header", (char *)NULL);
+    session_header(session, name, value);
     return step_done(session, SMFIP_NR_HDR);
 }
 
-static sfsistat on_end_of_message(SMFICTX *ctx) {
-    struct session *session = session_of(ctx);
-    struct session_changes changes;
+/* MI_SUCCESS, or something else where libmilter did not do all of it. */
+static int change_header(SMFICTX *ctx, const struct session_changes *changes) {
     int rc = MI_SUCCESS;
-    if (session == NULL)
-        return SMFIS_TEMPFAIL;
-    session_changes(session, &changes);
-    for (size_t i = changes.n_forged; i > 0; i--) /* from the last: the others keep their place */
-        rc |= smfi_chgheader(ctx, "Authentication-Results", (int)changes.forged[i - 1], NULL);
-    if (changes.received_spf != NULL)
-        rc |= smfi_insheader(ctx, 0, "Received-SPF", (char *)changes.received_spf);
-    if (changes.authentication_results != NULL)
-        rc |= smfi_insheader(ctx, 0, "Authentication-Results",
-                             (char *)changes.authentication_results);
-    session_end_message(session);
-    if (rc != MI_SUCCESS) { /* a forged field must not get through */
+    for (size_t i = changes->n_forged; i > 0;
+         i--) { /* from the last: the others keep their place */
+        const struct session_field *field = &changes->forged[i - 1];
+        rc |= smfi_chgheader(ctx, (char *)session_field_names[field->name], (int)field->instance,
+                             NULL);
+    }
+    if (changes->received_spf != NULL)
+        rc |= smfi_insheader(ctx, 0, (char *)session_field_names[FIELD_RECEIVED_SPF],
+                             (char *)changes->received_spf);
+    if (changes->authentication_results != NULL)
+        rc |= smfi_insheader(ctx, 0, (char *)session_field_names[FIELD_AUTHENTICATION_RESULTS],
+                             (char *)changes->authentication_results);
+    return rc;
+}
+
+static sfsistat judge_end(SMFICTX *ctx, struct session *session) {
+    struct session_answer answer;
+    struct session_changes changes;
+    if (session_end_of_message(session, macro(ctx, "i"), &answer, &changes) != 0) {
+        log_event(LOG_ERR, "no-memory", "step", "end of message", (char *)NULL);
+        return SMFIS_TEMPFAIL; /* a forged field, or none of ours, must not get through */
+    }
+    sfsistat refused = refusal(ctx, &answer);
+    if (refused != SMFIS_CONTINUE)
+        return refused;
+    if (change_header(ctx, &changes) != MI_SUCCESS) {
         log_event(LOG_ERR, "header-refused", "step", "end of message", (char *)NULL);
         return SMFIS_TEMPFAIL;
     }
     return SMFIS_ACCEPT;
+}
+
+static sfsistat on_end_of_message(SMFICTX *ctx) {
+    struct session *session = session_of(ctx);
+    if (session == NULL)
+        return SMFIS_TEMPFAIL;
+    sfsistat status = judge_end(ctx, session);
+    session_end_message(session);
+    return status;
 }
 
 static sfsistat on_abort(SMFICTX *ctx) {

@@ -104,6 +104,8 @@ void status_print(FILE *to, const struct runtime *runtime) {
 
 bool status_is_ready(const struct runtime *runtime, struct why *why) {
     struct live_store_state state;
+    if (log_is_losing(why))
+        return false;
     if (store_is_up(runtime->store->store)) {
         why_set(why, "ready");
         return true;

@@ -48,6 +48,9 @@ void metrics_spf(enum spf_result result, int64_t microseconds);
 void metrics_dns(enum metrics_dns outcome);
 void metrics_malformed(void);
 
+/* Lines of the log that nobody will read. */
+void metrics_log_lost(uint64_t n);
+
 /* Subjects of a look-up; subjects that the cache keeps from now on (1) or no more (-1). */
 void metrics_cache(enum metrics_cache outcome, size_t n);
 void metrics_cache_entries(int change);

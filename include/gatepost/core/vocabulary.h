@@ -29,11 +29,12 @@ enum reason {
     REASON_POLICY_UNAVAILABLE,
     REASON_POLICY_MALFORMED,
     REASON_SENDER_AMBIGUOUS,
+    REASON_HEADER_FORGED,
     REASONS
 };
 
 /* When a verdict is asked for. */
-enum stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
+enum stage { STAGE_CONNECT, STAGE_MAIL, STAGE_DATA, STAGES };
 
 /* RFC 7208 2.6 */
 enum spf_result {
