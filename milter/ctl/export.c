@@ -174,7 +174,7 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
     if (ctl->json)
         puts("\n}");
     if (names.odd > 0)
-        ctl_warn("%zu keys have a NUL octet in their names: not exported", names.odd);
+        ctl_warn("%zu keys contain a NUL byte in their names: not exported", names.odd);
     e.left_out += names.odd;
     ctl_names_clear(&names);
     return e.left_out > 0 ? CTL_REFUSED : CTL_DONE;

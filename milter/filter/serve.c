@@ -155,7 +155,8 @@ static bool drain(void) {
     snprintf(state, sizeof state, "%ld", left);
     if (left > 0)
         log_event(LOG_WARNING, "drain-ended", "messages", state, "problem",
-                  "still under way: their senders try again", (char *)NULL);
+                  "messages still in progress were cut; their senders will try again",
+                  (char *)NULL);
     return true;
 }
 

@@ -69,7 +69,9 @@ bool guard_policy(const struct config *config, const struct policy_set *before,
                 "source authorized without a listed address: no login could send, and without a "
                 "login only what SPF passes; add an address first (ip add)");
     else if (was.any && !is.any)
-        why_set(why, "this switches off the last protocol that can send: nothing could be sent");
+        why_set(
+            why,
+            "this switches off the last protocol for sending: the account could not send any mail");
     else if (was.logins && !is.logins)
         why_set(why,
                 "this switches off the last protocol that a login can send by (smtp is for mail "

@@ -112,7 +112,7 @@ static void word_membership(struct wording *w, const struct decision_step *step,
     static const char *const texts[] = {[MEMBER_NO] = "the client is in none of: ",
                                         [MEMBER_YES] = "the client is in one of: ",
                                         [MEMBER_UNKNOWN] = "the store has not given all of: ",
-                                        [MEMBER_MALFORMED] = "a member cannot be read"};
+                                        [MEMBER_MALFORMED] = "a member is malformed"};
     char names[300];
     names_of(list, names, sizeof names);
     bool malformed = step->value == MEMBER_MALFORMED;
@@ -132,7 +132,7 @@ static void word_trusted(struct wording *w, const struct decision_step *step) {
     if (w->decision->facts->logged_in)
         put_step(w, step, "a login is judged by its account");
     else if (w->e->config->trusted.n == 0)
-        put_step(w, step, "nobody is: trusted is empty");
+        put_step(w, step, "trusted is empty");
     else
         word_membership(w, step, &w->e->config->trusted);
 }
@@ -222,8 +222,8 @@ static void word_source(struct wording *w, const struct decision_step *step) {
     const struct effective s = effective_source(w->decision->policy);
     const char *because = "";
     if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
-        because = w->decision->facts->logged_in ? "only listed addresses may log in to send"
-                                                : "not listed, so that only an SPF pass will do";
+        because = w->decision->facts->logged_in ? "a login may send from listed addresses only"
+                                                : "not listed, so SPF must pass";
     put_fact(w, put_step(w, step, "%s", because), &s);
 }
 
@@ -249,7 +249,7 @@ static void word_listed(struct wording *w, const struct decision_step *step) {
     } texts[] = {
         [SETTING_UNSET] = {"no entry lists the client's address", NULL},
         [SETTING_SET] = {"the client's address is listed", "listed"},
-        [SETTING_MALFORMED] = {"an entry that cannot be read might list it", "malformed"},
+        [SETTING_MALFORMED] = {"a malformed entry might list it", "malformed"},
     };
     json_t *told = put_step(w, step, "%s", texts[step->state].because);
     put_entry(w, told, texts[step->state].is, step->from);
@@ -283,8 +283,9 @@ static void word_mode(struct wording *w, const struct decision_step *step) {
     const char *whose = step->state != SETTING_UNSET ? "policy"
                         : step->listener             ? "listener"
                                                      : "configuration";
-    json_t *told = put_step(w, step, "of the %s%s", whose,
-                            w->decision->verdict.monitor ? "; the refusal is told, not done" : "");
+    json_t *told = put_step(
+        w, step, "of the %s%s", whose,
+        w->decision->verdict.monitor ? "; the refusal is logged, but not carried out" : "");
     if (step->state != SETTING_UNSET) {
         const struct effective s = effective_mode(w->decision->rules, w->decision->policy);
         put_fact(w, told, &s);

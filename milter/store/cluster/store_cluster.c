@@ -174,7 +174,7 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
     asking_free(&a);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (hashes[i].answer == STORE_UNANSWERED) {
-            why_set(why, "the nodes of the cluster send from one to the other");
+            why_set(why, "the nodes of the cluster redirect to each other");
             rc = -1;
         }
     }
@@ -213,7 +213,7 @@ static int cluster_walk(struct store *store, const char *subject, store_take_fie
 static int cluster_watch(struct store *store, store_told *told, void *context, struct why *why) {
     if (redis_map_watch(((struct store_cluster *)store)->map, told, context) == 0)
         return 0;
-    return why_set(why, "the thread that watches Redis cannot be started");
+    return why_set(why, "cannot start the thread that watches Redis");
 }
 
 static void cluster_unwatch(struct store *store) {

@@ -228,7 +228,7 @@ static int file_watch(struct store *store, store_told *told, void *context, stru
     if (file->stop_fd >= 0)
         close(file->stop_fd);
     file->told = NULL;
-    return why_set(why, "the thread that watches the policy file cannot be started");
+    return why_set(why, "cannot start the thread that watches the policy file");
 }
 
 static void file_unwatch(struct store *store) {

@@ -64,7 +64,7 @@ static void on_counted(void *context, bool empty) {
     struct store_redis *redis = context;
     if (empty)
         log_event(LOG_WARNING, "policy-empty", "store", redis->name, "problem",
-                  "there is no account in the store: everything is on and nobody is known",
+                  "there is no account in the store: everything is allowed, and no sender is known",
                   (char *)NULL);
 }
 
@@ -93,7 +93,7 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
         (redis->server.sentinel == NULL ||
          redis_sentinel_follow(redis->server.sentinel, on_moved, redis) == 0))
         return 0;
-    return why_set(why, "the thread that watches Redis cannot be started");
+    return why_set(why, "cannot start the thread that watches Redis");
 }
 
 static void redis_unwatch(struct store *store) {

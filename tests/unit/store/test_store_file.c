@@ -75,12 +75,12 @@ static void test_syntax_errors(void **state) {
         {"account:alice@example.com\n", ":1: account:alice@example.com: the field is missing", 0},
         {"# comment\n\naccount:Alice@example.com source any\n",
          ":3: account:Alice@example.com: "
-         "accounts are written in lower",
+         "accounts must be in lower",
          0},
         {"account:@b\xc3\xbc"
          "cher.example source any\n",
          ":1: account:@b\xc3\xbc"
-         "cher.example: domains are written as A-labels",
+         "cher.example: domains must be A-labels",
          0},
         {"alice@example.com source any\n", ":1: alice@example.com: the subject must be", 0},
         {"account: source any\n", ":1: account:: the account's address is missing", 0},
