@@ -43,8 +43,9 @@ struct dns_answer {
     enum dns_status status;
     size_t n;
     struct dns_record *records;
-    char why[80];    /* of DNS_FAILED */
-    int64_t expires; /* clock_now_ms() until which it may be given again */
+    char why[80];     /* of DNS_FAILED */
+    int64_t patience; /* of a failure for want of time: for how many milliseconds it was asked */
+    int64_t expires;  /* clock_now_ms() until which it may be given again */
     atomic_uint references;
 };
 
