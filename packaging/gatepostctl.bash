@@ -1,8 +1,12 @@
 # shellcheck shell=bash
-# Completion of gatepostctl(8) for bash. It asks gatepostctl itself for accounts and networks, with
-# the configuration that stands on the line; where that may not be read there is none of these.
+# Completion of gatepostctl(8) for bash. It asks gatepostctl itself: its summary for the commands and
+# the names of their arguments, and the store for accounts and networks, with the configuration that
+# stands on the line; where that may not be read there is none of these.
+#
+# The functions below share the variables of _gatepostctl. A new command needs something here only if
+# it has an argument of a new name, or is one more that does not write.
 
-# Words of the store that begin with what is typed: _gatepostctl_ask COMMAND...
+# What the store has: _gatepostctl_ask COMMAND...
 _gatepostctl_ask() {
     timeout 2 gatepostctl "${conf[@]}" "$@" 2>/dev/null
 }
@@ -14,9 +18,82 @@ _gatepostctl_listeners() {
     sed -n 's/^[[:space:]]*listener[[:space:]]*"\([^"]*\)".*/\1/p' "$file" 2>/dev/null
 }
 
+# Finds the command: `named` words of the line are its name, `usage` is what follows in the summary.
+_gatepostctl_find() {
+    local text
+    local -a parts
+    for text in "${summary[@]}"; do
+        read -ra parts <<<"$text"
+        [[ ${parts[0]} == "$head" ]] || continue
+        named=1
+        [[ ${parts[1]:-} != [[:lower:]]* ]] || named=2
+        [[ $named == 1 || ${parts[1]} == "$sub" ]] || continue
+        usage=("${parts[@]:named}")
+        return
+    done
+    named=0
+}
+
+# The summary's name of the argument that comes next; nothing when none does.
+_gatepostctl_next() {
+    local at=$((${#args[@]} - named)) name
+    [[ $named != 0 && ${#usage[@]} != 0 ]] || return
+    name=${usage[at]:-}
+    [[ -n $name || ${usage[-1]} != *... ]] || name=${usage[-1]}
+    name=${name#[}
+    echo "${name%]}"
+}
+
+# The words of names that commands have there.
+_gatepostctl_names() {
+    local text
+    local -a parts
+    for text in "${summary[@]}"; do
+        read -ra parts <<<"$text"
+        if [[ ${#args[@]} == 0 ]]; then
+            echo "${parts[0]}"
+        elif [[ ${#args[@]} == 1 && ${parts[0]} == "$head" && ${parts[1]:-} == [[:lower:]]* ]]; then
+            echo "${parts[1]}"
+        fi
+    done
+}
+
+# What may stand for an argument of that name.
+_gatepostctl_values() {
+    local known
+    case "$head $sub $1" in
+    *' ACCOUNT' | *' SUBJECT') _gatepostctl_ask account list "$cur*" ;;
+    network\ *' NAME') _gatepostctl_ask network list ;;
+    protocol\ *' NAME...')
+        # sections of the configuration, and services that none of them binds
+        known=$(_gatepostctl_ask account show '*' |
+            sed -n '/^protocols$/,/^$/s/^  \([^ ]*\).*/\1/p')
+        echo "${known:-smtp submission submissions imap pop3 sieve caldav carddav webdav activesync \
+            jmap webmail}"
+        ;;
+    'ip remove CIDR') _gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1 ;;
+    'network remove CIDR') _gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1 ;;
+    *' RESULT') echo none neutral pass softfail fail temperror permerror ;;
+    *' ACTION') echo accept mark defer reject ;;
+    esac
+}
+
+# The options of the command.
+_gatepostctl_options() {
+    echo --json
+    case "$head $sub" in
+    ' ') echo -c -V -h ;;
+    'spf set' | 'spf unset') echo --dry-run --force --actor ;;
+    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | spf\ * | lint\ * | export\ * | \
+        history\ * | explain\ * | status\ * | reload\ *) ;;
+    *) echo --dry-run --force --actor ;;
+    esac
+    grep -o -e '--[a-z]*' <<<"${usage[*]}"
+}
+
 _gatepostctl() {
-    local line=${COMP_LINE:0:COMP_POINT} cur='' word head sub candidates='' kept i
-    local -a words=() conf=() args=()
+    local line=${COMP_LINE:0:COMP_POINT} cur='' word head sub candidates='' kept i named=0
+    local -a words=() conf=() args=() summary=() usage=()
     # readline breaks words at "@" and ":", which accounts and addresses have
     read -ra words <<<"$line"
     if [[ $line != *[[:space:]] && ${#words[@]} -gt 1 ]]; then
@@ -38,80 +115,36 @@ _gatepostctl() {
         *) args+=("$word") ;;
         esac
     done
+    head=${args[0]:-} sub=${args[1]:-}
+    mapfile -t summary < <(gatepostctl -h 2>/dev/null | sed -n 's/^  \([a-z]\)/\1/p')
+    _gatepostctl_find
     COMPREPLY=()
-    if [[ ${words[-1]} == -c ]]; then
+
+    case ${words[-1]} in
+    -c)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
-    fi
-    case ${words[-1]} in
+        ;;
     --from | --login)
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
     --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
+    *)
+        if [[ $cur == -* ]]; then
+            candidates=$(_gatepostctl_options)
+        else
+            word=$(_gatepostctl_next)
+            [[ $word != FILE ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            candidates=$(_gatepostctl_names; _gatepostctl_values "$word")
+        fi
+        ;;
     esac
-    head=${args[0]:-} sub=${args[1]:-}
-
-    if [[ ${words[-1]} == --from || ${words[-1]} == --login || ${words[-1]} == --listener ]]; then
-        :
-    elif [[ $cur == -* ]]; then
-        candidates='--json'
-        case "$head $sub" in
-        'account delete' | protocol\ * | source\ * | 'ip remove' | 'spf set' | 'spf unset' | \
-            tls\ * | mode\ * | 'network add' | 'network remove')
-            candidates+=' --dry-run --force --actor'
-            ;;
-        'ip add') candidates+=' --dry-run --force --actor --until' ;;
-        import\ *) candidates+=' --dry-run --force --actor --replace' ;;
-        lint\ *) candidates+=' --since' ;;
-        history\ *) candidates+=' --since --actor --field --last' ;;
-        explain\ *) candidates+=' --ip --helo --from --login --tls --listener --log' ;;
-        status\ *) candidates+=' --watch' ;;
-        ' ') candidates+=' -c -V -h' ;;
-        esac
-    else
-        case "${#args[@]} $head $sub" in
-        '0  ')
-            candidates='account protocol source ip spf tls mode network lint export import history
-                explain status reload'
-            ;;
-        '1 account ') candidates='show list delete' ;;
-        '1 protocol ') candidates='on off unset' ;;
-        '1 source ') candidates='any authorized unset' ;;
-        '1 ip ' | '1 network ') candidates='add remove list' ;;
-        '1 spf ') candidates='set unset' ;;
-        '1 tls ') candidates='required optional unset' ;;
-        '1 mode ') candidates='enforce monitor unset' ;;
-        '1 import ') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-        '1 history ' | '2 account show' | '2 account delete' | 2\ protocol\ * | 2\ source\ * | \
-            2\ ip\ * | '2 spf set' | '2 spf unset' | 2\ tls\ * | 2\ mode\ *)
-            candidates=$(_gatepostctl_ask account list "$cur*")
-            ;;
-        2\ network\ *) candidates=$(_gatepostctl_ask network list) ;;
-        [3-9]*\ protocol\ *)
-            # sections of the configuration, and services that none of them binds
-            candidates=$(_gatepostctl_ask account show '*' |
-                sed -n '/^protocols$/,/^$/s/^  \([^ ]*\).*/\1/p')
-            [[ -n $candidates ]] || candidates="smtp submission submissions imap pop3 sieve
-                caldav carddav webdav activesync jmap webmail"
-            ;;
-        '3 ip remove')
-            candidates=$(_gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1)
-            ;;
-        '3 network remove')
-            candidates=$(_gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1)
-            ;;
-        '3 spf set' | '3 spf unset')
-            candidates='none neutral pass softfail fail temperror permerror'
-            ;;
-        '4 spf set') candidates='accept mark defer reject' ;;
-        esac
-    fi
     # what stands before the last word break is on the line already
     kept=${cur%"${cur##*[@:=]}"}
     while read -r word; do
         [[ -n $word && $word == "$cur"* ]] && COMPREPLY+=("${word#"$kept"}")
-    done < <(tr -s ' \t' '\n' <<<"$candidates")
+    done < <(tr -s ' \t' '\n' <<<"$candidates" | uniq)
 }
 
 complete -F _gatepostctl gatepostctl

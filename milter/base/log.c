@@ -1,34 +1,32 @@
 /*
- * The log. Owns where lines go and how a line is put together; the escaping is textbuf's, what is
- * said is its callers' business.
+ * The log. Owns how a line is put together and what is not said again; how it gets to its reader
+ * is log_writer.c's, the escaping textbuf's, what is said its callers' business.
  */
 #include "gatepost/base/log.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/core/textbuf.h"
+#include "log_writer.h"
 
 /*
  * A verdict has some 20 values of at most LOG_VALUE_MAX octets, each up to six times escaped. The
  * long ones get a part of the line, so that there is always room for our own words.
  */
-#define LINE_MAX_OCTETS 8000
 #define LONG_VALUES_OCTETS 6000
 #define SHORT_VALUE 40
 
 static struct {
     atomic_int target, format, level; /* a reload may change them */
-    bool started;
+    atomic_bool started;
 } state = {.target = LOG_TO_STDERR, .level = LOG_INFO};
 
 /* Of what is said again and again, so many lines a second. */
@@ -57,8 +55,7 @@ static struct {
 } troubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void log_open(enum log_target target, enum log_format format, int level) {
-    if (target == LOG_TO_SYSLOG)
-        openlog("gatepost", LOG_PID | LOG_NDELAY, LOG_MAIL);
+    log_writer_target(target);
     state.target = target;
     state.format = format;
     state.level = level;
@@ -97,21 +94,11 @@ static void put_pair(struct textbuf *line, const char *key, const char *value) {
     put_value(line, key, "...");
 }
 
-static void write_line(int priority, struct textbuf *line) {
-    if (state.target == LOG_TO_SYSLOG) {
-        syslog(priority, "%s", line->data);
-        if (state.started)
-            return;
-    }
-    textbuf_puts(line, "\n");
-    /* one write(2) a line, so that lines of several threads do not mix */
-    size_t written = 0;
-    while (written < line->len) {
-        ssize_t n = write(STDERR_FILENO, line->data + written, line->len - written);
-        if (n < 0 && errno != EINTR)
-            return;
-        written += n > 0 ? (size_t)n : 0;
-    }
+static void write_line(int priority, const struct textbuf *text) {
+    const struct log_line line = {time(NULL), priority, text->data, text->len};
+    log_writer_put(&line);
+    if (!state.started && state.target == LOG_TO_SYSLOG)
+        log_writer_copy_to_stderr(&line);
 }
 
 /*
@@ -201,30 +188,63 @@ void log_recent(log_take *take, void *context) {
     pthread_mutex_unlock(&troubles.lock);
 }
 
-static void compose(int priority, const char *event, const struct log_pair *pairs, size_t n,
-                    unsigned left_out) {
-    char memory[LINE_MAX_OCTETS], repeated[16];
-    struct textbuf line;
-    textbuf_init(&line, memory, sizeof memory - 2); /* for what ends the line */
-    put_pair(&line, "event", event);
+/* The text of a line, in `memory` of LOG_LINE_MAX octets, without its newline. */
+static void compose(struct textbuf *line, char *memory, const char *event,
+                    const struct log_pair *pairs, size_t n, unsigned left_out) {
+    char repeated[16];
+    textbuf_init(line, memory, LOG_LINE_MAX - 2); /* for what ends the line */
+    put_pair(line, "event", event);
     for (size_t i = 0; i < n; i++)
-        put_pair(&line, pairs[i].key, pairs[i].value);
+        put_pair(line, pairs[i].key, pairs[i].value);
     if (left_out > 0) {
         snprintf(repeated, sizeof repeated, "%u", left_out);
-        put_pair(&line, "repeated", repeated);
+        put_pair(line, "repeated", repeated);
     }
-    line.size = sizeof memory;
+    line->size = LOG_LINE_MAX;
     if (state.format == LOG_JSON)
-        textbuf_puts(&line, "}");
+        textbuf_puts(line, "}");
+}
+
+static void say(int priority, const char *event, const struct log_pair *pairs, size_t n,
+                unsigned left_out) {
+    char memory[LOG_LINE_MAX];
+    struct textbuf line;
+    compose(&line, memory, event, pairs, n, left_out);
     if (priority <= LOG_ERR)
         remember(&line);
+    textbuf_puts(&line, "\n");
     write_line(priority, &line);
+}
+
+/* A log_writer_lost. */
+static size_t compose_lost(char *out, uint64_t lost, int *priority) {
+    char count[24];
+    struct textbuf line;
+    const struct log_pair pair = {"count", count};
+    snprintf(count, sizeof count, "%" PRIu64, lost);
+    compose(&line, out, "log-lost", &pair, 1, 0);
+    remember(&line);
+    textbuf_puts(&line, "\n");
+    *priority = LOG_ERR;
+    return line.len;
+}
+
+int log_serve(void) {
+    return log_writer_start(compose_lost);
+}
+
+bool log_is_losing(struct why *why) {
+    if (!log_writer_is_losing())
+        return false;
+    why_set(why, "log lines are being lost: %s is not read",
+            state.target == LOG_TO_SYSLOG ? "/dev/log" : "standard error");
+    return true;
 }
 
 static void tell_one(const struct repeated *r) {
     const struct log_pair of = {"of", r->event};
     if (r->left_out > 0)
-        compose(r->priority, "left-out", &of, 1, r->left_out);
+        say(r->priority, "left-out", &of, 1, r->left_out);
 }
 
 /* What was left out and is not said any more, or at the end all of it. */
@@ -247,8 +267,7 @@ static void tell_left_out(bool all) {
 
 void log_close(void) {
     tell_left_out(true);
-    if (state.target == LOG_TO_SYSLOG)
-        closelog();
+    log_writer_stop();
 }
 
 void log_pairs(int priority, const char *event, const struct log_pair *pairs, size_t n) {
@@ -260,7 +279,7 @@ void log_pairs(int priority, const char *event, const struct log_pair *pairs, si
                     admit(priority, event, fingerprint(event, pairs, n), &left_out, &gone);
     tell_one(&gone);
     if (admitted)
-        compose(priority, event, pairs, n, left_out);
+        say(priority, event, pairs, n, left_out);
     int64_t look = atomic_load(&troubles.look);
     if (look != 0 && clock_now_ms() >= look)
         tell_left_out(false);
@@ -276,6 +295,18 @@ void log_event(int priority, const char *event, ...) {
         pairs[n++] = (struct log_pair){key, va_arg(args, const char *)};
     va_end(args);
     log_pairs(priority, event, pairs, n);
+}
+
+void log_library(int priority, const char *format, va_list args) {
+    char words[1000], memory[LOG_LINE_MAX];
+    struct textbuf text;
+    int len = vsnprintf(words, sizeof words, format, args);
+    textbuf_init(&text, memory, sizeof memory - 1);
+    textbuf_put_header(&text, words, len < 0 ? 0 : strlen(words));
+    text.size = sizeof memory;
+    textbuf_puts(&text, "\n");
+    const struct log_line line = {time(NULL), LOG_PRI(priority), text.data, text.len};
+    log_writer_put_syslog(&line);
 }
 
 void log_malformed(const char *key, const char *field, const char *why) {

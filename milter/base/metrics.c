@@ -34,8 +34,8 @@ static struct {
     _Atomic(struct metrics_listener *) listeners;
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
-    counter malformed, cache[CACHE_OUTCOMES];
-    atomic_long sessions, messages, cache_entries;
+    counter malformed, log_lost, cache[CACHE_OUTCOMES];
+    atomic_long sessions, cache_entries;
     atomic_int store_up;
     int64_t started;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -91,16 +91,8 @@ void metrics_session(int change) {
     atomic_fetch_add_explicit(&all.sessions, change, memory_order_relaxed);
 }
 
-void metrics_message(int change) {
-    atomic_fetch_add_explicit(&all.messages, change, memory_order_relaxed);
-}
-
 long metrics_sessions(void) {
     return atomic_load(&all.sessions);
-}
-
-long metrics_messages(void) {
-    return atomic_load(&all.messages);
 }
 
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds) {
@@ -119,6 +111,10 @@ void metrics_dns(enum metrics_dns outcome) {
 
 void metrics_malformed(void) {
     count(&all.malformed, 1);
+}
+
+void metrics_log_lost(uint64_t n) {
+    count(&all.log_lost, n);
 }
 
 void metrics_cache(enum metrics_cache outcome, size_t n) {
@@ -141,7 +137,6 @@ void metrics_store_up(bool up) {
 void metrics_read(struct metrics_now *now) {
     *now = (struct metrics_now){.started = all.started,
                                 .sessions = metrics_sessions(),
-                                .messages = metrics_messages(),
                                 .cache_entries = atomic_load(&all.cache_entries),
                                 .store_ok = atomic_load(&all.store_requests[OUTCOME_OK]),
                                 .store_failed = atomic_load(&all.store_requests[OUTCOME_ERROR]),
@@ -236,9 +231,11 @@ void metrics_print(FILE *to) {
     for (struct metrics_listener *l = atomic_load(&all.listeners); l != NULL; l = l->next)
         print_listener(to, l);
     head(to, "gatepost_verdict_seconds", "histogram", "Time to a verdict.");
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"connect\"",
-                    &all.verdict[STAGE_CONNECT]);
-    print_histogram(to, "gatepost_verdict_seconds", "stage=\"mail\"", &all.verdict[STAGE_MAIL]);
+    for (int s = 0; s < STAGES; s++) {
+        char stage[40];
+        snprintf(stage, sizeof stage, "stage=\"%s\"", stage_name((enum stage)s));
+        print_histogram(to, "gatepost_verdict_seconds", stage, &all.verdict[s]);
+    }
     head(to, "gatepost_sessions", "gauge", "Sessions under way.");
     fprintf(to, "gatepost_sessions %ld\n", atomic_load(&all.sessions));
     head(to, "gatepost_store_up", "gauge", "Whether the store answers.");
@@ -258,6 +255,8 @@ void metrics_print(FILE *to) {
     print_outcomes(to, "gatepost_dns_queries_total", all.dns_queries, DNS_OUTCOMES);
     head(to, "gatepost_malformed_total", "counter", "Malformed fields of policies and networks.");
     fprintf(to, "gatepost_malformed_total %" PRIu64 "\n", atomic_load(&all.malformed));
+    head(to, "gatepost_log_lost_total", "counter", "Lines of the log that were lost.");
+    fprintf(to, "gatepost_log_lost_total %" PRIu64 "\n", atomic_load(&all.log_lost));
     head(to, "gatepost_build_info", "gauge", "The version that runs.");
     fprintf(to, "gatepost_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy_cache.h"
+
 void account_lookup_clear(struct account_lookup *lookup) {
     for (size_t i = 0; i < SUBJECTS; i++)
         shared_policy_release(lookup->known[i]);

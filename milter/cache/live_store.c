@@ -1,6 +1,6 @@
 /*
- * A store and what belongs to it, under one reference count. Owns their lifetime, and the handing
- * on of what the watch tells.
+ * A store and what is known of it, under one reference count. Owns their lifetime, and that each
+ * of them hears what the store's watch says.
  */
 #include "gatepost/cache/live_store.h"
 
@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "network_loader.h"
+#include "policy_cache.h"
 
 struct store_settings live_store_settings(const struct config *config) {
     return (struct store_settings){.url = config->store,
@@ -26,13 +29,11 @@ static char *identity_of(const struct config *config) {
     return n < 0 ? NULL : identity;
 }
 
-static void told(void *context, enum store_event event, const char *subject) {
+/* store_told */
+static void note(void *context, enum store_event event, const char *subject) {
     struct live_store *shared = context;
-    policy_cache_told(shared->cache, event, subject);
-    pthread_mutex_lock(&shared->lock);
-    for (struct store_follower *f = shared->followers; f != NULL; f = f->next)
-        f->told(f->context, event, subject);
-    pthread_mutex_unlock(&shared->lock);
+    policy_cache_note(shared->cache, event, subject);
+    network_loader_note(shared->networks, event, subject);
 }
 
 void live_store_keep(struct live_store *shared, const struct config *config) {
@@ -53,10 +54,11 @@ static int open_parts(struct live_store *shared, const struct config *config, st
         .entries = store_is_remote(shared->store) ? config->cache_entries : 0,
         .timeout = config->store_timeout};
     shared->cache = policy_cache_new(&cache);
-    if (shared->cache == NULL)
+    shared->networks = network_loader_new(shared->store, shared->key_prefix);
+    if (shared->cache == NULL || shared->networks == NULL)
         return why_set(why, "no memory");
     live_store_keep(shared, config);
-    return store_watch(shared->store, told, shared, why);
+    return store_watch(shared->store, note, shared, why);
 }
 
 int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
@@ -74,7 +76,6 @@ int live_store_open(const struct config *config, struct live_store *last, struct
     if (shared == NULL)
         return why_set(why, "no memory");
     atomic_init(&shared->references, 1);
-    pthread_mutex_init(&shared->lock, NULL);
     if (open_parts(shared, config, why) != 0) {
         live_store_release(shared);
         return -1;
@@ -93,27 +94,15 @@ void live_store_release(struct live_store *shared) {
         return;
     if (shared->store != NULL)
         store_unwatch(shared->store);
+    network_loader_free(shared->networks);
     policy_cache_free(shared->cache);
     store_free(shared->store);
-    pthread_mutex_destroy(&shared->lock);
     free(shared->identity);
     free(shared->key_prefix);
     free(shared);
 }
 
-void live_store_follow(struct live_store *shared, struct store_follower *follower) {
-    pthread_mutex_lock(&shared->lock);
-    follower->next = shared->followers;
-    shared->followers = follower;
-    pthread_mutex_unlock(&shared->lock);
-}
-
-void live_store_unfollow(struct live_store *shared, struct store_follower *follower) {
-    pthread_mutex_lock(&shared->lock);
-    struct store_follower **at = &shared->followers;
-    while (*at != NULL && *at != follower)
-        at = &(*at)->next;
-    if (*at != NULL)
-        *at = follower->next;
-    pthread_mutex_unlock(&shared->lock);
+void live_store_state(struct live_store *shared, struct live_store_state *out) {
+    out->watching = policy_cache_watching(shared->cache, &out->lost_for);
+    out->entries = policy_cache_entries(shared->cache);
 }

@@ -1,8 +1,9 @@
 /*
- * The policy cache. Owns what is fresh, what may serve stale, the joining of look-ups and the
- * bound on subjects; asking and decoding are policy_fetch.c's.
+ * The policy cache. Owns the joining of look-ups, the bound on subjects, and that no look-up gets
+ * what a change has overtaken; asking and decoding are policy_fetch.c's, whether changes are heard
+ * of epochs.c's.
  */
-#include "gatepost/cache/policy_cache.h"
+#include "policy_cache.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,28 +15,18 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 
 /* Parts with a lock of their own, held for a few instructions, so that threads seldom meet. */
 #define SHARDS_MAX 64
 #define SHARD_MIN_ENTRIES 64
-
-/*
- * The watch counts epochs: a new one begins whenever changes may have gone untold before. A state
- * is the epoch and how it is watched now; each answer carries the state that it was asked for in.
- */
-enum watching { UNWATCHED, WATCHED, BLIND };
-#define EPOCH(state) ((state) >> 2)
-#define WATCHING(state) ((enum watching)((state)&3))
-
-/* Epochs whose end is remembered; what is older serves by the time when it was asked for. */
-#define ENDS 16
 
 struct entry {
     struct shared_policy *known; /* what was known last; NULL for nothing */
     uint64_t ticket;             /* of the look-up under way; 0 for none */
     uint64_t failed;             /* ticket of the last one that failed */
     bool overtaken;              /* the subject changed since that look-up began */
-    bool outdated;               /* or since `known` was asked for: it is of no use any more */
+    bool outdated;               /* or since `known` was asked for: it must not serve again */
     bool used;                   /* since the hand came by */
     unsigned pins;               /* look-ups that hold this entry */
     UT_hash_handle hh;
@@ -50,17 +41,16 @@ struct shard {
     size_t n;
     uint64_t tickets;
     struct why why; /* of the last failure */
-    /* Changes told that wait for the lock. Its holder may not get the processor for a while; then
-       many who wait with them must not hear what was so before. */
+    /* Changes that wait for the lock. Its holder may not get the processor for a while; the many
+       look-ups that wait with them must then not get what was so before. */
     atomic_uint changes;
 };
 
 struct policy_cache {
     struct policy_cache_settings settings;
     atomic_int_fast64_t ttl, stale_max; /* milliseconds */
-    atomic_uint_fast64_t state;
-    atomic_int_fast64_t ends[ENDS]; /* of epochs, in milliseconds; 0: it has not */
-    size_t n_shards, limit;         /* of entries in a shard */
+    struct epochs epochs;
+    size_t n_shards, limit; /* of entries in a shard */
     struct shard shards[];
 };
 
@@ -72,7 +62,7 @@ struct ask {
     unsigned hash;
     struct entry *entry; /* pinned by LOAD and JOIN; NULL for a LOAD that cannot be kept */
     uint64_t ticket;
-    uint64_t state; /* when it began */
+    struct epoch_mark asked;
     enum step step;
     struct shared_policy *known;
 };
@@ -98,7 +88,7 @@ struct policy_cache *policy_cache_new(const struct policy_cache_settings *settin
     return cache;
 }
 
-static void drop(struct shard *shard, struct entry *entry) {
+static void drop_locked(struct shard *shard, struct entry *entry) {
     if (shard->hand == entry)
         shard->hand = entry->hh.next;
     HASH_DEL(shard->entries, entry);
@@ -118,32 +108,19 @@ void policy_cache_free(struct policy_cache *cache) {
         return;
     for (size_t i = 0; i < cache->n_shards; i++) {
         while (cache->shards[i].entries != NULL)
-            drop(&cache->shards[i], cache->shards[i].entries);
+            drop_locked(&cache->shards[i], cache->shards[i].entries);
         pthread_mutex_destroy(&cache->shards[i].lock);
         pthread_cond_destroy(&cache->shards[i].answered);
     }
     free(cache);
 }
 
-/* Under the lock. */
-static bool is_fresh(const struct policy_cache *cache, const struct shard *shard,
-                     const struct entry *entry, uint64_t state, int64_t now) {
+static bool is_fresh_locked(const struct policy_cache *cache, const struct shard *shard,
+                            const struct entry *entry, int64_t now) {
     const struct shared_policy *known = entry->known;
     return known != NULL && !entry->outdated && atomic_load(&shard->changes) == 0 &&
-           WATCHING(state) != UNWATCHED && EPOCH(known->state) == EPOCH(state) &&
-           now - known->asked_at < atomic_load(&cache->ttl);
-}
-
-/* When was it last known to be so? In milliseconds. */
-static int64_t valid_at(struct policy_cache *cache, const struct shared_policy *known,
-                        uint64_t state, int64_t now) {
-    uint64_t epoch = EPOCH(known->state);
-    if (WATCHING(known->state) != WATCHED || EPOCH(state) - epoch >= ENDS)
-        return known->asked_at;
-    int64_t end = atomic_load(&cache->ends[epoch % ENDS]);
-    if (end == 0)
-        end = now;
-    return end > known->asked_at ? end : known->asked_at;
+           epochs_hold(&cache->epochs, &known->asked) &&
+           now - known->asked.at < atomic_load(&cache->ttl);
 }
 
 static void find_shard(struct policy_cache *cache, struct ask *ask, const char *subject) {
@@ -153,7 +130,7 @@ static void find_shard(struct policy_cache *cache, struct ask *ask, const char *
     ask->shard = &cache->shards[(ask->hash >> 16) % cache->n_shards];
 }
 
-static struct entry *find(const struct ask *ask) {
+static struct entry *find_locked(const struct ask *ask) {
     struct entry *entry;
     HASH_FIND_BYHASHVALUE(hh, ask->shard->entries, ask->subject, strlen(ask->subject), ask->hash,
                           entry);
@@ -164,22 +141,22 @@ static struct entry *find(const struct ask *ask) {
  * Makes room for one entry: the hand goes round and takes the first that was not used since it
  * came by last. False when every entry is held.
  */
-static bool make_room(const struct policy_cache *cache, struct shard *shard) {
+static bool make_room_locked(const struct policy_cache *cache, struct shard *shard) {
     for (size_t steps = 2 * shard->n; shard->n >= cache->limit && steps > 0; steps--) {
         struct entry *entry = shard->hand != NULL ? shard->hand : shard->entries;
         shard->hand = entry->hh.next;
         if (entry->pins == 0 && !entry->used)
-            drop(shard, entry);
+            drop_locked(shard, entry);
         else
             entry->used = false;
     }
     return shard->n < cache->limit;
 }
 
-static struct entry *insert(const struct policy_cache *cache, const struct ask *ask) {
+static struct entry *insert_locked(const struct policy_cache *cache, const struct ask *ask) {
     struct shard *shard = ask->shard;
     size_t len = strlen(ask->subject);
-    if (!make_room(cache, shard))
+    if (!make_room_locked(cache, shard))
         return NULL;
     struct entry *entry = calloc(1, sizeof *entry + len + 1);
     if (entry == NULL)
@@ -199,9 +176,9 @@ static struct entry *insert(const struct policy_cache *cache, const struct ask *
 static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
     struct shard *shard = ask->shard;
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = find(ask);
-    ask->state = atomic_load(&cache->state); /* under the lock: a later change finds the entry */
-    if (entry != NULL && is_fresh(cache, shard, entry, ask->state, now)) {
+    struct entry *entry = find_locked(ask);
+    ask->asked.state = epochs_state(&cache->epochs); /* locked: a later change finds the entry */
+    if (entry != NULL && is_fresh_locked(cache, shard, entry, now)) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
@@ -210,7 +187,7 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
         ask->ticket = entry->ticket;
     } else {
         if (entry == NULL)
-            entry = insert(cache, ask);
+            entry = insert_locked(cache, ask);
         ask->step = LOAD;
         ask->ticket = ++shard->tickets;
         if (entry != NULL) {
@@ -226,20 +203,20 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
 }
 
 /* Lets go of an entry, and of one that says nothing for good. */
-static void unpin(struct ask *ask) {
+static void unpin_locked(struct ask *ask) {
     struct entry *entry = ask->entry;
     ask->entry = NULL;
     if (--entry->pins == 0 && (entry->known == NULL || entry->outdated))
-        drop(ask->shard, entry);
+        drop_locked(ask->shard, entry);
 }
 
-/* Tells those who wait what the store said; NULL: it did not answer. */
+/* Hands what the store said to those who wait; NULL: it did not answer. */
 static void publish(struct ask *ask, const char *why) {
     struct entry *entry = ask->entry;
     struct shared_policy *last = NULL;
     ask->step = ask->known == NULL ? FAILED : LOAD;
     if (ask->known != NULL)
-        ask->known->state = ask->state;
+        ask->known->asked = ask->asked;
     if (entry == NULL)
         return;
     pthread_mutex_lock(&ask->shard->lock);
@@ -255,7 +232,7 @@ static void publish(struct ask *ask, const char *why) {
         }
         pthread_cond_broadcast(&ask->shard->answered);
     }
-    unpin(ask);
+    unpin_locked(ask);
     pthread_mutex_unlock(&ask->shard->lock);
     shared_policy_release(last);
 }
@@ -275,10 +252,12 @@ static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum st
     }
     if (count == 0)
         return;
+    int64_t now = clock_now_ms();
     policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known, why);
     metrics_cache(CACHE_MISS, count);
     for (size_t i = 0; i < count; i++) {
         wanted[i]->known = known[i];
+        wanted[i]->asked.at = now;
         publish(wanted[i], why->text);
     }
 }
@@ -287,13 +266,13 @@ static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum st
 static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, struct why *why) {
     struct shard *shard = ask->shard;
     struct entry *entry = ask->entry;
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     pthread_mutex_lock(&shard->lock);
     while (entry->ticket == ask->ticket && !entry->overtaken && rc == 0)
-        rc = pthread_cond_timedwait(&shard->answered, &shard->lock, &until);
+        rc = waiting_cond(&w, &shard->answered, &shard->lock);
     ask->step = AGAIN;
-    if (is_fresh(cache, shard, entry, atomic_load(&cache->state), clock_now_ms())) {
+    if (is_fresh_locked(cache, shard, entry, clock_now_ms())) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
@@ -304,17 +283,18 @@ static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, 
         ask->step = FAILED;
         why_set(why, "no answer within store_timeout");
     }
-    unpin(ask);
+    unpin_locked(ask);
     pthread_mutex_unlock(&shard->lock);
+    waiting_end(&w);
 }
 
 /* What was known last, if that is not too long ago. */
 static void serve_stale(struct policy_cache *cache, struct ask *ask) {
     int64_t now = clock_now_ms();
     pthread_mutex_lock(&ask->shard->lock);
-    struct entry *entry = find(ask);
+    struct entry *entry = find_locked(ask);
     if (entry != NULL && entry->known != NULL && !entry->outdated &&
-        now - valid_at(cache, entry->known, atomic_load(&cache->state), now) <=
+        now - epochs_valid_at(&cache->epochs, &entry->known->asked, now) <=
             atomic_load(&cache->stale_max)) {
         ask->known = shared_policy_acquire(entry->known);
         entry->used = true;
@@ -367,10 +347,10 @@ int policy_cache_get(struct policy_cache *cache, const char *const *subjects, si
 }
 
 /*
- * What is known of a subject is so no more, nor what a look-up under way may bring. Frees nothing:
- * the watch must not wait for a lock of malloc()'s. The next look-up does, or the hand.
+ * What is known of a subject does not hold any more, nor what a look-up under way may bring. Frees
+ * nothing: the watch must not wait for a lock of malloc()'s. The next look-up does, or the hand.
  */
-static void overtake(struct entry *entry) {
+static void overtake_locked(struct entry *entry) {
     entry->overtaken = entry->outdated = true;
     entry->used = false;
 }
@@ -390,9 +370,9 @@ static void forget(struct policy_cache *cache, const char *subject) {
     struct ask ask = {0};
     find_shard(cache, &ask, subject);
     lock_to_change(ask.shard);
-    struct entry *entry = find(&ask);
+    struct entry *entry = find_locked(&ask);
     if (entry != NULL)
-        overtake(entry);
+        overtake_locked(entry);
     unlock_changed(ask.shard);
 }
 
@@ -401,57 +381,33 @@ static void forget_all(struct policy_cache *cache) {
         struct shard *shard = &cache->shards[i];
         lock_to_change(shard);
         for (struct entry *entry = shard->entries; entry != NULL; entry = entry->hh.next)
-            overtake(entry);
+            overtake_locked(entry);
         unlock_changed(shard);
     }
 }
 
-static void end_epoch(struct policy_cache *cache) {
-    uint64_t state = atomic_load(&cache->state);
-    if (WATCHING(state) != UNWATCHED)
-        atomic_store(&cache->ends[EPOCH(state) % ENDS], clock_now_ms());
-    atomic_store(&cache->state, EPOCH(state) << 2 | UNWATCHED);
-}
-
-static void begin_epoch(struct policy_cache *cache, enum watching watching) {
-    end_epoch(cache);
-    uint64_t epoch = EPOCH(atomic_load(&cache->state)) + 1;
-    atomic_store(&cache->ends[epoch % ENDS], 0);
-    atomic_store(&cache->state, epoch << 2 | watching);
-}
-
-void policy_cache_told(struct policy_cache *cache, enum store_event event, const char *subject) {
+void policy_cache_note(struct policy_cache *cache, enum store_event event, const char *subject) {
     if (cache->n_shards == 0)
         return;
-    switch (event) {
-    case STORE_CHANGED:
-        if (subject != NULL)
-            forget(cache, subject);
-        else
-            forget_all(cache);
-        break;
-    case STORE_WATCHED:
-        begin_epoch(cache, WATCHED);
-        break;
-    case STORE_LOST:
-        end_epoch(cache);
-        break;
-    case STORE_BLIND:
-        if (WATCHING(atomic_load(&cache->state)) != BLIND)
-            begin_epoch(cache, BLIND);
-        break;
-    }
+    if (event != STORE_CHANGED)
+        epochs_note(&cache->epochs, event, clock_now_ms());
+    else if (subject != NULL)
+        forget(cache, subject);
+    else
+        forget_all(cache);
 }
 
-void policy_cache_state(struct policy_cache *cache, struct policy_cache_state *out) {
-    uint64_t state = atomic_load(&cache->state);
-    int64_t end = atomic_load(&cache->ends[EPOCH(state) % ENDS]);
-    *out = (struct policy_cache_state){.watching = (int)WATCHING(state)};
-    if (WATCHING(state) == UNWATCHED)
-        out->lost_for = clock_now_ms() - end; /* never watched: end is 0, and that is long ago */
+size_t policy_cache_entries(struct policy_cache *cache) {
+    size_t n = 0;
     for (size_t i = 0; i < cache->n_shards; i++) {
         pthread_mutex_lock(&cache->shards[i].lock);
-        out->entries += cache->shards[i].n;
+        n += cache->shards[i].n;
         pthread_mutex_unlock(&cache->shards[i].lock);
     }
+    return n;
+}
+
+enum watching policy_cache_watching(const struct policy_cache *cache, int64_t *lost_for) {
+    *lost_for = epochs_lost_for(&cache->epochs, clock_now_ms());
+    return epochs_watching(&cache->epochs);
 }

@@ -2,7 +2,7 @@
  * Policies from the store. Owns the way from facts to a decoded policy and the report of what is
  * malformed in them; what facts mean is policy.c's, how long they are kept the cache's.
  */
-#include "gatepost/cache/policy_fetch.h"
+#include "policy_fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/cache/policy_decode.h"
 
 struct shared_policy *shared_policy_acquire(struct shared_policy *known) {
     atomic_fetch_add_explicit(&known->references, 1, memory_order_relaxed);
@@ -26,12 +27,14 @@ void shared_policy_release(struct shared_policy *known) {
 static void report_faults(const char *key_prefix, const char *subject,
                           const struct policy *policy) {
     char key[600];
+    if (!policy->wrong_type && policy->n_faults == 0)
+        return;
     snprintf(key, sizeof key, "%s%s", key_prefix, subject);
     if (policy->wrong_type)
         log_malformed(key, NULL, "wrong type: the key must be a hash");
     for (size_t i = 0; i < policy->n_faults; i++) {
         const struct policy_fault *fault = &policy->faults[i];
-        if (fault->unknown)
+        if (fault->kind == FAULT_UNKNOWN_FIELD)
             log_event(LOG_WARNING, "policy-unknown-field", "key", key, "field", fault->field,
                       "problem", fault->why, (char *)NULL);
         else
@@ -54,13 +57,12 @@ struct policy *policy_decode(const struct store_hash *hash) {
     return policy;
 }
 
-/* What an answered hash says; NULL when there is no memory. */
-static struct shared_policy *share(const struct store_hash *hash, int64_t asked_at) {
+/* What an answered hash says, as store_maker. */
+static void *make_shared(const struct store_hash *hash) {
     struct shared_policy *known = calloc(1, sizeof *known);
     if (known == NULL)
         return NULL;
     atomic_init(&known->references, 1);
-    known->asked_at = asked_at;
     if (hash->answer != STORE_ABSENT && (known->policy = policy_decode(hash)) == NULL) {
         free(known);
         return NULL;
@@ -68,22 +70,25 @@ static struct shared_policy *share(const struct store_hash *hash, int64_t asked_
     return known;
 }
 
+static void acquire_made(void *made) {
+    shared_policy_acquire(made);
+}
+
+static void release_made(void *made) {
+    shared_policy_release(made);
+}
+
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
                  struct shared_policy **out, struct why *why) {
-    struct store_hash hashes[SUBJECTS];
-    int64_t asked_at = clock_now_ms(), begin = clock_now_us();
-    int rc = store_get(store, subjects, n, hashes, why);
+    static const struct store_maker maker = {make_shared, acquire_made, release_made};
+    void *made[SUBJECTS];
+    int64_t begin = clock_now_us();
+    int rc = store_get_made(store, subjects, n, &maker, made, why);
     metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
     for (size_t i = 0; i < n; i++) {
-        out[i] = NULL;
-        if (hashes[i].answer != STORE_UNANSWERED &&
-            (out[i] = share(&hashes[i], asked_at)) == NULL) {
-            why_set(why, "no memory");
-            rc = -1;
-        }
+        out[i] = made[i];
         if (out[i] != NULL && out[i]->policy != NULL)
             report_faults(key_prefix, subjects[i], out[i]->policy);
-        store_hash_clear(&hashes[i]);
     }
     return rc;
 }

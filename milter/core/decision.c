@@ -354,3 +354,7 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result) {
         return d->next = DECISION_WANTS_SPF_MAILFROM;
     return made(d, (enum verdict_kind)action->value, REASON_SPF, action->from);
 }
+
+void decision_header_forged(struct decision *d) {
+    made(d, VERDICT_REJECT, REASON_HEADER_FORGED, from_conf);
+}

@@ -1,7 +1,7 @@
 /*
- * Policy of one subject, decoded from its fields. Owns the meaning of field names and values; knows
- * neither where they are stored nor what is decided from them (policy_inherit.c asks the
- * questions).
+ * Policy of one subject, decoded from its fields as the table of policy_field.h says. Owns when a
+ * field is malformed; knows neither where fields are stored nor what is decided from them
+ * (policy_inherit.c asks the questions).
  */
 #include "gatepost/core/policy.h"
 
@@ -19,11 +19,8 @@ struct policy *policy_new(void) {
 void policy_free(struct policy *policy) {
     if (policy == NULL)
         return;
-    free(policy->source.field);
-    free(policy->tls.field);
-    free(policy->mode.field);
-    for (size_t i = 0; i < SPF_RESULTS; i++)
-        free(policy->spf[i].field);
+    for (size_t i = 0; i < POLICY_SETTINGS; i++)
+        free(policy->settings[i].field);
     for (size_t i = 0; i < policy->n_protocols; i++) {
         free(policy->protocols[i].name);
         free(policy->protocols[i].on.field);
@@ -42,16 +39,17 @@ void policy_free(struct policy *policy) {
 struct fact {
     const char *field, *value;
     size_t field_len, value_len;
+    struct policy_field_key key;
 };
 
-/* Room for one more element of `size` octets behind `n`; doubles at powers of two. */
+/* Room for one more element of `size` octets after `n`; doubles at powers of two. */
 static void *grow(void *array, size_t n, size_t size) {
     if ((n & (n - 1)) != 0)
         return array;
     return realloc(array, (n == 0 ? 1 : n * 2) * size);
 }
 
-static int add_fault(struct policy *policy, const struct fact *fact, bool unknown,
+static int add_fault(struct policy *policy, const struct fact *fact, enum policy_fault_kind kind,
                      const char *why) {
     struct policy_fault *grown = grow(policy->faults, policy->n_faults, sizeof *grown);
     char *field = strndup(fact->field, fact->field_len);
@@ -62,14 +60,15 @@ static int add_fault(struct policy *policy, const struct fact *fact, bool unknow
         return -1;
     }
     struct policy_fault *fault = &policy->faults[policy->n_faults++];
-    *fault = (struct policy_fault){.field = field, .unknown = unknown};
+    *fault = (struct policy_fault){.field = field, .kind = kind};
     snprintf(fault->why, sizeof fault->why, "%s", why);
     return 0;
 }
 
-/* Stores value (below 0: malformed, and `expected` says what would be right). */
+/* Stores value (below 0: malformed, and `words` says what would be right). */
 static int store_setting(struct policy *policy, struct setting *setting, const struct fact *fact,
-                         int value, const char *expected) {
+                         int value, const struct words *words) {
+    enum policy_fault_kind kind = value >= 0 ? FAULT_CONTRADICTION : FAULT_MALFORMED;
     char why[160];
     bool again = setting->state != SETTING_UNSET;
     if (!again) {
@@ -84,19 +83,21 @@ static int store_setting(struct policy *policy, struct setting *setting, const s
         return 0;
     }
     setting->state = SETTING_MALFORMED;
-    if (value >= 0)
+    if (kind == FAULT_CONTRADICTION)
         snprintf(why, sizeof why, "contradicts %.80s", setting->field);
     else if (fact->value_len == 0)
-        snprintf(why, sizeof why, "the value is empty: it must be %s", expected);
+        snprintf(why, sizeof why, "the value is empty: it must be %s", words->listed);
     else
-        snprintf(why, sizeof why, "the value must be %s", expected);
-    return add_fault(policy, fact, false, why);
+        snprintf(why, sizeof why, "the value must be %s", words->listed);
+    return add_fault(policy, fact, kind, why);
 }
 
-static int add_word(struct policy *policy, struct setting *setting, const struct fact *fact,
-                    const struct words *words) {
-    int value = words_find(words, fact->value, fact->value_len);
-    return store_setting(policy, setting, fact, value, words->listed);
+/* One of the field's settings: its only one, or that of its key. */
+static int add_setting(struct policy *policy, const struct policy_field *field,
+                       const struct fact *fact) {
+    struct setting *setting = &policy->settings[(size_t)field->id + fact->key.number];
+    int value = words_find(field->words, fact->value, fact->value_len);
+    return store_setting(policy, setting, fact, value, field->words);
 }
 
 static struct protocol_switch *find_protocol(struct policy *policy, const char *name, size_t len) {
@@ -119,14 +120,15 @@ static struct protocol_switch *find_protocol(struct policy *policy, const char *
     return p;
 }
 
-static int add_protocol(struct policy *policy, const struct fact *fact, size_t skip) {
-    if (fact->field_len == skip)
-        return add_fault(policy, fact, true, "the protocol's name is missing");
-    struct protocol_switch *p = find_protocol(policy, fact->field + skip, fact->field_len - skip);
+static int add_protocol(struct policy *policy, const struct policy_field *field,
+                        const struct fact *fact) {
+    if (fact->key.len == 0)
+        return add_fault(policy, fact, FAULT_UNKNOWN_FIELD, "the protocol's name is missing");
+    struct protocol_switch *p = find_protocol(policy, fact->key.text, fact->key.len);
     if (p == NULL)
         return -1;
     return store_setting(policy, &p->on, fact, switch_parse(fact->value, fact->value_len),
-                         "on or off");
+                         field->words);
 }
 
 /* The note's "until=TIME": 0 and *until (0 when there is none), or -1 when it cannot be read. */
@@ -146,7 +148,7 @@ static int parse_until(const struct fact *fact, int64_t *until) {
     return 0;
 }
 
-static int add_ip(struct policy *policy, const struct fact *fact, size_t skip) {
+static int add_ip(struct policy *policy, const struct fact *fact) {
     struct ip_entry *grown = grow(policy->ips, policy->n_ips, sizeof *grown);
     if (grown == NULL)
         return -1;
@@ -157,44 +159,30 @@ static int add_ip(struct policy *policy, const struct fact *fact, size_t skip) {
         return -1;
     policy->n_ips++;
     struct why why;
-    if (netblock_parse(fact->field + skip, fact->field_len - skip, &entry->block, &why) != 0) {
+    if (netblock_parse(fact->key.text, fact->key.len, &entry->block, &why) != 0) {
         entry->malformed = true;
-        return add_fault(policy, fact, false, why.text);
+        return add_fault(policy, fact, FAULT_MALFORMED, why.text);
     }
     if (parse_until(fact, &entry->until) != 0) {
         entry->malformed = true;
-        return add_fault(policy, fact, false,
+        return add_fault(policy, fact, FAULT_MALFORMED,
                          "until= must be a UTC time like 2027-01-31T00:00:00Z");
     }
     return 0;
 }
 
-static bool has_prefix(const struct fact *fact, const char *prefix) {
-    size_t len = strlen(prefix);
-    return fact->field_len >= len && strncasecmp(fact->field, prefix, len) == 0;
-}
-
-static bool is_field(const struct fact *fact, const char *name) {
-    return fact->field_len == strlen(name) && has_prefix(fact, name);
-}
-
 int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
                size_t value_len) {
-    const struct fact fact = {field, value, field_len, value_len};
-    if (has_prefix(&fact, "protocol:"))
-        return add_protocol(policy, &fact, strlen("protocol:"));
-    if (has_prefix(&fact, "ip:"))
-        return add_ip(policy, &fact, strlen("ip:"));
-    if (is_field(&fact, "source"))
-        return add_word(policy, &policy->source, &fact, &source_words);
-    if (is_field(&fact, "tls"))
-        return add_word(policy, &policy->tls, &fact, &need_words);
-    if (is_field(&fact, "mode"))
-        return add_word(policy, &policy->mode, &fact, &mode_words);
-    if (has_prefix(&fact, "spf:")) {
-        int result = words_find(&spf_result_words, field + 4, field_len - 4);
-        if (result >= 0)
-            return add_word(policy, &policy->spf[result], &fact, &verdict_words);
+    struct fact fact = {field, value, field_len, value_len, {NULL, 0, 0}};
+    const struct policy_field *row = policy_field_find(field, field_len, &fact.key);
+    if (row == NULL)
+        return add_fault(policy, &fact, FAULT_UNKNOWN_FIELD, "there is no such field");
+    switch (row->kind) {
+    case FIELD_HAS_NAMES:
+        return add_protocol(policy, row, &fact);
+    case FIELD_HAS_ENTRIES:
+        return add_ip(policy, &fact);
+    default:
+        return add_setting(policy, row, &fact);
     }
-    return add_fault(policy, &fact, true, "there is no such field");
 }

@@ -25,41 +25,38 @@ static enum setting_state unset(struct policy_origin *origin) {
     return SETTING_UNSET;
 }
 
-/* `offset` is that of a struct setting inside struct policy */
-static enum setting_state single(const struct policy_set *set, size_t offset, int *value,
-                                 struct policy_origin *origin) {
+enum setting_state policy_setting(const struct policy_set *set, size_t setting, int *value,
+                                  struct policy_origin *origin) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
         if (policy->wrong_type)
             return wrong_type(set, i, origin);
-        const struct setting *setting = (const void *)((const char *)policy + offset);
-        if (setting->state != SETTING_UNSET)
-            return answer(set, i, setting, value, origin);
+        if (policy->settings[setting].state != SETTING_UNSET)
+            return answer(set, i, &policy->settings[setting], value, origin);
     }
     return unset(origin);
 }
 
 enum setting_state policy_source(const struct policy_set *set, int *value,
                                  struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, source), value, origin);
+    return policy_setting(set, FIELD_SOURCE, value, origin);
 }
 
 enum setting_state policy_tls(const struct policy_set *set, int *value,
                               struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, tls), value, origin);
+    return policy_setting(set, FIELD_TLS, value, origin);
 }
 
 enum setting_state policy_mode(const struct policy_set *set, int *value,
                                struct policy_origin *origin) {
-    return single(set, offsetof(struct policy, mode), value, origin);
+    return policy_setting(set, FIELD_MODE, value, origin);
 }
 
 enum setting_state policy_spf(const struct policy_set *set, enum spf_result result, int *value,
                               struct policy_origin *origin) {
-    size_t offset = offsetof(struct policy, spf) + (size_t)result * sizeof(struct setting);
-    return single(set, offset, value, origin);
+    return policy_setting(set, FIELD_SPF + (size_t)result, value, origin);
 }
 
 static const struct setting *protocol_of(const struct policy *policy, const char *name) {
@@ -89,6 +86,10 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
     return unset(origin);
 }
 
+bool policy_ip_counts(const struct ip_entry *entry, int64_t now) {
+    return !entry->malformed && (entry->until == 0 || now < entry->until);
+}
+
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin) {
     enum setting_state state = unset(origin);
@@ -104,8 +105,7 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
             if (entry->malformed && state == SETTING_UNSET) {
                 state = SETTING_MALFORMED;
                 *origin = here;
-            } else if (!entry->malformed && (entry->until == 0 || now < entry->until) &&
-                       netblock_contains(&entry->block, ip)) {
+            } else if (policy_ip_counts(entry, now) && netblock_contains(&entry->block, ip)) {
                 *origin = here;
                 return SETTING_SET;
             }

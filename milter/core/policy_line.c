@@ -25,7 +25,7 @@ const char *policy_subject_fault(const char *subject) {
     return NULL;
 }
 
-/* The next word of a line, terminated; *rest is what follows it and the spaces behind. */
+/* The next word of a line, terminated; *rest is what follows it and the spaces after it. */
 static char *cut_word(char *line, char **rest) {
     line += strspn(line, " \t");
     size_t len = strcspn(line, " \t");

@@ -142,8 +142,7 @@ static bool is_plain(const char *given, const char *understood) {
         return false;
     const char *at = memchr(text, '@', len);
     for (size_t i = 0; i < len; i++)
-        if (strchr("%!\"\\()<>[]:;, \t\r\n", text[i]) != NULL ||
-            (text[i] == '@' && text + i != at))
+        if (strchr("%!\"\\()<>[]:;, \t\r\n", text[i]) != NULL || (text[i] == '@' && text + i != at))
             return false;
     return at != NULL && at + 1 < text + len && strncasecmp(at + 1, "localhost", 9) != 0;
 }

@@ -51,6 +51,8 @@ static const char *const default_templates[REASONS] = {
     [REASON_SENDER_AMBIGUOUS] = "{sender} can be read in too many ways",
     [REASON_POLICY_MALFORMED] = "the policy of {account} cannot be read: "
                                 "its administrator must correct it, try again later",
+    [REASON_HEADER_FORGED] = "mail from {account} has more than 100 header fields that claim to be "
+                             "written by this server: remove them",
 };
 
 const char *reply_default_template(const struct verdict *verdict) {

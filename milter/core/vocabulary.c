@@ -25,34 +25,32 @@ static const char *const reason_names[] = {
     [REASON_POLICY_UNAVAILABLE] = "policy-unavailable",
     [REASON_POLICY_MALFORMED] = "policy-malformed",
     [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
+    [REASON_HEADER_FORGED] = "header-forged",
 };
 
-static const char *const stage_names[STAGES] = {"connect", "mail"};
+static const char *const stage_names[STAGES] = {"connect", "mail", "data"};
 static const char *const spf_result_names[] = {"none", "neutral",   "pass",     "softfail",
                                                "fail", "temperror", "permerror"};
-static const char *const source_names[] = {"any", "authorized"};
-static const char *const need_names[] = {"optional", "required"};
+static const char *const need_names[] = {"required", "optional"};
 static const char *const mode_names[] = {"enforce", "monitor"};
+static const char *const switch_names[] = {"on", "off"};
 static const char *const service_names[] = {"smtp",   "submission", "submissions", "imap",
                                             "pop3",   "sieve",      "caldav",      "carddav",
                                             "webdav", "activesync", "jmap",        "webmail"};
 
-#define WORDS(table, listed)                                                                       \
-    { table, sizeof table / sizeof *table, listed }
-
 const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or reject");
-const struct words reason_words = WORDS(
-    reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
-                  "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
-                  "policy-malformed or sender-ambiguous");
+const struct words reason_words =
+    WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
+                        "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
+                        "policy-malformed, sender-ambiguous or header-forged");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
-const struct words source_words = WORDS(source_names, "any or authorized");
 const struct words need_words = WORDS(need_names, "required or optional");
 const struct words service_words =
     WORDS(service_names, "smtp, submission, submissions, imap, pop3, sieve, caldav, carddav, "
                          "webdav, activesync, jmap and webmail");
 const struct words mode_words = WORDS(mode_names, "enforce or monitor");
+const struct words switch_words = WORDS(switch_names, "on or off");
 
 const char *verdict_name(enum verdict_kind kind) {
     return verdict_names[kind];

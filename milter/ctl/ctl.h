@@ -1,5 +1,5 @@
 /*
- * gatepostctl: what its commands share. A command is a function that is given the words behind its
+ * gatepostctl: what its commands share. A command is a function that is given the words after its
  * name; it prints and returns an exit status. One thread, one command a process.
  */
 #ifndef GATEPOST_CTL_CTL_H
@@ -10,6 +10,7 @@
 
 #include "gatepost/config/config.h"
 #include "gatepost/core/address.h"
+#include "gatepost/core/policy_field.h"
 #include "gatepost/store/store.h"
 #include "gatepost/write/fact_check.h"
 #include "gatepost/write/writer.h"
@@ -31,6 +32,12 @@ struct ctl_question {
     bool connect_only; /* the line of the log is about the connection, not about a message */
 };
 
+/* Of a command that is made from a row of the table of fields: `source any` sets source to any. */
+struct ctl_setting {
+    const struct policy_field *field;
+    const char *value; /* NULL: unset */
+};
+
 struct ctl {
     struct config *config;
     struct address_rules address_rules;
@@ -38,6 +45,7 @@ struct ctl {
     struct store *store;         /* NULL until ctl_open_store() */
     struct store_writer *writer; /* NULL until ctl_open_writer() */
     bool json, dry_run, force, replace, watch;
+    struct ctl_setting setting;
     struct ctl_question question; /* of explain */
     const char *actor;  /* whom the history names; of `history` the filter, NULL for all */
     const char *until;  /* --until as given; NULL */
@@ -60,10 +68,7 @@ int ctl_open_writer(struct ctl *ctl);
 int ctl_parse_since(struct ctl *ctl, int64_t *since);
 
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
-ctl_command ctl_protocol_on, ctl_protocol_off, ctl_protocol_unset;
-ctl_command ctl_source_any, ctl_source_authorized, ctl_source_unset;
-ctl_command ctl_tls_required, ctl_tls_optional, ctl_tls_unset;
-ctl_command ctl_mode_enforce, ctl_mode_monitor, ctl_mode_unset;
+ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_evaluate;

@@ -24,53 +24,42 @@ static struct effective make_shown(const struct policy_set *set, const char *nam
                               .origin = *origin};
 }
 
-struct effective effective_source(const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = SOURCE_ANY;
-    enum setting_state state = policy_source(set, &value, &origin);
-    value = state == SETTING_SET ? value : SOURCE_ANY;
-    return make_shown(set, "source", state, source_words.names[value], &origin, "built-in");
+static int configured(const struct decision_rules *rules, const struct policy_field *field,
+                      size_t number) {
+    return field->id == FIELD_MODE ? (int)rules->mode : (int)rules->spf[number];
 }
 
-bool effective_is_authorized(const struct effective *source) {
-    return strcmp(source->value, source_words.names[SOURCE_AUTHORIZED]) == 0;
+struct effective effective_setting(const struct decision_rules *rules, const struct policy_set *set,
+                                   enum policy_field_id id, size_t number) {
+    const struct policy_field *field = policy_field_of(id);
+    bool of_conf = field->otherwise == FIELD_CONFIGURED;
+    int otherwise = of_conf ? configured(rules, field, number) : field->otherwise;
+    int value = otherwise;
+    struct policy_origin origin = {NULL, NULL};
+    enum setting_state state = SETTING_UNSET;
+    if (id != FIELD_MODE || otherwise != MODE_MONITOR) /* no account can leave that */
+        state = policy_setting(set, (size_t)id + number, &value, &origin);
+    if (state != SETTING_SET)
+        value = otherwise;
+    return make_shown(set, policy_field_setting_name(field, number), state,
+                      field->words->names[value], &origin, of_conf ? "configuration" : "built-in");
+}
+
+struct effective effective_source(const struct policy_set *set) {
+    return effective_setting(NULL, set, FIELD_SOURCE, 0);
 }
 
 struct effective effective_tls(const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = NEED_OPTIONAL;
-    enum setting_state state = policy_tls(set, &value, &origin);
-    value = state == SETTING_SET ? value : NEED_OPTIONAL;
-    return make_shown(set, "tls", state, need_words.names[value], &origin, "built-in");
+    return effective_setting(NULL, set, FIELD_TLS, 0);
 }
 
-/* The configuration's monitor is for all; an account cannot leave it. */
 struct effective effective_mode(const struct decision_rules *rules, const struct policy_set *set) {
-    struct policy_origin origin;
-    int value = (int)rules->mode;
-    enum setting_state state = policy_mode(set, &value, &origin);
-    if (rules->mode == MODE_MONITOR) {
-        state = SETTING_UNSET;
-        origin = (struct policy_origin){NULL, NULL};
-    }
-    value = state == SETTING_SET ? value : (int)rules->mode;
-    return make_shown(set, "mode", state, mode_words.names[value], &origin, "configuration");
+    return effective_setting(rules, set, FIELD_MODE, 0);
 }
 
 struct effective effective_spf(const struct decision_rules *rules, const struct policy_set *set,
                                enum spf_result result) {
-    static const char *const names[] = {
-        [RESULT_NONE] = "spf:none",           [RESULT_NEUTRAL] = "spf:neutral",
-        [RESULT_PASS] = "spf:pass",           [RESULT_SOFTFAIL] = "spf:softfail",
-        [RESULT_FAIL] = "spf:fail",           [RESULT_TEMPERROR] = "spf:temperror",
-        [RESULT_PERMERROR] = "spf:permerror",
-    };
-    struct policy_origin origin;
-    int value = 0;
-    enum setting_state state = policy_spf(set, result, &value, &origin);
-    value = state == SETTING_SET ? value : (int)rules->spf[result];
-    return make_shown(set, names[result], state, verdict_words.names[value], &origin,
-                      "configuration");
+    return effective_setting(rules, set, FIELD_SPF, (size_t)result);
 }
 
 struct effective effective_protocol(const struct policy_set *set, const char *name) {
@@ -78,7 +67,7 @@ struct effective effective_protocol(const struct policy_set *set, const char *na
     int on = 1;
     enum setting_state state = policy_protocol(set, name, &on, &origin);
     on = state == SETTING_SET ? on : 1;
-    return make_shown(set, name, state, on ? "on" : "off", &origin, "built-in");
+    return make_shown(set, name, state, switch_words.names[on ? 0 : 1], &origin, "built-in");
 }
 
 struct effective effective_service(const struct decision_rules *rules, const struct policy_set *set,
@@ -90,10 +79,10 @@ struct effective effective_service(const struct decision_rules *rules, const str
 }
 
 json_t *effective_json(const struct effective *s) {
-    json_t *told = json_object();
-    json_object_set_new(told, "value", json_text(s->value));
-    json_object_set_new(told, "from", json_text(s->from));
-    json_object_set_new(told, "subject", json_text(s->origin.subject));
-    json_object_set_new(told, "field", json_text(s->origin.field));
-    return told;
+    json_t *object = json_object();
+    json_object_set_new(object, "value", json_text(s->value));
+    json_object_set_new(object, "from", json_text(s->from));
+    json_object_set_new(object, "subject", json_text(s->origin.subject));
+    json_object_set_new(object, "field", json_text(s->origin.field));
+    return object;
 }

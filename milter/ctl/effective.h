@@ -8,6 +8,7 @@
 
 #include "gatepost/base/json_text.h"
 #include "gatepost/core/decision.h"
+#include "gatepost/core/policy_field.h"
 
 /* One setting or switch as it holds. */
 struct effective {
@@ -17,15 +18,23 @@ struct effective {
     struct policy_origin origin;
 };
 
-struct effective effective_source(const struct policy_set *set);
-bool effective_is_authorized(const struct effective *source);
-struct effective effective_tls(const struct policy_set *set);
-struct effective effective_protocol(const struct policy_set *set, const char *name);
+/*
+ * One setting of a field that has settings, `number` as in policy_field_setting_name(). Where the
+ * policy has none the configuration's or the default holds; a `mode = monitor` of the
+ * configuration comes before every account's.
+ */
+struct effective effective_setting(const struct decision_rules *rules, const struct policy_set *set,
+                                   enum policy_field_id id, size_t number);
 
-/* These also ask the configuration; a `mode = monitor` of its own comes before every account's. */
+/* The same of one field each. */
+struct effective effective_source(const struct policy_set *set);
+struct effective effective_tls(const struct policy_set *set);
 struct effective effective_mode(const struct decision_rules *rules, const struct policy_set *set);
 struct effective effective_spf(const struct decision_rules *rules, const struct policy_set *set,
                                enum spf_result result);
+
+/* A protocol, on or off. */
+struct effective effective_protocol(const struct policy_set *set, const char *name);
 
 /* allowed or refused */
 struct effective effective_service(const struct decision_rules *rules, const struct policy_set *set,

@@ -110,7 +110,7 @@ static int put_network(struct exporting *e, const char *subject, struct why *why
 }
 
 static bool is_subject(const char *name) {
-    return strncmp(name, "account:", 8) == 0 || ctl_is_network(name);
+    return strncmp(name, "account:", 8) == 0 || fact_is_network(name);
 }
 
 /* In the order of the names: accounts, then networks. */
@@ -126,7 +126,7 @@ static int put_all(struct exporting *e, const struct ctl_names *names, struct wh
             leave_out(e, subject, NULL, "no subject");
             continue;
         }
-        bool network = ctl_is_network(subject);
+        bool network = fact_is_network(subject);
         if (!network)
             batch[n++] = subject;
         if (n == BATCH || (network && n > 0)) {

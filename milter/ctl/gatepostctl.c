@@ -1,7 +1,8 @@
 /*
- * gatepostctl: the operator's tool. Owns the command line - options, the table of commands - and
- * the exit status; what a command does stands in a file of its own (ctl_*.c).
+ * gatepostctl: the operator's tool. Owns the command line - options, the list of commands - and
+ * the exit status; what a command does stands in a file of its own.
  */
+#include <assert.h>
 #include <getopt.h>
 #include <limits.h>
 #include <pwd.h>
@@ -41,6 +42,10 @@ enum {
 #define BIT(option) (1u << ((option)-OPT_JSON))
 #define SHOWS BIT(OPT_JSON)
 #define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
+#define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
+#define OF_EXPLAIN                                                                                 \
+    (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
+     BIT(OPT_LISTENER) | BIT(OPT_LOG))
 
 static const struct option long_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
@@ -68,58 +73,87 @@ static const struct option long_options[] = {
 struct command {
     const char *words[2]; /* the second NULL where the name is one word */
     const char *args;
-    int least, most; /* arguments behind the name */
+    int least, most; /* arguments after the name */
     unsigned options;
     ctl_command *run;
+    struct ctl_setting setting; /* of a command that is made from the table of fields */
 };
 
 /* A name of two words comes before its first word alone. A new command is one more line here. */
-static const struct command commands[] = {
-    {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS, ctl_account_show},
-    {{"account", "list"}, "[PATTERN]", 0, 1, SHOWS, ctl_account_list},
-    {{"account", "delete"}, "ACCOUNT", 1, 1, WRITES, ctl_account_delete},
-    {{"protocol", "on"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_on},
-    {{"protocol", "off"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_off},
-    {{"protocol", "unset"}, "ACCOUNT NAME...", 2, INT_MAX, WRITES, ctl_protocol_unset},
-    {{"source", "any"}, "ACCOUNT", 1, 1, WRITES, ctl_source_any},
-    {{"source", "authorized"}, "ACCOUNT", 1, 1, WRITES, ctl_source_authorized},
-    {{"source", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_source_unset},
-    {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add},
-    {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove},
-    {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list},
-    {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set},
-    {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset},
-    {{"spf", NULL}, "IP HELO SENDER", 3, 3, SHOWS, ctl_spf_evaluate},
-    {{"tls", "required"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_required},
-    {{"tls", "optional"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_optional},
-    {{"tls", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_tls_unset},
-    {{"mode", "enforce"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_enforce},
-    {{"mode", "monitor"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_monitor},
-    {{"mode", "unset"}, "ACCOUNT", 1, 1, WRITES, ctl_mode_unset},
-    {{"network", "add"}, "NAME CIDR [NOTE]", 2, 3, WRITES, ctl_network_add},
-    {{"network", "remove"}, "NAME CIDR", 2, 2, WRITES, ctl_network_remove},
-    {{"network", "list"}, "[NAME]", 0, 1, SHOWS, ctl_network_list},
-    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE), ctl_lint},
-    {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export},
-    {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE), ctl_import},
-    {{"history", NULL},
-     "[SUBJECT]",
-     0,
-     1,
-     SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST),
-     ctl_history},
-    {{"explain", NULL},
-     "",
-     0,
-     0,
-     SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |
-         BIT(OPT_LISTENER) | BIT(OPT_LOG),
-     ctl_explain},
-    {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status},
-    {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload},
+static const struct command account_commands[] = {
+    {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS, ctl_account_show, {0}},
+    {{"account", "list"}, "[PATTERN]", 0, 1, SHOWS, ctl_account_list, {0}},
+    {{"account", "delete"}, "ACCOUNT", 1, 1, WRITES, ctl_account_delete, {0}},
 };
 
-#define N_COMMANDS (sizeof commands / sizeof *commands)
+/* What list_commands() cannot make from the row of a field; they follow what it makes. */
+static const struct command field_commands[] = {
+    {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add, {0}},
+    {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove, {0}},
+    {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list, {0}},
+    {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set, {0}},
+    {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset, {0}},
+    {{"spf", NULL}, "IP HELO SENDER", 3, 3, SHOWS, ctl_spf_evaluate, {0}},
+};
+
+static const struct command other_commands[] = {
+    {{"network", "add"}, "NAME CIDR [NOTE]", 2, 3, WRITES, ctl_network_add, {0}},
+    {{"network", "remove"}, "NAME CIDR", 2, 2, WRITES, ctl_network_remove, {0}},
+    {{"network", "list"}, "[NAME]", 0, 1, SHOWS, ctl_network_list, {0}},
+    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE), ctl_lint, {0}},
+    {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export, {0}},
+    {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE), ctl_import, {0}},
+    {{"history", NULL}, "[SUBJECT]", 0, 1, OF_HISTORY, ctl_history, {0}},
+    {{"explain", NULL}, "", 0, 0, OF_EXPLAIN, ctl_explain, {0}},
+    {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status, {0}},
+    {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload, {0}},
+};
+
+#define COUNT(array) (sizeof array / sizeof *array)
+
+/* All commands, in the order of the summary. */
+static struct command commands[100];
+static size_t n_commands;
+
+static void add_command(const struct command *command) {
+    assert(n_commands < COUNT(commands));
+    commands[n_commands++] = *command;
+}
+
+/* Those of the rows that begin with the word; NULL: all. */
+static void add_commands(const struct command *rows, size_t n, const char *word) {
+    for (size_t i = 0; i < n; i++)
+        if (word == NULL || strcmp(rows[i].words[0], word) == 0)
+            add_command(&rows[i]);
+}
+
+/* `source any ACCOUNT`, `protocol off ACCOUNT NAME...`: one for each word, and unset. */
+static void add_words(const struct policy_field *field) {
+    bool named = field->kind == FIELD_HAS_NAMES;
+    struct command c = {.args = named ? "ACCOUNT NAME..." : "ACCOUNT",
+                        .least = named ? 2 : 1,
+                        .most = named ? INT_MAX : 1,
+                        .options = WRITES,
+                        .run = named ? ctl_set_names : ctl_set};
+    for (size_t i = 0; i <= field->words->count; i++) {
+        const char *value = i < field->words->count ? field->words->names[i] : NULL;
+        c.words[0] = field->name;
+        c.words[1] = value != NULL ? value : "unset";
+        c.setting = (struct ctl_setting){field, value};
+        add_command(&c);
+    }
+}
+
+static void list_commands(void) {
+    add_commands(account_commands, COUNT(account_commands), NULL);
+    for (size_t i = 0; i < POLICY_FIELDS; i++) {
+        const struct policy_field *field = &policy_fields[i];
+        if (field->kind == FIELD_IS_SETTING || field->kind == FIELD_HAS_NAMES)
+            add_words(field);
+        add_commands(field_commands, COUNT(field_commands), field->name);
+    }
+    add_commands(other_commands, COUNT(other_commands), NULL);
+}
 
 static void put_command(FILE *to, const struct command *c) {
     fprintf(to, "  %s%s%s%s%s", c->words[0], c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
@@ -133,7 +167,7 @@ static void put_command(FILE *to, const struct command *c) {
 
 static int usage(FILE *to, const char *first_word) {
     fputs("usage: gatepostctl [-c FILE] COMMAND [OPTION]...\n", to);
-    for (size_t i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; i < n_commands; i++)
         if (first_word == NULL || strcmp(commands[i].words[0], first_word) == 0)
             put_command(to, &commands[i]);
     if (first_word == NULL)
@@ -149,7 +183,7 @@ static int usage(FILE *to, const char *first_word) {
 
 /* The command of these words; *taken of them are its name. */
 static const struct command *find_command(int argc, char **argv, int *taken) {
-    for (size_t i = 0; i < N_COMMANDS; i++) {
+    for (size_t i = 0; i < n_commands; i++) {
         const struct command *c = &commands[i];
         if (argc < 1 || strcmp(c->words[0], argv[0]) != 0)
             continue;
@@ -161,7 +195,7 @@ static const struct command *find_command(int argc, char **argv, int *taken) {
 }
 
 static bool is_first_word(const char *word) {
-    for (size_t i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; i < n_commands; i++)
         if (strcmp(commands[i].words[0], word) == 0)
             return true;
     return false;
@@ -311,6 +345,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
                                                 .domain_to_ascii = idna_domain_to_ascii,
                                                 .lower_case = idna_lower_case};
     ctl->fact_rules = (struct fact_rules){&ctl->config->rules, &ctl->address_rules};
+    ctl->setting = command->setting;
     int status = command->run(ctl, argc, argv);
     store_writer_free(ctl->writer);
     store_free(ctl->store);
@@ -324,6 +359,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a store that hangs up is an error return */
+    list_commands();
     struct line line = {.path = GATEPOST_CONF};
     struct ctl ctl = {0};
     char actor[512], *program = argv[0];

@@ -105,7 +105,7 @@ int ctl_ip_add(struct ctl *ctl, int argc, char **argv) {
     if (status == CTL_DONE)
         status = check_end(ctl, field, value);
     if (status == CTL_DONE) {
-        const struct ctl_wanted wanted = {field, value};
+        const struct wanted_fact wanted = {field, value};
         status = ctl_write(ctl, subject, &wanted, 1);
     }
     free(value);
@@ -123,9 +123,9 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
     bool is_block = len > skip && netblock_parse(field + skip, len - skip, &block, &why) == 0;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        if (ctl_same_field(network, f->name, f->name_len, field, len))
+        if (fact_is_same(network, f->name, f->name_len, field, len))
             return f;
-        bool has_block = f->name_len > skip && ctl_is_block(network, f->name, f->name_len) &&
+        bool has_block = f->name_len > skip && fact_is_block(network, f->name, f->name_len) &&
                          netblock_parse(f->name + skip, f->name_len - skip, &wider, &why) == 0;
         if (is_block && has_block && wider.prefix <= block.prefix &&
             netblock_contains(&wider, &block.base))
@@ -136,7 +136,7 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
 
 /* What is not there cannot go; and it helps to know what is there instead. */
 static int check_listed(struct ctl *ctl, const char *subject, const char *field) {
-    bool network = ctl_is_network(subject);
+    bool network = fact_is_network(subject);
     const struct store_field *around;
     struct store_hash hash;
     struct why why;
@@ -167,7 +167,7 @@ static int remove_block(struct ctl *ctl, const char *subject, const char *prefix
         return ctl_no_memory(ctl);
     int status = check_listed(ctl, subject, field);
     if (status == CTL_DONE) {
-        const struct ctl_wanted wanted = {field, NULL};
+        const struct wanted_fact wanted = {field, NULL};
         status = ctl_write(ctl, subject, &wanted, 1);
     }
     free(field);
@@ -202,7 +202,7 @@ static json_t *entry_json(const char *subject, const char *address, size_t len,
                         ends ? json_string(timestamp_format(entry->until, time)) : json_null());
     json_object_set_new(told, "malformed", json_boolean(entry->malformed));
     json_object_set_new(told, "expired",
-                        json_boolean(!entry->malformed && !ctl_entry_counts(entry, now)));
+                        json_boolean(!entry->malformed && !policy_ip_counts(entry, now)));
     return told;
 }
 
@@ -215,7 +215,7 @@ static void put_entry(const char *subject, const char *address, const struct sto
         putchar(' ');
     }
     ctl_put(stdout, field->value, field->value_len);
-    if (entry != NULL && !ctl_entry_counts(entry, now))
+    if (entry != NULL && !policy_ip_counts(entry, now))
         fputs(entry->malformed ? " [malformed: matches nobody]" : " [expired]", stdout);
     putchar('\n');
 }
@@ -261,7 +261,7 @@ int ctl_network_add(struct ctl *ctl, int argc, char **argv) {
     if (status == CTL_DONE && (note = trim(argc > 2 ? argv[2] : "")) == NULL)
         status = ctl_no_memory(ctl);
     if (status == CTL_DONE) {
-        const struct ctl_wanted wanted = {field, note};
+        const struct wanted_fact wanted = {field, note};
         status = ctl_write(ctl, subject, &wanted, 1);
     }
     free(note);

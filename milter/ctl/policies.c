@@ -10,12 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "gatepost/cache/policy_fetch.h"
+#include "gatepost/cache/policy_decode.h"
 #include "print.h"
-
-bool ctl_is_network(const char *subject) {
-    return strncmp(subject, "network:", 8) == 0;
-}
 
 static int check_name(const struct ctl *ctl, const char *name, char *subject) {
     struct why why;
@@ -138,7 +134,7 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
                   struct why *why) {
     *hash = (struct store_hash){.answer = STORE_UNANSWERED};
     int rc;
-    if (ctl_is_network(subject)) {
+    if (fact_is_network(subject)) {
         struct gathering g = {.hash = hash};
         rc = store_walk(ctl->store, subject, gather, &g, why);
         if (rc >= 0)
@@ -151,7 +147,7 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
         return -1;
     }
     ctl_sort_hash(hash);
-    if (ctl_is_network(subject))
+    if (fact_is_network(subject))
         drop_repeated(hash);
     return 0;
 }
@@ -218,28 +214,6 @@ int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_pol
         return CTL_DONE;
     ctl_policies_clear(out);
     return ctl_fail(ctl, "%s", why.text);
-}
-
-bool ctl_entry_counts(const struct ip_entry *entry, int64_t now) {
-    return !entry->malformed && (entry->until == 0 || now < entry->until);
-}
-
-bool ctl_is_block(bool network, const char *field, size_t len) {
-    return network || (len > 3 && strncasecmp(field, "ip:", 3) == 0);
-}
-
-bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len) {
-    struct netblock x, y;
-    struct why why;
-    size_t skip = network ? 0 : 3;
-    if (a_len == b_len && memcmp(a, b, a_len) == 0)
-        return true;
-    if (!ctl_is_block(network, a, a_len) || !ctl_is_block(network, b, b_len))
-        return a_len == b_len && strncasecmp(a, b, a_len) == 0;
-    return netblock_parse(a + skip, a_len - skip, &x, &why) == 0 &&
-           netblock_parse(b + skip, b_len - skip, &y, &why) == 0 && x.prefix == y.prefix &&
-           x.base.family == y.base.family &&
-           memcmp(x.base.bytes, y.base.bytes, x.base.family == IP_V4 ? 4 : 16) == 0;
 }
 
 /* ---- names ---- */

@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "gatepost/core/policy.h"
 #include "gatepost/core/why.h"
+#include "gatepost/write/fact_name.h"
 
 /*
  * The subject of an account, a domain ("@example.com") or everybody ("*"), brought into the form
@@ -15,8 +16,6 @@
  */
 int ctl_name_account(const struct ctl *ctl, const char *name, char **subject);
 int ctl_name_network(const struct ctl *ctl, const char *name, char **subject);
-
-bool ctl_is_network(const char *subject);
 
 /*
  * The hash of one subject, to be cleared by store_hash_clear(); a network is read in pieces.
@@ -53,15 +52,6 @@ int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_pol
 /* The same of an account as the command line names it; opens the store. */
 int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out);
 void ctl_policies_clear(struct ctl_policies *policies);
-
-/* Has the entry an effect now? */
-bool ctl_entry_counts(const struct ip_entry *entry, int64_t now);
-
-/* Is it a field for an address or block, in such a subject? */
-bool ctl_is_block(bool network, const char *field, size_t len);
-
-/* Do two fields of such a subject say the same thing, spelt differently or not? */
-bool ctl_same_field(bool network, const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* The names of all subjects that match the pattern (fnmatch(3); NULL for all), sorted. */
 struct ctl_names {

@@ -46,4 +46,12 @@ void ctl_progress_begin(struct ctl_progress *progress, const char *what, size_t 
 void ctl_progress_tell(struct ctl_progress *progress, size_t done);
 void ctl_progress_end(struct ctl_progress *progress);
 
+/* ---- changes: unset and empty are told apart ---- */
+
+/* Prints "SUBJECT FIELD: OLD -> NEW". */
+void ctl_put_change(const char *subject, const struct store_change *change);
+
+/* {"field": ..., "old": ..., "new": ...}; a new reference. */
+json_t *ctl_change_json(const struct store_change *change);
+
 #endif

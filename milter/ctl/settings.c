@@ -1,6 +1,6 @@
 /*
- * The commands that set one word for an account: protocol, source, tls, mode, spf. Owns what their
- * arguments mean as fields; the writing is write.c's.
+ * The commands that set one word for an account: those made from the table of fields, and spf. Owns
+ * what their arguments mean as fields; the writing is write.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "write/write.h"
 
 static int write_one(struct ctl *ctl, const char *account, const char *field, const char *value) {
-    const struct ctl_wanted wanted = {field, value};
+    const struct wanted_fact wanted = {field, value};
     char *subject;
     int status = ctl_name_account(ctl, account, &subject);
     if (status != CTL_DONE)
@@ -21,7 +21,14 @@ static int write_one(struct ctl *ctl, const char *account, const char *field, co
     return status;
 }
 
-/* ---- protocol on|off|unset ACCOUNT NAME... ---- */
+/* ---- FIELD WORD|unset ACCOUNT ---- */
+
+int ctl_set(struct ctl *ctl, int argc, char **argv) {
+    (void)argc;
+    return write_one(ctl, argv[0], ctl->setting.field->name, ctl->setting.value);
+}
+
+/* ---- FIELD on|off|unset ACCOUNT NAME... ---- */
 
 static void lower(char *text) {
     for (; *text != '\0'; text++)
@@ -29,26 +36,26 @@ static void lower(char *text) {
             *text = (char)(*text - 'A' + 'a');
 }
 
-/* The fields of the protocols, owned by the caller; NULL when there is no memory. */
-static struct ctl_wanted *name_fields(const char *value, int n, char **names) {
-    struct ctl_wanted *wanted = calloc((size_t)n + 1, sizeof *wanted);
+/* The fields of the names, owned by the caller; NULL when there is no memory. */
+static struct wanted_fact *name_fields(const struct ctl_setting *setting, int n, char **names) {
+    struct wanted_fact *wanted = calloc((size_t)n + 1, sizeof *wanted);
     for (int i = 0; wanted != NULL && i < n; i++) {
         char *field;
-        if (asprintf(&field, "protocol:%s", names[i]) < 0)
+        if (asprintf(&field, "%s:%s", setting->field->name, names[i]) < 0)
             field = NULL;
         else
             lower(field);
-        wanted[i] = (struct ctl_wanted){field, value};
+        wanted[i] = (struct wanted_fact){field, setting->value};
     }
     return wanted;
 }
 
-static int check_protocols(const struct ctl *ctl, const struct ctl_wanted *wanted, int n) {
+static int check_names(const struct ctl *ctl, const struct wanted_fact *wanted, int n) {
     struct why why;
     for (int i = 0; i < n; i++) {
         if (wanted[i].field == NULL)
             return ctl_no_memory(ctl);
-        const char *name = wanted[i].field + strlen("protocol:");
+        const char *name = strchr(wanted[i].field, ':') + 1;
         /* what has no effect may go */
         if (wanted[i].value != NULL &&
             fact_check_protocol(ctl->fact_rules.decision, name, &why) != FACT_GOOD)
@@ -57,13 +64,13 @@ static int check_protocols(const struct ctl *ctl, const struct ctl_wanted *wante
     return CTL_DONE;
 }
 
-static int switch_protocols(struct ctl *ctl, int argc, char **argv, const char *value) {
+int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     char *subject = NULL;
     int n = argc - 1;
-    struct ctl_wanted *wanted = name_fields(value, n, argv + 1);
+    struct wanted_fact *wanted = name_fields(&ctl->setting, n, argv + 1);
     if (wanted == NULL)
         return ctl_no_memory(ctl);
-    int status = check_protocols(ctl, wanted, n);
+    int status = check_names(ctl, wanted, n);
     if (status == CTL_DONE)
         status = ctl_name_account(ctl, argv[0], &subject);
     if (status == CTL_DONE) {
@@ -76,89 +83,33 @@ static int switch_protocols(struct ctl *ctl, int argc, char **argv, const char *
     return status;
 }
 
-int ctl_protocol_on(struct ctl *ctl, int argc, char **argv) {
-    return switch_protocols(ctl, argc, argv, "on");
-}
-
-int ctl_protocol_off(struct ctl *ctl, int argc, char **argv) {
-    return switch_protocols(ctl, argc, argv, "off");
-}
-
-int ctl_protocol_unset(struct ctl *ctl, int argc, char **argv) {
-    return switch_protocols(ctl, argc, argv, NULL);
-}
-
-/* ---- source, tls, mode ---- */
-
-int ctl_source_any(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "source", "any");
-}
-
-int ctl_source_authorized(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "source", "authorized");
-}
-
-int ctl_source_unset(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "source", NULL);
-}
-
-int ctl_tls_required(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "tls", "required");
-}
-
-int ctl_tls_optional(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "tls", "optional");
-}
-
-int ctl_tls_unset(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "tls", NULL);
-}
-
-int ctl_mode_enforce(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "mode", "enforce");
-}
-
-int ctl_mode_monitor(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "mode", "monitor");
-}
-
-int ctl_mode_unset(struct ctl *ctl, int argc, char **argv) {
-    (void)argc;
-    return write_one(ctl, argv[0], "mode", NULL);
-}
-
 /* ---- spf set ACCOUNT RESULT ACTION, spf unset ACCOUNT RESULT ---- */
 
-/* A word of the set in its usual spelling; NULL after saying what is wrong. */
-static const char *find_word(const struct ctl *ctl, const struct words *words, const char *what,
-                             const char *text) {
+/* The value of a word; -1 after saying what is wrong. */
+static int find_word(const struct ctl *ctl, const struct words *words, const char *what,
+                     const char *text) {
     int value = words_find(words, text, strlen(text));
     if (value >= 0)
-        return words->names[value];
+        return value;
     const char *near = suggest_word(words->names, words->count, text, strlen(text));
     ctl_refuse(ctl, "there is no %s \"%.60s\"%s%s%s: it must be %s", what, text,
                near == NULL ? "" : " (did you mean ", near == NULL ? "" : near,
                near == NULL ? "" : "?)", words->listed);
-    return NULL;
+    return -1;
 }
 
 static int write_spf(struct ctl *ctl, const char *account, const char *result, const char *action) {
-    char field[40];
-    result = find_word(ctl, &spf_result_words, "SPF result", result);
-    if (result == NULL)
+    const struct policy_field *field = policy_field_of(FIELD_SPF);
+    int number = find_word(ctl, field->keys, "SPF result", result);
+    if (number < 0)
         return CTL_REFUSED;
-    if (action != NULL && (action = find_word(ctl, &verdict_words, "action", action)) == NULL)
-        return CTL_REFUSED;
-    snprintf(field, sizeof field, "spf:%s", result);
-    return write_one(ctl, account, field, action);
+    if (action != NULL) {
+        int value = find_word(ctl, field->words, "action", action);
+        if (value < 0)
+            return CTL_REFUSED;
+        action = field->words->names[value];
+    }
+    return write_one(ctl, account, policy_field_setting_name(field, (size_t)number), action);
 }
 
 int ctl_spf_set(struct ctl *ctl, int argc, char **argv) {

@@ -69,16 +69,17 @@ static void tell_subjects(const struct ctl_policies *p, json_t *json) {
     }
 }
 
+/* Fields with one setting come first, those with one for each key follow. */
 static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
-    struct effective s = effective_source(set);
-    tell(json, &s);
-    s = effective_tls(set);
-    tell(json, &s);
-    s = effective_mode(&ctl->config->rules, set);
-    tell(json, &s);
-    for (size_t i = 0; i < SPF_RESULTS; i++) {
-        s = effective_spf(&ctl->config->rules, set, (enum spf_result)i);
-        tell(json, &s);
+    static const enum policy_field_kind kinds[] = {FIELD_IS_SETTING, FIELD_HAS_KEYS};
+    for (size_t i = 0; i < 2 * POLICY_FIELDS; i++) {
+        const struct policy_field *field = &policy_fields[i % POLICY_FIELDS];
+        if (field->kind != kinds[i / POLICY_FIELDS])
+            continue;
+        for (size_t number = 0; number < policy_field_settings(field); number++) {
+            struct effective s = effective_setting(&ctl->config->rules, set, field->id, number);
+            tell(json, &s);
+        }
     }
 }
 
@@ -106,19 +107,20 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
             const struct policy_fault *fault = &p->policies[i]->faults[j];
+            bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
             if (json != NULL) {
                 json_t *told = json_object();
                 json_object_set_new(told, "subject", json_text(p->subjects[i]));
                 json_object_set_new(told, "field", json_text(fault->field));
                 json_object_set_new(told, "problem", json_text(fault->why));
-                json_object_set_new(told, "unknown", json_boolean(fault->unknown));
+                json_object_set_new(told, "unknown", json_boolean(unknown));
                 json_array_append_new(json, told);
             } else {
                 fputs("  ", stdout);
                 ctl_puts(stdout, p->subjects[i]);
                 putchar(' ');
                 ctl_puts(stdout, fault->field);
-                printf(": %s%s\n", fault->why, fault->unknown ? " (ignored)" : "");
+                printf(": %s%s\n", fault->why, unknown ? " (ignored)" : "");
             }
         }
     }

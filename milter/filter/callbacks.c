@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <libmilter/mfapi.h>
 
@@ -22,6 +23,12 @@ static struct session *session_begin(void) {
     runtime_release(runtime);
     return session;
 }
+
+/*
+ * In the tag as well: the MTA has agreed to send the macros that were asked for. One that is
+ * missing all the same was lost on the way, and what it would have said is not known.
+ */
+#define MACROS_AGREED 0x80000000u
 
 static struct session *session_of(SMFICTX *ctx) {
     return smfi_getpriv(ctx);
@@ -52,8 +59,8 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
                              SMFIP_NOUNKNOWN | SMFIP_NR_HELO | SMFIP_NR_HDR;
     unsigned long wanted_actions = 0;
     if (config->authentication_results || config->received_spf)
-        wanted_actions = SMFIF_ADDHDRS | (config->authentication_results ? SMFIF_CHGHDRS : 0);
-    if (!config->authentication_results)
+        wanted_actions = SMFIF_ADDHDRS | SMFIF_CHGHDRS;
+    else
         unwanted |= SMFIP_NOHDRS; /* there is nothing to remove */
     if (!config->any_connect_from)
         unwanted |= SMFIP_NR_CONN;
@@ -61,8 +68,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
     *p_steps = steps & unwanted;
     *p_f2 = *p_f3 = 0;
     *session_tag(session) = *p_steps & (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
-    if ((*p_actions & SMFIF_SETSYMLIST) != 0)
+    if ((*p_actions & SMFIF_SETSYMLIST) != 0) {
         ask_macros(ctx);
+        *session_tag(session) |= MACROS_AGREED;
+    }
     return SMFIS_CONTINUE;
 }
 
@@ -78,6 +87,17 @@ static sfsistat refusal(SMFICTX *ctx, struct session_answer *answer) {
 
 static sfsistat step_done(struct session *session, unsigned step) {
     return (*session_tag(session) & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static bool macros_agreed(struct session *session) {
+    return (*session_tag(session) & MACROS_AGREED) != 0;
+}
+
+static sfsistat tempfail_lost(struct session *session, const char *step) {
+    session_lose(session); /* the MTA may not wait for the answer to this step */
+    log_event(LOG_ERR, "macros-lost", "step", step, "problem",
+              "the MTA agreed to send macros, and they are missing", (char *)NULL);
+    return SMFIS_TEMPFAIL;
 }
 
 static struct ip_address client_of(const _SOCK_ADDR *address) {
@@ -111,6 +131,8 @@ static sfsistat on_connect(SMFICTX *ctx, char *name, _SOCK_ADDR *address) {
                                       .mta_name = macro(ctx, "j"),
                                       .mta_version = macro(ctx, "v")};
     struct session_answer answer;
+    if (peer.daemon_name == NULL && peer.daemon_port == NULL && macros_agreed(session))
+        return tempfail_lost(session, "connect");
     session_connect(session, &peer, &answer);
     sfsistat refused = refusal(ctx, &answer);
     return refused != SMFIS_CONTINUE ? refused : step_done(session, SMFIP_NR_CONN);
@@ -134,6 +156,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv) {
                                       .tls = macro(ctx, "{tls_version}"),
                                       .queue = macro(ctx, "i")};
     struct session_answer answer;
+    if (mail.understood == NULL && strcmp(mail.sender, "<>") != 0 && macros_agreed(session))
+        return tempfail_lost(session, "mail");
     session_mail(session, &mail, &answer);
     sfsistat refused = refusal(ctx, &answer);
     if (refused == SMFIS_CONTINUE && answer.wants_headers)
@@ -146,31 +170,52 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value) {
     struct session *session = session_of(ctx);
     if (session == NULL)
         return SMFIS_TEMPFAIL;
-    if (session_header(session, name, value) != 0)
-        log_event(LOG_ERR, "no-memory", "step", "header", (char *)NULL);
+    session_header(session, name, value);
     return step_done(session, SMFIP_NR_HDR);
 }
 
-static sfsistat on_end_of_message(SMFICTX *ctx) {
-    struct session *session = session_of(ctx);
-    struct session_changes changes;
+/* MI_SUCCESS, or something else where libmilter did not do all of it. */
+static int change_header(SMFICTX *ctx, const struct session_changes *changes) {
     int rc = MI_SUCCESS;
-    if (session == NULL)
-        return SMFIS_TEMPFAIL;
-    session_changes(session, &changes);
-    for (size_t i = changes.n_forged; i > 0; i--) /* from the last: the others keep their place */
-        rc |= smfi_chgheader(ctx, "Authentication-Results", (int)changes.forged[i - 1], NULL);
-    if (changes.received_spf != NULL)
-        rc |= smfi_insheader(ctx, 0, "Received-SPF", (char *)changes.received_spf);
-    if (changes.authentication_results != NULL)
-        rc |= smfi_insheader(ctx, 0, "Authentication-Results",
-                             (char *)changes.authentication_results);
-    session_end_message(session);
-    if (rc != MI_SUCCESS) { /* a forged field must not get through */
+    for (size_t i = changes->n_forged; i > 0;
+         i--) { /* from the last: the others keep their place */
+        const struct session_field *field = &changes->forged[i - 1];
+        rc |= smfi_chgheader(ctx, (char *)session_field_names[field->name], (int)field->instance,
+                             NULL);
+    }
+    if (changes->received_spf != NULL)
+        rc |= smfi_insheader(ctx, 0, (char *)session_field_names[FIELD_RECEIVED_SPF],
+                             (char *)changes->received_spf);
+    if (changes->authentication_results != NULL)
+        rc |= smfi_insheader(ctx, 0, (char *)session_field_names[FIELD_AUTHENTICATION_RESULTS],
+                             (char *)changes->authentication_results);
+    return rc;
+}
+
+static sfsistat judge_end(SMFICTX *ctx, struct session *session) {
+    struct session_answer answer;
+    struct session_changes changes;
+    if (session_end_of_message(session, macro(ctx, "i"), &answer, &changes) != 0) {
+        log_event(LOG_ERR, "no-memory", "step", "end of message", (char *)NULL);
+        return SMFIS_TEMPFAIL; /* a forged field, or none of ours, must not get through */
+    }
+    sfsistat refused = refusal(ctx, &answer);
+    if (refused != SMFIS_CONTINUE)
+        return refused;
+    if (change_header(ctx, &changes) != MI_SUCCESS) {
         log_event(LOG_ERR, "header-refused", "step", "end of message", (char *)NULL);
         return SMFIS_TEMPFAIL;
     }
     return SMFIS_ACCEPT;
+}
+
+static sfsistat on_end_of_message(SMFICTX *ctx) {
+    struct session *session = session_of(ctx);
+    if (session == NULL)
+        return SMFIS_TEMPFAIL;
+    sfsistat status = judge_end(ctx, session);
+    session_end_message(session);
+    return status;
 }
 
 static sfsistat on_abort(SMFICTX *ctx) {

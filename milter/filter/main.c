@@ -115,6 +115,8 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     log_open(config->log, config->log_format, config->log_level);
+    if (log_serve() != 0)
+        log_event(LOG_ERR, "no-memory", "step", "log", (char *)NULL);
     metrics_start();
     status = run(config);
     log_close();

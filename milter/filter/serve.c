@@ -1,6 +1,6 @@
 /*
- * The running filter. Owns the signals, the drain before a stop and what the service manager is
- * told; the sessions are libmilter's and callbacks.c's.
+ * The running filter. Owns the signals, the drain before a stop, the end of what a reload has
+ * replaced, and what the service manager hears; the sessions are libmilter's and callbacks.c's.
  */
 #include "serve.h"
 
@@ -18,6 +18,8 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
+#include "gatepost/session/under_way.h"
 #include "http.h"
 #include "reload.h"
 #include "socket.h"
@@ -54,10 +56,14 @@ int sigwait(const sigset_t *set, int *number) {
 static const int signals[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
 static int signal_pipe[2];
 
+/* What comes through the pipe beside the numbers of signals. */
+#define MILTER_ENDED 0
+#define RUNTIME_RETIRED 255
+
 static void on_signal(int number) {
     int error = errno;
     unsigned char octet = (unsigned char)number;
-    ssize_t rc = write(signal_pipe[1], &octet, 1); /* full: it has enough to do already */
+    ssize_t rc = write(signal_pipe[1], &octet, 1); /* full: the loop will turn anyway */
     (void)rc;
     errno = error;
 }
@@ -102,11 +108,16 @@ static void notify_status(const struct runtime *runtime) {
 
 static int milter_rc = MI_FAILURE;
 
-/* libmilter's thread; writes 0 to the pipe when it is done. */
+/* A session has ended, the last of a configuration that is not in use any more. */
+static void on_retired(void) {
+    on_signal(RUNTIME_RETIRED);
+}
+
+/* libmilter's thread. */
 static void *run_milter(void *arg) {
     (void)arg;
     milter_rc = smfi_main();
-    on_signal(0);
+    on_signal(MILTER_ENDED);
     return NULL;
 }
 
@@ -119,7 +130,7 @@ static void reload(struct runtime **runtime) {
     notify_status(*runtime);
 }
 
-/* Waits for a signal or the end of libmilter (0), at most `ms`; -1 when none came. */
+/* Waits for what comes through the pipe, at most `ms`; -1 when nothing came. */
 static int next_signal(int ms) {
     struct pollfd pfd = {.fd = signal_pipe[0], .events = POLLIN};
     unsigned char octet;
@@ -135,10 +146,10 @@ static bool drain(void) {
     long left;
     sd_notify(0, "STOPPING=1");
     filter_socket_close();
-    while ((left = metrics_messages()) > 0 && clock_now_ms() < deadline) {
+    while ((left = under_way_messages()) > 0 && clock_now_ms() < deadline) {
         snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
         sd_notify(0, state);
-        if (next_signal(20) == 0)
+        if (next_signal(20) == MILTER_ENDED)
             return false;
     }
     snprintf(state, sizeof state, "%ld", left);
@@ -168,52 +179,65 @@ static bool stop_milter(void) {
     bool ended = false;
     while (!ended && clock_now_ms() < deadline) {
         filter_socket_wake();
-        ended = next_signal(20) == 0;
+        ended = next_signal(20) == MILTER_ENDED;
     }
     return ended;
 }
 
+static int fail_to_start(void) {
+    log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+    return -1;
+}
+
+/* Until a stop or the end of libmilter; returns what it was. */
+static int take_turns(struct runtime **runtime) {
+    int interval = watchdog_interval();
+    for (;;) {
+        notify_status(*runtime);
+        int number = next_signal(interval);
+        if (number == SIGHUP || number == SIGUSR1)
+            reload(runtime);
+        else if (number >= 0 && number != RUNTIME_RETIRED)
+            return number;
+        runtime_free_retired();
+    }
+}
+
 int serve(struct runtime *runtime) {
     pthread_t milter;
-    int interval = watchdog_interval();
     struct http *http = NULL;
     struct why why;
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        runtime_release(runtime);
+        return fail_to_start();
+    }
+    runtime_retire(on_retired);
     runtime_publish(runtime_acquire(runtime));
+    waiting_set_relief(filter_socket_wake); /* a connection makes the pool start a thread */
     if (runtime->config->http_listen[0] != '\0' &&
         http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
                   "problem", why.text, (char *)NULL); /* mail matters more */
-    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
-        pthread_create(&milter, NULL, run_milter, NULL) != 0) {
-        log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
-        http_close(http);
-        runtime_publish(NULL);
-        runtime_release(runtime);
-        return -1;
-    }
-    take_signals();
-    sd_notify(0, "READY=1");
+    bool begun = pthread_create(&milter, NULL, run_milter, NULL) == 0;
     bool stopped = false, ended = true;
-    for (bool serving = true; serving;) {
-        notify_status(runtime);
-        int number = next_signal(interval);
-        if (number == SIGHUP || number == SIGUSR1) {
-            reload(&runtime);
-        } else if (number >= 0) {
-            serving = false;
-            stopped = number != 0;
-            http_stopping(http);
-            if (stopped && drain())
-                ended = stop_milter();
-        }
+    if (begun) {
+        take_signals();
+        sd_notify(0, "READY=1");
+        stopped = take_turns(&runtime) != MILTER_ENDED;
+        http_stopping(http);
+        if (stopped && drain())
+            ended = stop_milter();
+        if (ended)
+            pthread_join(milter, NULL);
+        else
+            pthread_detach(milter);
     }
-    if (ended)
-        pthread_join(milter, NULL);
-    else
-        pthread_detach(milter);
     http_close(http);
     runtime_publish(NULL);
     runtime_release(runtime);
+    runtime_free_retired();
+    if (!begun)
+        return fail_to_start();
     /* stopped before it has quite begun, libmilter says that it failed */
     return stopped || milter_rc == MI_SUCCESS ? 0 : -1;
 }

@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <libmilter/mfapi.h>
@@ -21,7 +24,8 @@
 #include "gatepost/base/log.h"
 #include "privileges.h"
 
-static char *opened;  /* the setting; until the process ends */
+static struct sockaddr_storage own; /* where it can be reached, until the process ends */
+static socklen_t own_len;
 static int made = -1; /* the unix socket's file (O_PATH); -1 for none */
 
 static int fail(const char *what, const char *name, const char *problem) {
@@ -30,10 +34,38 @@ static int fail(const char *what, const char *name, const char *problem) {
     return -1;
 }
 
+/* Where the socket can be reached; of an inet socket that is asked once, names may be slow. */
+static void find_own(const struct config *config) {
+    const char *path = dial_path(config->socket);
+    if (path != NULL) {
+        struct sockaddr_un *un = (struct sockaddr_un *)&own;
+        un->sun_family = AF_UNIX;
+        snprintf(un->sun_path, sizeof un->sun_path, "%s", path);
+        own_len = sizeof *un;
+        return;
+    }
+    char name[300], *host; /* inet:PORT@HOST, inet:PORT */
+    snprintf(name, sizeof name, "%s", strchr(config->socket, ':') + 1);
+    host = strchr(name, '@');
+    if (host != NULL)
+        *host++ = '\0';
+    const struct addrinfo wanted = {.ai_family = strncmp(config->socket, "inet6", 5) == 0 ? AF_INET6
+                                                                                          : AF_INET,
+                                    .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    if (getaddrinfo(host, name, &wanted, &found) != 0)
+        return;
+    memcpy(&own, found->ai_addr, found->ai_addrlen);
+    own_len = found->ai_addrlen;
+    freeaddrinfo(found);
+}
+
 void filter_socket_wake(void) {
-    int fd = dial_filter(opened);
-    if (fd >= 0)
-        close(fd);
+    int fd = socket(own.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    (void)connect(fd, (struct sockaddr *)&own, own_len); /* EAGAIN: others have come already */
+    close(fd);
 }
 
 /* chmod(2) of the file that a descriptor of O_PATH stands for. */
@@ -148,9 +180,7 @@ int filter_socket_open(const struct config *config) {
     const char *path = dial_path(config->socket);
     struct privileges privileges;
     struct why why;
-    opened = strdup(config->socket);
-    if (opened == NULL)
-        return fail("socket", config->socket, "no memory");
+    find_own(config);
     if (privileges_find(config, &privileges, &why) != 0)
         return fail("user", config->user, why.text);
     errno = 0;

@@ -11,6 +11,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/session/under_way.h"
 
 /* Octets that are no UTF-8 JSON cannot say. */
 static json_t *plain_text(const char *value) {
@@ -34,16 +35,17 @@ static void add_error(void *context, time_t when, const char *line) {
 }
 
 static json_t *describe_store(const struct runtime *runtime, const struct metrics_now *now) {
-    static const char *const watches[] = {"lost", "watched", "blind"};
-    struct policy_cache_state cache;
-    policy_cache_state(runtime->store->cache, &cache);
+    static const char *const watches[] = {
+        [WATCHING_LOST] = "lost", [WATCHING_ALL] = "watched", [WATCHING_BLIND] = "blind"};
+    struct live_store_state state;
+    live_store_state(runtime->store, &state);
     json_t *store = json_object();
     json_object_set_new(store, "url", plain_text(runtime->config->store));
     json_object_set_new(store, "up", json_boolean(store_is_up(runtime->store->store)));
     json_object_set_new(store, "requests", json_integer((json_int_t)now->store_ok));
     json_object_set_new(store, "failed", json_integer((json_int_t)now->store_failed));
     if (store_is_remote(runtime->store->store))
-        json_object_set_new(store, "changes", json_string(watches[cache.watching]));
+        json_object_set_new(store, "changes", json_string(watches[state.watching]));
     return store;
 }
 
@@ -86,7 +88,7 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_object_set_new(configuration, "since", time_text(runtime->since));
     json_object_set_new(status, "configuration", configuration);
     json_object_set_new(status, "sessions", json_integer(now.sessions));
-    json_object_set_new(status, "messages", json_integer(now.messages));
+    json_object_set_new(status, "messages", json_integer(under_way_messages()));
     json_object_set_new(status, "verdicts", describe_verdicts(&now));
     json_object_set_new(status, "store", describe_store(runtime, &now));
     if (store_is_remote(runtime->store->store))
@@ -101,15 +103,17 @@ void status_print(FILE *to, const struct runtime *runtime) {
 }
 
 bool status_is_ready(const struct runtime *runtime, struct why *why) {
-    struct policy_cache_state cache;
+    struct live_store_state state;
+    if (log_is_losing(why))
+        return false;
     if (store_is_up(runtime->store->store)) {
         why_set(why, "ready");
         return true;
     }
-    policy_cache_state(runtime->store->cache, &cache);
-    if (cache.entries > 0 && cache.lost_for <= runtime->config->stale_max) {
+    live_store_state(runtime->store, &state);
+    if (state.entries > 0 && state.lost_for <= runtime->config->stale_max) {
         why_set(why, "the store does not answer: cached policies serve for %lld s more",
-                (long long)(runtime->config->stale_max - cache.lost_for) / 1000);
+                (long long)(runtime->config->stale_max - state.lost_for) / 1000);
         return true;
     }
     why_set(why, "the store does not answer, and nothing usable is cached");

@@ -100,8 +100,7 @@ static void judge_reading(struct judgement *j, const char *text) {
     reading.sender = reading.account.text;
     if (strcmp(reading.account.text, j->account.text) != 0) {
         decide(&reading);
-        bool known =
-            reading.decision.policy == NULL || policy_is_known(reading.decision.policy);
+        bool known = reading.decision.policy == NULL || policy_is_known(reading.decision.policy);
         if (known && verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
             reading.decision.verdict.read_as = reading.decision.verdict.reason;
             reading.decision.verdict.reason = REASON_SENDER_AMBIGUOUS;

@@ -1,13 +1,22 @@
 /*
- * A configuration and what is opened for it, under one reference count. Owns their lifetime.
+ * A configuration and what is opened for it, under one reference count. Owns their lifetime, and
+ * that sessions need not wait for its end.
  */
 #include "gatepost/session/runtime.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gatepost/config/config_check.h"
+
+/* Runtimes without a reference, where somebody is there to free them. */
+static struct {
+    pthread_mutex_t lock;
+    struct runtime *first; /* under lock */
+    void (*wake)(void);    /* NULL: nobody is; each is freed at once */
+} retired = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Name servers as dns.h takes them. */
 struct nameservers {
@@ -61,8 +70,15 @@ static int open_store(struct runtime *runtime, struct runtime *last, struct why 
     if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why) !=
         0)
         return -1;
-    return networks_open(runtime->config, runtime->store, last == NULL ? NULL : last->networks,
-                         &runtime->networks, why);
+    return networks_open(runtime->config, runtime->store, &runtime->networks, why);
+}
+
+static void free_runtime(struct runtime *runtime) {
+    networks_free(runtime->networks);
+    live_store_release(runtime->store);
+    spf_release(runtime->spf);
+    config_free(runtime->config);
+    free(runtime);
 }
 
 static int open_parts(struct config *config, struct runtime *last, bool with_store,
@@ -80,7 +96,7 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
         runtime->spf = spf_acquire(last->spf);
     if ((with_store && open_store(runtime, last, why) != 0) ||
         (runtime->spf == NULL && open_spf(runtime, why) != 0)) {
-        runtime_release(runtime);
+        free_runtime(runtime);
         return -1;
     }
     *out = runtime;
@@ -104,9 +120,29 @@ struct runtime *runtime_acquire(struct runtime *runtime) {
 void runtime_release(struct runtime *runtime) {
     if (runtime == NULL || atomic_fetch_sub(&runtime->references, 1) != 1)
         return;
-    networks_free(runtime->networks);
-    live_store_release(runtime->store);
-    spf_release(runtime->spf);
-    config_free(runtime->config);
-    free(runtime);
+    if (retired.wake == NULL) {
+        free_runtime(runtime);
+        return;
+    }
+    pthread_mutex_lock(&retired.lock);
+    runtime->next = retired.first;
+    retired.first = runtime;
+    pthread_mutex_unlock(&retired.lock);
+    retired.wake();
+}
+
+void runtime_retire(void (*wake)(void)) {
+    retired.wake = wake;
+}
+
+void runtime_free_retired(void) {
+    pthread_mutex_lock(&retired.lock);
+    struct runtime *first = retired.first;
+    retired.first = NULL;
+    pthread_mutex_unlock(&retired.lock);
+    while (first != NULL) {
+        struct runtime *next = first->next;
+        free_runtime(first);
+        first = next;
+    }
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -28,6 +29,7 @@ struct session {
     unsigned tag;          /* the caller's */
     unsigned char trusted; /* enum membership, as it was at connect */
     bool xtext_logins;     /* the MTA is Sendmail */
+    bool lost, lost_helo;  /* something of what was said is not known: no message can be judged */
 };
 
 #define ID_SIZE 24
@@ -82,9 +84,11 @@ void session_end_message(struct session *session) {
     session->message = NULL;
 }
 
-static void replace(char **text, const char *with) {
+/* Returns -1 when there is no memory: the text is then NULL. */
+static int replace(char **text, const char *with) {
     free(*text);
     *text = with == NULL ? NULL : strdup(with);
+    return with != NULL && *text == NULL ? -1 : 0;
 }
 
 /* Who we are in header fields; NULL where neither configuration nor MTA says. */
@@ -139,7 +143,7 @@ void session_connect(struct session *session, const struct session_peer *peer,
     session->xtext_logins =
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
     if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
-        replace(&session->mta_name, peer->mta_name);
+        session->lost |= replace(&session->mta_name, peer->mta_name) != 0;
     char members[2][60];
     struct decision_facts facts = {
         .client = session->client,
@@ -169,18 +173,28 @@ void session_connect(struct session *session, const struct session_peer *peer,
                                                     .microseconds = took});
 }
 
-void session_helo(struct session *session, const char *name) {
-    replace(&session->helo, name);
+void session_lose(struct session *session) {
+    session->lost = true;
 }
 
-/* Which header work an accepted message needs: ours to add, others' forgeries to remove. */
+void session_helo(struct session *session, const char *name) {
+    session->lost_helo = replace(&session->helo, name) != 0;
+}
+
+/* Does an accepted message need header work: ours to add, others' forgeries to remove? */
 static bool wants_headers(const struct session *session, const struct verdict *verdict) {
     const struct config *config = session->runtime->config;
-    if (verdict->reason == REASON_TRUSTED)
-        return false;
-    if (config->authentication_results && authserv_id(session) != NULL)
-        return true;
-    return config->received_spf && verdict->identity != IDENTITY_NONE;
+    return verdict->reason != REASON_TRUSTED && authserv_id(session) != NULL &&
+           (config->authentication_results || config->received_spf);
+}
+
+/* Keeps what a verdict on the message's header will need. */
+static void expect_header(struct session *session, const struct judgement *j, const char *login) {
+    struct decision refusal = j->decision;
+    decision_header_forged(&refusal);
+    if (message_keep(session->message, &refusal.verdict, login,
+                     j->facts.has_account ? j->account.text : NULL) != 0)
+        session->message->failed = true;
 }
 
 /* What is made of the verdict on a message, which has been under way since `begin`. */
@@ -197,6 +211,8 @@ static void judged(struct session *session, const struct judgement *j, struct re
         values->prefix = strlen("<>... ") + strlen(values->sender); /* Sendmail names it */
     refuse(session, verdict, values, answer);
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, verdict);
+    if (answer->wants_headers)
+        expect_header(session, j, mail->login);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
     report(mail->observer,
@@ -270,7 +286,8 @@ void session_mail(struct session *session, const struct session_mail *given,
                           .session = texts.id,
                           .observer = mail.observer == NULL ? NULL : &mail.observer->judge};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
-    if (read_login(session, &mail, &login) == 0 && message != NULL)
+    if (read_login(session, &mail, &login) == 0 && message != NULL && !session->lost_helo &&
+        !session->lost)
         judge_decide(&j, &(struct judge_question){.login = mail.login,
                                                   .given = given->sender,
                                                   .understood = given->understood});
@@ -287,24 +304,56 @@ void session_mail(struct session *session, const struct session_mail *given,
     free(login);
 }
 
-int session_header(struct session *session, const char *name, const char *value) {
-    if (session->message == NULL || authserv_id(session) == NULL ||
-        !session->runtime->config->authentication_results)
-        return 0;
-    return message_see_field(session->message, authserv_id(session), name, value);
+const char *const session_field_names[SESSION_FIELDS] = {
+    [FIELD_AUTHENTICATION_RESULTS] = "Authentication-Results",
+    [FIELD_RECEIVED_SPF] = "Received-SPF",
+};
+
+void session_header(struct session *session, const char *name, const char *value) {
+    const struct config *config = session->runtime->config;
+    const bool wanted[SESSION_FIELDS] = {
+        [FIELD_AUTHENTICATION_RESULTS] = config->authentication_results,
+        [FIELD_RECEIVED_SPF] = config->received_spf,
+    };
+    if (session->message == NULL || authserv_id(session) == NULL)
+        return;
+    for (int i = 0; i < SESSION_FIELDS; i++)
+        if (wanted[i] && strcasecmp(name, session_field_names[i]) == 0)
+            message_see_field(session->message, authserv_id(session), (enum session_field_name)i,
+                              value);
 }
 
-void session_changes(struct session *session, struct session_changes *out) {
+/* The message's header refuses it: carries the verdict out, or in monitor mode only logs it. */
+static void refuse_header(struct session *session, const char *queue,
+                          struct session_answer *answer) {
+    int64_t begin = clock_now_us();
+    const struct message *message = session->message;
+    const struct decision decision = {.verdict = message->refusal};
+    struct session_texts texts;
+    struct reply_values values = values_of(session, &texts);
+    values.account = message->account == NULL ? "<>" : message->account;
+    values.service = decision_service(&session->listener->rules, message->login != NULL);
+    values.sender = message->sender;
+    values.login = message->login;
+    refuse(session, &message->refusal, &values, answer);
+    int64_t took = clock_now_us() - begin;
+    metrics_verdict(session->metrics, STAGE_DATA, answer->kind, message->refusal.reason, took);
+    verdict_log(&(struct verdict_record){.stage = STAGE_DATA,
+                                         .queue = queue,
+                                         .account = message->account,
+                                         .values = &values,
+                                         .decision = &decision,
+                                         .reply = &answer->reply,
+                                         .microseconds = took});
+}
+
+/* The fields of our own. Returns 0, or -1 when there is no memory for one of them. */
+static int make_fields(const struct session *session, struct session_changes *out) {
     const struct config *config = session->runtime->config;
     struct message *message = session->message;
     char client[IP_TEXT_SIZE];
-    *out = (struct session_changes){0};
-    if (message == NULL)
-        return;
-    out->forged = message->forged;
-    out->n_forged = message->n_forged;
     if (message->verdict.identity == IDENTITY_NONE || authserv_id(session) == NULL)
-        return;
+        return 0;
     ip_format(&session->client, client);
     const struct spf_evidence evidence = {.identity = message->verdict.identity,
                                           .result = message->verdict.spf,
@@ -316,4 +365,24 @@ void session_changes(struct session *session, struct session_changes *out) {
         out->authentication_results = message_authentication_results(message, &evidence);
     if (config->received_spf)
         out->received_spf = message_received_spf(message, &evidence);
+    return (config->authentication_results && out->authentication_results == NULL) ||
+                   (config->received_spf && out->received_spf == NULL)
+               ? -1
+               : 0;
+}
+
+int session_end_of_message(struct session *session, const char *queue,
+                           struct session_answer *answer, struct session_changes *out) {
+    struct message *message = session->message;
+    *answer = (struct session_answer){.kind = VERDICT_ACCEPT};
+    *out = (struct session_changes){0};
+    if (message == NULL)
+        return 0;
+    if (message->failed)
+        return -1;
+    if (message->too_many)
+        refuse_header(session, queue, answer);
+    out->forged = message->forged;
+    out->n_forged = message->n_forged;
+    return make_fields(session, out);
 }

@@ -18,7 +18,7 @@ void verdict_log(const struct verdict_record *record) {
     char from_text[700], reply_text[REPLY_TEXT_SIZE + 16], us[24];
     struct textbuf from;
     bool null_sender =
-        record->stage == STAGE_MAIL && values->sender != NULL && values->sender[0] == '\0';
+        record->stage != STAGE_CONNECT && values->sender != NULL && values->sender[0] == '\0';
     textbuf_init(&from, from_text, sizeof from_text);
     if (verdict->from.subject == NULL) {
         textbuf_puts(&from, "conf");

@@ -21,6 +21,9 @@ struct store_ops {
     void (*unwatch)(struct store *store);
     void (*free)(struct store *store);
     bool (*is_up)(struct store *store); /* NULL: always */
+    /* NULL: made anew of what `get` answers. `made` is given all NULL. */
+    int (*get_made)(struct store *store, const char *const *subjects, size_t n,
+                    const struct store_maker *maker, void **made, struct why *why);
 };
 
 struct store {

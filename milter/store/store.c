@@ -19,6 +19,28 @@ int store_get(struct store *store, const char *const *subjects, size_t n, struct
     return store->ops->get(store, subjects, n, hashes, why);
 }
 
+/* Of an answer that is kept nowhere. */
+static int get_and_make(struct store *store, const char *const *subjects, size_t n,
+                        const struct store_maker *maker, void **made, struct why *why) {
+    struct store_hash hashes[STORE_MADE_MAX];
+    int rc = store_get(store, subjects, n, hashes, why);
+    for (size_t i = 0; i < n; i++) {
+        if (hashes[i].answer != STORE_UNANSWERED && (made[i] = maker->make(&hashes[i])) == NULL)
+            rc = why_set(why, "no memory");
+        store_hash_clear(&hashes[i]);
+    }
+    return rc;
+}
+
+int store_get_made(struct store *store, const char *const *subjects, size_t n,
+                   const struct store_maker *maker, void **made, struct why *why) {
+    for (size_t i = 0; i < n; i++)
+        made[i] = NULL;
+    return store->ops->get_made == NULL
+               ? get_and_make(store, subjects, n, maker, made, why)
+               : store->ops->get_made(store, subjects, n, maker, made, why);
+}
+
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
                struct why *why) {
     return store->ops->walk(store, subject, take, context, why);

@@ -9,7 +9,7 @@
 
 #include "cluster_scan.h"
 #include "cluster_transactions.h"
-#include "history_order.h"
+#include "examine.h"
 #include "implement.h"
 #include "redis_history.h"
 
@@ -153,7 +153,7 @@ static int cluster_scan(struct store_writer *writer, store_take_subject *take, v
 static int cluster_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                            struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
-    return cluster_scan_examine(&w->cluster, take, context, why);
+    return examine_cluster(&w->cluster, take, context, why);
 }
 
 /* The whole history, its order being known only at the end; its texts are those of the pages. */

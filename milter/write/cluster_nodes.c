@@ -12,7 +12,6 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/redis/errors.h"
-#include "gatepost/store/redis/redirect.h"
 
 /* A slot that moves while it is asked for needs two; the pauses between all add up to 0.75 s. */
 #define TRIES 5

@@ -9,11 +9,7 @@
 #include <string.h>
 
 #include "gatepost/store/cluster/slot.h"
-#include "redis_eviction.h"
 #include "redis_scan.h"
-
-/* A master with slots for so many subjects has one at least, but for once in 10^8 times. */
-#define SURELY_SOME 20
 
 /* The line "ID HOST:PORT@BUS ..." of a node in the answer to CLUSTER NODES; NULL. */
 static const char *line_of(const char *nodes, const char *id, size_t id_len) {
@@ -161,46 +157,5 @@ int cluster_scan_scan(struct cluster_nodes *cluster, store_take_subject *take, v
     int rc = scan_in_tries(cluster, take, context, &moving, why);
     if (rc == 0 && moving)
         rc = scan_in_tries(cluster, take, context, &moving, why);
-    return rc;
-}
-
-/* ---- what may lose policy ---- */
-
-/* With a hash tag in the prefix everything is in one slot: other masters have nothing. */
-static bool in_one_slot(const struct cluster_nodes *cluster) {
-    unsigned one, other;
-    return cluster_nodes_slot(cluster, "account:a", &one) != 0 ||
-           cluster_nodes_slot(cluster, "account:b", &other) != 0 || one == other;
-}
-
-static void look_for_loss(const struct cluster_nodes *cluster, store_take_complaint *take,
-                          void *context) {
-    char complaint[600];
-    size_t all = 0;
-    for (const struct redis_member *m = cluster->members; m != NULL; m = m->next)
-        all += m->walked ? m->found : 0;
-    for (const struct redis_member *m = cluster->members; m != NULL; m = m->next) {
-        if (m->slots == 0 || m->found > 0 || all * m->slots / REDIS_SLOTS < SURELY_SOME)
-            continue;
-        snprintf(complaint, sizeof complaint,
-                 "%s has no policy, but %zu of %d slots: did it lose its data? The others have %zu "
-                 "subjects",
-                 m->name, m->slots, REDIS_SLOTS, all);
-        take(context, "empty-node", complaint);
-    }
-}
-
-int cluster_scan_examine(struct cluster_nodes *cluster, store_take_complaint *take, void *context,
-                         struct why *why) {
-    struct why reason;
-    int rc = 0;
-    for (struct redis_member *m = cluster->members; m != NULL; m = m->next) {
-        if (m->slots == 0 || redis_eviction(&m->talk, m->name, take, context, &reason) == 0)
-            continue;
-        why_set(why, "%s: %s", m->name, reason.text);
-        rc = -1;
-    }
-    if (!in_one_slot(cluster))
-        look_for_loss(cluster, take, context);
     return rc;
 }

@@ -15,8 +15,4 @@
 int cluster_scan_scan(struct cluster_nodes *cluster, store_take_subject *take, void *context,
                       struct why *why);
 
-/* As store_writer_examine(); after a scan it looks for masters that have lost what they had. */
-int cluster_scan_examine(struct cluster_nodes *cluster, store_take_complaint *take, void *context,
-                         struct why *why);
-
 #endif

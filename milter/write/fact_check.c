@@ -1,6 +1,7 @@
 /*
  * The check of a fact before it is written. Owns the corrections that are proposed and what is
- * refused beyond what cannot be read: names that nothing asks for. What can be read is policy.c's.
+ * refused beyond what cannot be read: names that nothing asks for. Which fields there are is the
+ * table of policy_field.h, what can be read is policy.c's.
  */
 #include "gatepost/write/fact_check.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gatepost/core/policy_field.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/timestamp.h"
@@ -17,14 +19,18 @@
 /* Protocol names at the most in a proposal; a configuration with more still works. */
 #define NAMES_MAX 200
 
-static enum fact_verdict wrong(struct why *why, const char *reason) {
+static enum fact_kind wrong(enum fact_kind kind, struct why *why, const char *reason) {
     why_set(why, "%s", reason);
-    return FACT_WRONG;
+    return kind;
 }
 
-static void append(struct why *why, const char *before, const char *text, const char *behind) {
+bool fact_works(enum fact_kind kind) {
+    return kind == FACT_GOOD || kind == FACT_SPELLING || kind == FACT_HOST_BITS;
+}
+
+static void append(struct why *why, const char *before, const char *text, const char *after) {
     size_t len = strlen(why->text);
-    snprintf(why->text + len, sizeof why->text - len, "%s%s%s", before, text, behind);
+    snprintf(why->text + len, sizeof why->text - len, "%s%s%s", before, text, after);
 }
 
 static bool is_plain(const char *text, size_t len) {
@@ -62,21 +68,21 @@ static const char *domain_fault(const char *domain) {
 }
 
 /* An account must be what the filter makes of it. */
-static enum fact_verdict check_account(const struct address_rules *rules, const char *name,
-                                       struct why *why) {
+static enum fact_kind check_account(const struct address_rules *rules, const char *name,
+                                    struct why *why) {
     struct address canonical = {0};
     const char *domain = strrchr(name, '@'), *fault = NULL;
     if (strcmp(name, "*") == 0)
         return FACT_GOOD;
     if (domain != NULL && domain[1] == '\0')
-        return wrong(why, domain_fault(""));
+        return wrong(FACT_BAD_SUBJECT, why, domain_fault(""));
     if (strncmp(name, "*@", 2) == 0 || strncmp(name, "account:", 8) == 0) { /* meant otherwise */
         why_set(why, "nobody has that name: write account:%.300s",
                 name[0] == '*' ? name + 1 : name + 8);
-        return FACT_WRONG;
+        return FACT_BAD_SUBJECT;
     }
     if (address_from_login(name, rules, &canonical) != 0)
-        return wrong(why, "no memory");
+        return wrong(FACT_BAD_SUBJECT, why, "no memory");
     if (strcmp(canonical.text, name) != 0) {
         why_set(why, "no look-up asks for it: write account:%.300s", canonical.text);
         fault = why->text;
@@ -88,15 +94,15 @@ static enum fact_verdict check_account(const struct address_rules *rules, const 
         fault = "there is more than one '@'";
     if (fault == NULL)
         return FACT_GOOD;
-    return fault == why->text ? FACT_WRONG : wrong(why, fault);
+    return fault == why->text ? FACT_BAD_SUBJECT : wrong(FACT_BAD_SUBJECT, why, fault);
 }
 
-enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject,
-                                     struct why *why) {
+enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
+                                  struct why *why) {
     if (!is_plain(subject, strlen(subject)))
-        return wrong(why, "a control character, or octets that are no UTF-8");
+        return wrong(FACT_BAD_SUBJECT, why, "a control character, or octets that are no UTF-8");
     if (strpbrk(subject, " \t") != NULL)
-        return wrong(why, "white space in the name");
+        return wrong(FACT_BAD_SUBJECT, why, "white space in the name");
     if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0')
         return check_account(rules->address, subject + 8, why);
     const char *fault = policy_subject_fault(subject);
@@ -104,7 +110,7 @@ enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char 
         for (const char *p = subject; *p != '\0'; p++)
             if ((unsigned char)*p >= 0x80)
                 fault = "a network's name is made of printable US-ASCII";
-    return fault == NULL ? FACT_GOOD : wrong(why, fault);
+    return fault == NULL ? FACT_GOOD : wrong(FACT_BAD_SUBJECT, why, fault);
 }
 
 bool fact_service_is_bound(const struct decision_rules *rules, const char *service) {
@@ -146,8 +152,8 @@ static void put_protocols_of(const struct decision_rules *rules, const char *ser
     }
 }
 
-enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const char *name,
-                                      struct why *why) {
+enum fact_kind fact_check_protocol(const struct decision_rules *rules, const char *name,
+                                   struct why *why) {
     const char *names[NAMES_MAX];
     size_t n = fact_protocols(rules, names, NAMES_MAX);
     n = n < NAMES_MAX ? n : NAMES_MAX;
@@ -159,7 +165,7 @@ enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const 
     if (fact_service_is_bound(rules, name)) {
         why_set(why, "protocol:%.60s has no effect: that service is switched by ", name);
         put_protocols_of(rules, name, why);
-        return FACT_WRONG;
+        return FACT_UNKNOWN_PROTOCOL;
     }
     const char *near = suggest_word(names, n, name, strlen(name));
     why_set(why, "there is no protocol \"%.60s\"", name);
@@ -169,7 +175,7 @@ enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const 
     for (size_t i = 1; i < n; i++)
         append(why, ", ", names[i], "");
     append(why, near == NULL ? "" : ")", "", "");
-    return FACT_WRONG;
+    return FACT_UNKNOWN_PROTOCOL;
 }
 
 /* ---- proposals for what policy_add() would not take ---- */
@@ -181,152 +187,190 @@ static void propose_word(struct why *why, const struct words *words, const char 
         append(why, ": did you mean ", near, "?");
 }
 
-static void propose_value(const char *field, const char *value, size_t len, struct why *why) {
-    static const char *const switch_names[] = {"on", "off"};
-    static const struct words switch_words = {switch_names, 2, "on or off"};
+/* For a block, or for the end of its entry. */
+static void propose_entry(const char *text, const char *value, size_t len, struct why *why) {
     char good[NETBLOCK_TEXT_SIZE];
-    if (strncasecmp(field, "protocol:", 9) == 0) {
-        propose_word(why, &switch_words, value, len);
-    } else if (strncasecmp(field, "spf:", 4) == 0) {
-        propose_word(why, &verdict_words, value, len);
-    } else if (strcasecmp(field, "source") == 0) {
-        propose_word(why, &source_words, value, len);
-    } else if (strcasecmp(field, "tls") == 0) {
-        propose_word(why, &need_words, value, len);
-    } else if (strcasecmp(field, "mode") == 0) {
-        propose_word(why, &mode_words, value, len);
-    } else if (strncasecmp(field, "ip:", 3) == 0) {
-        struct netblock block;
-        struct why ignored;
-        const char *time = value + 6, *space = len > 6 ? memchr(time, ' ', len - 6) : NULL;
-        if (netblock_parse(field + 3, strlen(field + 3), &block, &ignored) != 0) {
-            if (suggest_netblock(field + 3, strlen(field + 3), good, sizeof good) == 0)
-                append(why, ": did you mean ip:", good, "?");
-        } else if (len > 6 && suggest_time(time, space ? (size_t)(space - time) : len - 6, good,
-                                           sizeof good) == 0) {
-            append(why, ": did you mean until=", good, "?");
-        }
+    struct netblock block;
+    struct why ignored;
+    const char *time = value + 6, *space = len > 6 ? memchr(time, ' ', len - 6) : NULL;
+    if (netblock_parse(text, strlen(text), &block, &ignored) != 0) {
+        if (suggest_netblock(text, strlen(text), good, sizeof good) == 0)
+            append(why, ": did you mean ip:", good, "?");
+    } else if (len > 6 && suggest_time(time, space ? (size_t)(space - time) : len - 6, good,
+                                       sizeof good) == 0) {
+        append(why, ": did you mean until=", good, "?");
+    }
+}
+
+/* For a field that exists. */
+static void propose_value(const struct policy_field *field, const struct policy_field_key *key,
+                          const char *value, size_t len, struct why *why) {
+    if (field->words != NULL)
+        propose_word(why, field->words, value, len);
+    else if (field->id == FIELD_IP)
+        propose_entry(key->text, value, len, why);
+}
+
+/* All fields, as "a:KEY, b and c". */
+static void list_fields(struct why *why) {
+    for (size_t i = 0; i < POLICY_FIELDS; i++) {
+        const struct policy_field *field = &policy_fields[i];
+        append(why,
+               i == 0                   ? ""
+               : i + 1 == POLICY_FIELDS ? " and "
+                                        : ", ",
+               field->name, field->key == NULL ? "" : ":");
+        append(why, "", field->key == NULL ? "" : field->key, "");
+    }
+}
+
+/* The field whose name before the colon was probably meant; NULL when none is near enough. */
+static const struct policy_field *suggest_field(const char *name, size_t len) {
+    const char *heads[POLICY_FIELDS];
+    for (size_t i = 0; i < POLICY_FIELDS; i++)
+        heads[i] = policy_fields[i].name;
+    const char *head = suggest_word(heads, POLICY_FIELDS, name, len);
+    for (size_t i = 0; head != NULL && i < POLICY_FIELDS; i++)
+        if (heads[i] == head)
+            return &policy_fields[i];
+    return NULL;
+}
+
+/* For a key that a field does not have; NULL where there is none. */
+static void propose_key(const struct policy_field *field, const char *key, struct why *why) {
+    const char *near = NULL;
+    if (key != NULL)
+        near = suggest_word(field->keys->names, field->keys->count, key, strlen(key));
+    append(why, ": did you mean ", field->name, ":");
+    append(why, "", near != NULL ? near : field->key, "?");
+    if (near == NULL) {
+        append(why, " (", field->keys_name, " are ");
+        append(why, "", field->keys->listed, ")");
     }
 }
 
 /* For a field that does not exist. */
-static void propose_field(const char *field, struct why *why) {
-    static const char *const heads[] = {"protocol", "source", "ip", "spf", "tls", "mode"};
-    const char *colon = strchr(field, ':');
-    size_t len = colon ? (size_t)(colon - field) : strlen(field);
+static void propose_field(const char *name, struct why *why) {
+    const char *colon = strchr(name, ':');
     struct netblock block;
     struct why ignored;
-    if (netblock_parse(field, strlen(field), &block, &ignored) == 0) {
-        append(why, ": did you mean ip:", field, "?");
+    if (netblock_parse(name, strlen(name), &block, &ignored) == 0) {
+        append(why, ": did you mean ip:", name, "?");
         return;
     }
-    const char *head = suggest_word(heads, sizeof heads / sizeof *heads, field, len);
-    if (head == NULL) {
-        append(why, ": the fields are protocol:NAME, source, ip:CIDR, spf:RESULT, tls ", "and mode",
-               "");
-        return;
-    }
-    bool named = strcmp(head, "protocol") == 0 || strcmp(head, "ip") == 0;
-    if (strcmp(head, "spf") == 0) {
-        const char *result = colon ? suggest_word(spf_result_words.names, spf_result_words.count,
-                                                  colon + 1, strlen(colon + 1))
-                                   : NULL;
-        append(why, ": did you mean spf:", result ? result : "RESULT", "?");
-        if (result == NULL)
-            append(why, " (results are ", spf_result_words.listed, ")");
-    } else if (!named) {
-        append(why, ": did you mean ", head, "?");
+    const struct policy_field *field =
+        suggest_field(name, colon != NULL ? (size_t)(colon - name) : strlen(name));
+    if (field == NULL) {
+        append(why, ": the fields are ", "", "");
+        list_fields(why);
+    } else if (field->keys != NULL) {
+        propose_key(field, colon != NULL ? colon + 1 : NULL, why);
+    } else if (field->key == NULL) {
+        append(why, ": did you mean ", field->name, "?");
     } else {
-        append(why, ": did you mean ", head, "");
+        append(why, ": did you mean ", field->name, "");
         append(why, colon && colon[1] ? colon : ":NAME", "?", "");
     }
 }
 
 /* ---- one fact ---- */
 
-static enum fact_verdict check_host_bits(const struct netblock *block, const char *prefix,
-                                         struct why *why) {
+static enum fact_kind check_host_bits(const struct netblock *block, const char *prefix,
+                                      struct why *why) {
     char good[NETBLOCK_TEXT_SIZE];
     if (!block->host_bits)
         return FACT_GOOD;
     why_set(why, "bits are set behind the prefix length: write %s%s", prefix,
             netblock_format(block, good));
-    return FACT_ODD;
+    return FACT_HOST_BITS;
 }
 
-static enum fact_verdict check_member(const char *field, const char *value, size_t value_len,
-                                      struct why *why) {
+static enum fact_kind check_member(const char *field, const char *value, size_t value_len,
+                                   struct why *why) {
     struct netblock block;
     char good[NETBLOCK_TEXT_SIZE];
     if (netblock_parse(field, strlen(field), &block, why) != 0) {
         if (suggest_netblock(field, strlen(field), good, sizeof good) == 0)
             append(why, ": did you mean ", good, "?");
-        return FACT_WRONG;
+        return FACT_MALFORMED;
     }
-    if (value_len >= 6 && strncasecmp(value, "until=", 6) == 0) {
-        why_set(why, "until= has no effect in a network: its members have no end");
-        return FACT_WRONG;
-    }
+    if (value_len >= 6 && strncasecmp(value, "until=", 6) == 0)
+        return wrong(FACT_MALFORMED, why,
+                     "until= has no effect in a network: its members have no end");
     return check_host_bits(&block, "", why);
 }
 
 /* What policy_add() takes, and more of its names. */
-static enum fact_verdict check_decoded(const struct fact_rules *rules, const struct policy *policy,
-                                       const char *field, struct why *why) {
-    if (policy->n_protocols > 0) {
-        const char *name = policy->protocols[0].name;
-        if (fact_check_protocol(rules->decision, name, why) != FACT_GOOD)
-            return FACT_WRONG;
-    }
-    if (policy->n_ips > 0 && !policy->ips[0].malformed && policy->ips[0].block.host_bits)
-        return check_host_bits(&policy->ips[0].block, "ip:", why);
-    if (strncmp(field, "ip:", 3) == 0)
-        return FACT_GOOD;
-    for (const char *p = field; *p != '\0'; p++) {
-        if (*p >= 'A' && *p <= 'Z') {
-            why_set(why, "fields are written in lower case");
-            return FACT_ODD;
-        }
-        if (policy->n_ips > 0 && *p == ':')
-            break; /* the digits of an address may be of any case */
-    }
-    return FACT_GOOD;
+static enum fact_kind check_decoded(const struct fact_rules *rules, const struct policy *policy,
+                                    const struct policy_field *field, const char *name,
+                                    struct why *why) {
+    /* the digits of an address may be of any case */
+    const char *end =
+        name + (field->kind == FIELD_HAS_ENTRIES ? strlen(field->name) : strlen(name));
+    enum fact_kind kind = FACT_GOOD;
+    if (policy->n_protocols > 0)
+        kind = fact_check_protocol(rules->decision, policy->protocols[0].name, why);
+    else if (policy->n_ips > 0)
+        kind = check_host_bits(&policy->ips[0].block, "ip:", why);
+    for (const char *p = name; kind == FACT_GOOD && p < end; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            kind = wrong(FACT_SPELLING, why, "fields are written in lower case");
+    return kind;
 }
 
-static enum fact_verdict check_account_fact(const struct fact_rules *rules, const char *field,
-                                            const char *value, size_t value_len, struct why *why) {
+static enum fact_kind check_account_fact(const struct fact_rules *rules, const char *name,
+                                         const char *value, size_t value_len, struct why *why) {
+    struct policy_field_key key;
+    const struct policy_field *field = policy_field_find(name, strlen(name), &key);
     struct policy *policy = policy_new();
-    enum fact_verdict verdict = FACT_WRONG;
-    if (policy == NULL || policy_add(policy, field, strlen(field), value, value_len) != 0) {
+    enum fact_kind kind = FACT_MALFORMED;
+    if (policy == NULL || policy_add(policy, name, strlen(name), value, value_len) != 0) {
         why_set(why, "no memory");
     } else if (policy->n_faults == 0) {
-        verdict = check_decoded(rules, policy, field, why);
+        kind = check_decoded(rules, policy, field, name, why);
     } else {
         why_set(why, "%s", policy->faults[0].why);
-        if (policy->faults[0].unknown)
-            propose_field(field, why);
-        else
-            propose_value(field, value, value_len, why);
+        if (policy->faults[0].kind == FAULT_UNKNOWN_FIELD) {
+            kind = FACT_UNKNOWN_FIELD;
+            propose_field(name, why);
+        } else {
+            propose_value(field, &key, value, value_len, why);
+        }
     }
     policy_free(policy);
-    return verdict;
+    return kind;
 }
 
-enum fact_verdict fact_check(const struct fact_rules *rules, const char *subject, const char *field,
-                             size_t field_len, const char *value, size_t value_len,
-                             struct why *why) {
+/* A fact whose octets are refused before anybody reads them: what it would have been. */
+static enum fact_kind kind_of_octets(const char *subject, const char *name, size_t len,
+                                     const char *value, size_t value_len) {
+    struct policy_field_key key;
+    const struct policy_field *field = policy_field_find(name, len, &key);
+    if (strncmp(subject, "network:", 8) == 0)
+        return FACT_MALFORMED;
+    if (field == NULL || (field->kind == FIELD_HAS_NAMES && key.len == 0))
+        return FACT_UNKNOWN_FIELD;
+    if (field->kind == FIELD_HAS_NAMES && switch_parse(value, value_len) >= 0)
+        return FACT_UNKNOWN_PROTOCOL;
+    return FACT_MALFORMED;
+}
+
+enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, const char *field,
+                          size_t field_len, const char *value, size_t value_len, struct why *why) {
+    const char *octets = NULL;
     if (!is_plain(field, field_len) || memchr(field, ' ', field_len) != NULL)
-        return wrong(why, "the field's name has white space, a control character or "
-                          "octets that are no UTF-8");
-    if (!is_plain(value, value_len))
-        return wrong(why, "the value has a control character or octets that are no "
-                          "UTF-8");
+        octets = "the field's name has white space, a control character or octets that are no "
+                 "UTF-8";
+    else if (!is_plain(value, value_len))
+        octets = "the value has a control character or octets that are no UTF-8";
+    if (octets != NULL)
+        return wrong(kind_of_octets(subject, field, field_len, value, value_len), why, octets);
     char *name = strndup(field, field_len);
     if (name == NULL)
-        return wrong(why, "no memory");
-    enum fact_verdict verdict = strncmp(subject, "network:", 8) == 0
-                                    ? check_member(name, value, value_len, why)
-                                    : check_account_fact(rules, name, value, value_len, why);
+        return wrong(FACT_MALFORMED, why, "no memory");
+    enum fact_kind kind = strncmp(subject, "network:", 8) == 0
+                              ? check_member(name, value, value_len, why)
+                              : check_account_fact(rules, name, value, value_len, why);
     free(name);
-    return verdict;
+    return kind;
 }

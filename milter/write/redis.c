@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "examine.h"
 #include "gatepost/store/redis/errors.h"
 #include "implement.h"
-#include "redis_eviction.h"
 #include "redis_history.h"
 #include "redis_scan.h"
 #include "redis_transaction.h"
@@ -124,7 +124,7 @@ static int redis_history(struct store_writer *writer, int64_t since, store_take_
 static int redis_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
-    return redis_eviction(&w->talk, "Redis", take, context, why);
+    return examine_redis(&w->talk, "Redis", take, context, why);
 }
 
 static void redis_free(struct store_writer *writer) {

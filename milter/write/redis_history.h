@@ -35,4 +35,10 @@ void redis_history_ask(const struct redis_page *page, struct redis_command *comm
 int redis_history_take(struct redis_page *page, const redisReply *reply, store_take_history *take,
                        void *context);
 
+/*
+ * Entries as they were appended; of two writers at one subject the second may have been faster with
+ * its entry. Puts those of a subject into the order of their changes.
+ */
+void history_order(struct history_entry *entries, size_t n);
+
 #endif

@@ -180,7 +180,7 @@ int suggest_netblock(const char *text, size_t len, char *out, size_t out_size) {
     return -1;
 }
 
-/* The number at *text, of `width` digits, and the octet of `separators` behind it. */
+/* The number at *text, of `width` digits, and the octet of `separators` after it. */
 static int number(const char **text, int width, const char *separators) {
     int value = 0, digits = 0;
     for (; digits < width && **text >= '0' && **text <= '9'; digits++)

@@ -151,13 +151,14 @@ def leaving_filters():
 
 @pytest.fixture
 def start_gatepost(request, site, redis_server, leaving_filters):
-    """A function (settings) that starts one more filter, on a socket of its own."""
+    """A function (settings, arguments of Gatepost) that starts one more filter, on a socket of its
+    own."""
     started = []
 
-    def start(settings=None):
+    def start(settings=None, **arguments):
         instance = Gatepost(
             site.folder.path, {**base_settings(site, redis_server), **(settings or {})},
-            name=f"filter{next(_numbers)}")
+            name=f"filter{next(_numbers)}", **arguments)
         started.append(instance)
         request.node.gatepost = instance
         return instance.start()

@@ -153,6 +153,12 @@ def test_a_listener_behind_one_that_matches_everything(policy):
     assert run.status == 1 and "an earlier one matches everything" in run.err
 
 
+def test_a_verdict_on_the_header_is_not_explained(ctl):
+    """What was judged is not in the log."""
+    run = ctl.run("explain", "--log", LINE.replace("stage=mail", "stage=data"))
+    assert run.status == 1 and "which the log does not have" in run.err
+
+
 def test_random_lines_harm_nothing(ctl):
     """Cut, turned and scrambled lines, many at once: answered or refused, never a crash."""
     chance = random.Random(int(os.environ.get("EXPLAIN_SEED", "7")))

@@ -6,6 +6,7 @@ The messages for malformed input stand in golden/gatepostctl.txt; UPDATE_GOLDEN=
 import itertools
 import json
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -1001,12 +1002,43 @@ def commands():
 def test_every_command_is_documented():
     with open(os.path.join(TOP, "milter/gatepostctl.8")) as page:
         manual = page.read()
-    with open(COMPLETION) as script:
-        completion = script.read()
     assert len(commands()) > 25
     for words in commands():
         assert f"Cm {' '.join(words)}" in manual, words
-        assert all(word in completion for word in words), words
+
+
+def test_every_command_is_completed(on_redis):
+    firsts = complete(on_redis, "gatepostctl ")
+    assert firsts == list(dict.fromkeys(words[0] for words in commands()))
+    for first in firsts:
+        seconds = [words[1] for words in commands() if words[0] == first and words[1:]]
+        if seconds:
+            assert complete(on_redis, f"gatepostctl {first} ") == seconds
+
+
+def test_every_field(redis, on_redis):
+    """Every field that gatepostctl knows stands in the manual; one with a single word is set, shown
+    and unset by the commands that are made from its words."""
+    with open(os.path.join(TOP, "conf/gatepost.conf.5")) as page:
+        manual = page.read()
+    listed = on_redis.run("import", text="account:alice@example.com nonsense x").err
+    fields = re.search("the fields are (.*)", listed).group(1).replace(" and ", ", ").split(", ")
+    assert {"source", "protocol:NAME"} < set(fields)
+    for field in fields:
+        name, colon, _ = field.partition(":")
+        assert f".It {name}{': Ns Ar ' if colon else chr(10)}" in manual, field
+        if colon:
+            continue
+        words = [command[1] for command in commands() if command[0] == name]
+        assert len(words) > 2 and words.pop() == "unset"
+        for word in words:
+            on_redis.do(name, word, "alice", "--force")
+            stored = redis.cli("HGET", "gatepost:account:alice@example.com", name)
+            assert stored.strip() == word
+            shown = on_redis.json("account", "show", "alice")["settings"][name]
+            assert (shown["value"], shown["from"]) == (word, "account")
+        on_redis.do(name, "unset", "alice", "--force")
+        assert on_redis.json("account", "show", "alice")["settings"][name]["subject"] is None
 
 
 # ---- many ----

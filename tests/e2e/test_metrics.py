@@ -28,6 +28,7 @@ PINNED = {
     "gatepost_spf_seconds": "histogram",
     "gatepost_dns_queries_total": "counter",
     "gatepost_malformed_total": "counter",
+    "gatepost_log_lost_total": "counter",
     "gatepost_build_info": "gauge",
 }
 LABELS = {
@@ -39,6 +40,7 @@ LABELS = {
     "gatepost_store_seconds_bucket": {"le"},
     "gatepost_spf_results_total": {"result"},
     "gatepost_dns_queries_total": {"outcome"},
+    "gatepost_log_lost_total": set(),
     "gatepost_build_info": {"version"},
 }
 

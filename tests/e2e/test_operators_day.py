@@ -42,6 +42,7 @@ def configure(here, store, dns):
     here.set("store", f'"{store}"')
     here.set("default_domain", '"example.com"')
     here.set("log", "stderr")
+    here.set("user", '"root"')         # the default user may not exist here
     here.set("http_listen", f'"127.0.0.1:{free_port()}"')
     here.set("nameservers", f'{{ "{dns.address}" }}')
     for port, door in (("25", "mx"), ("587", "submission"), ("465", "submissions")):

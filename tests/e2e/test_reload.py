@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from support.milter_client import packet
 from support.process import wait_until
 from test_concurrent import load
 
@@ -109,6 +110,76 @@ def test_the_cache_and_the_networks_outlive_a_reload(redis, start_gatepost, milt
     with milter_session(gatepost, address="198.51.100.7") as mta:
         assert not mta.mail("alice@example.com").reply
     gatepost.verdict(reason="trusted")
+
+
+def test_networks_are_loaded_once_for_all_configurations(redis, start_gatepost, milter_session,
+                                                         domain):
+    """Sessions keep their old configurations; what only those name is followed while they last."""
+    inside = "198.51.100.7"
+    settings = {**SETTINGS, "network": {}, "store": redis.url}
+    gatepost = start_gatepost({**settings, "trusted": ["old-" + domain, domain]})
+    sessions = [milter_session(gatepost)]
+    for number in range(3):
+        gatepost.configure({**settings, "trusted": [domain], "received_spf": bool(number % 2)})
+        reload(gatepost)
+        sessions.append(milter_session(gatepost))
+
+    def loads_after_change(network):
+        before = redis.command_count("hscan")
+        redis.cli("HSET", "gatepost:network:" + network, inside, "")
+        redis.cli("HSET", "gatepost:network:" + domain, f"192.0.2.{before % 256}", "")
+        redis.cli("HDEL", "gatepost:network:" + domain, inside)
+        redis.cli("HSET", "gatepost:network:" + domain, inside, "")
+
+        def trusted():
+            gatepost.forget()
+            with milter_session(gatepost, address=inside) as mta:
+                mta.mail("alice@example.com")
+            return gatepost.verdict(client=inside)["reason"] == "trusted"
+        wait_until(trusted, 20, "a trusted client")
+        time.sleep(0.2)
+        return redis.command_count("hscan") - before
+
+    assert 2 <= loads_after_change("old-" + domain) <= 4, "one for each change"
+    for mta in sessions[:-1]:
+        mta.close()
+    redis.cli("DEL", "gatepost:network:" + domain)
+
+    def dropped():
+        before = redis.command_count("hscan")
+        redis.cli("HSET", "gatepost:network:old-" + domain, f"192.0.2.{before % 256}", "")
+        time.sleep(0.2)
+        return redis.command_count("hscan") == before
+    wait_until(dropped, 10, "a network that nobody names any more")
+    sessions[-1].close()
+
+
+def test_the_last_session_of_a_store_that_hangs_waits_for_nothing(redis, start_gatepost,
+                                                                  milter_session, domain):
+    """It closes at once, with a large network on its way from Redis."""
+    network = "gatepost:network:" + domain
+    redis.cli("EVAL", "for i = 0, 299999 do redis.call('HSET', KEYS[1], '10.' .. (i % 250) .. '.' "
+              ".. (math.floor(i / 250) % 250) .. '.' .. math.floor(i / 62500), '') end", 1, network)
+    settings = {**SETTINGS, "network": {}, "trusted": [domain], "store_timeout": "2s"}
+    gatepost = start_gatepost({**settings, "store": redis.url})
+    mta = milter_session(gatepost)
+    scanned = redis.command_count("hscan")
+    redis.cli("HSET", network, "192.0.2.1", "")
+    wait_until(lambda: redis.command_count("hscan") > scanned, 10, "the network's loading")
+    redis.freeze()
+    with open(gatepost.conf + ".policy", "w") as policy:
+        policy.write("account:alice@example.com tls required\n")
+    gatepost.configure({**settings, "store": f"file:{gatepost.conf}.policy"})
+    reload(gatepost)
+    began = time.monotonic()
+    mta.send(packet("Q"))
+    with pytest.raises(ConnectionError):
+        mta.receive()
+    took = time.monotonic() - began
+    assert took < 1, took
+    assert not refused(milter_session, gatepost)
+    redis.resume()
+    assert gatepost.stop() == 0
 
 
 def test_the_times_of_the_cache_change_and_it_stays(redis, start_gatepost, milter_session):

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from support.forged_headers import FORGED, bodies, claiming, mixed, unfolded
+from support.forged_headers import FORGED, FORGED_RECEIVED_SPF, bodies, claiming, mixed, unfolded
 from support.odd_senders import ODD_SENDERS
 from support.sendmail import HOSTNAME, ODD_LOGINS, RECIPIENT
 
@@ -104,6 +104,25 @@ def test_all_of_many_forged_ones_are_removed(session, deliver, domain, login):
            if f"smtp.mailfrom=alice@{domain}" in value]
     assert len(own) == (0 if login else 1)
     assert bodies(message, but=own[0] if own else "") == foreign
+
+
+def test_forged_received_spf_is_removed(session, deliver, domain):
+    lines = [claiming(line, HOSTNAME) for line in FORGED_RECEIVED_SPF]
+    message = deliver(session(), f"alice@{domain}", lines)
+    value, = message.header("Received-SPF")
+    assert f'envelope-from="alice@{domain}"' in value
+
+
+def test_too_many_forged_fields_refuse_a_message(session, domain, mail_filter):
+    smtp = session()
+    assert smtp.mail(f"alice@{domain}").code == 250
+    assert smtp.rcpt(RECIPIENT).code == 250
+    forged = claiming(FORGED[0], HOSTNAME)
+    reply = smtp.data("\n".join([forged] * 101 + ["Subject: x", "", "hello"]))
+    verdict = mail_filter.verdict(stage="data")
+    assert (reply.code, reply.enhanced, verdict["reason"]) == (550, "5.7.1", "header-forged")
+    assert reply.text.endswith("; session " + verdict["session"])
+    assert verdict["queue"] == mail_filter.verdict(stage="mail")["queue"]
 
 
 def test_messages_of_one_session_are_judged_one_by_one(session, deliver, dns, domain,

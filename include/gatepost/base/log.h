@@ -1,5 +1,10 @@
 /*
- * The log: one line an event, as logfmt or JSON, to syslog(3) or standard error.
+ * The log: one line an event, as logfmt or JSON, to the system's log or to standard error.
+ *
+ * After log_serve() nobody waits for who reads it. While the reader keeps up a line is written
+ * before the call returns. When it does not, lines wait in a queue of bounded size and are written
+ * in their order as it reads on; those that find no room are counted (gatepost_log_lost_total),
+ * and event=log-lost count= stands in their place.
  *
  * A warning or error that says the same again and again is written five times a second at most;
  * the next one that is written tells by repeated= how many were left out. When there is none for
@@ -7,13 +12,18 @@
  * the end: no line goes uncounted.
  *
  * One log for the process. log_open() is called before threads start, and again by a reload;
- * everything may be called from any thread.
+ * log_serve() and log_close() once, by the thread that ends last. No process is forked in between.
+ * Everything else may be called from any thread.
  */
 #ifndef GATEPOST_BASE_LOG_H
 #define GATEPOST_BASE_LOG_H
 
+#include <stdarg.h>
+#include <stdbool.h>
 #include <syslog.h>
 #include <time.h>
+
+#include "gatepost/core/why.h"
 
 enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR };
 enum log_format { LOG_LOGFMT, LOG_JSON };
@@ -21,7 +31,24 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 /* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
 void log_open(enum log_target target, enum log_format format, int level);
 
-/* Tells what was left out, and writes no more. */
+/*
+ * From now on no line waits for its reader; without this call each is written before the call
+ * returns, whatever it takes, which is right for a short-lived tool. To be called before a change
+ * of user, who may not open standard error again. Returns 0, or -1 when there is no thread for it:
+ * lines then wait as before.
+ */
+int log_serve(void);
+
+/*
+ * Are lines being lost, because nobody reads them and no more can wait? If so the reason is in
+ * `why`, which is left alone otherwise.
+ */
+bool log_is_losing(struct why *why);
+
+/*
+ * Tells what was left out, and writes what the reader takes within some three seconds. Later lines
+ * are written only where that needs no waiting.
+ */
 void log_close(void);
 
 /*
@@ -49,6 +76,13 @@ void log_pairs(int priority, const char *event, const struct log_pair *pairs, si
 #define LOG_RECENT 20
 typedef void log_take(void *context, time_t when, const char *line);
 void log_recent(log_take *take, void *context);
+
+/*
+ * What a library gives to syslog(3), its words as they are: for the system's log, wherever our own
+ * lines go, but like them without waiting for its reader.
+ */
+void log_library(int priority, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /*
  * Counts and reports a fact that cannot be read: event=policy-malformed with its whole key, its

@@ -38,17 +38,18 @@ struct metrics_listener *metrics_listener(const char *name);
 void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
                      enum reason reason, int64_t microseconds);
 
-/* A session, or a message within one, began (1) or ended (-1); how many are under way. */
+/* A session began (1) or ended (-1); how many are under way. */
 void metrics_session(int change);
-void metrics_message(int change);
 long metrics_sessions(void);
-long metrics_messages(void);
 
 /* A look-up in the store, an SPF evaluation, a DNS query, a malformed field. */
 void metrics_store(enum metrics_outcome outcome, int64_t microseconds);
 void metrics_spf(enum spf_result result, int64_t microseconds);
 void metrics_dns(enum metrics_dns outcome);
 void metrics_malformed(void);
+
+/* Lines of the log that nobody will read. */
+void metrics_log_lost(uint64_t n);
 
 /* Subjects of a look-up; subjects that the cache keeps from now on (1) or no more (-1). */
 void metrics_cache(enum metrics_cache outcome, size_t n);
@@ -60,7 +61,7 @@ void metrics_store_up(bool up);
 /* The counters that an operator looks at first. */
 struct metrics_now {
     int64_t started; /* milliseconds of clock_now_ms() */
-    long sessions, messages, cache_entries;
+    long sessions, cache_entries;
     uint64_t verdicts[VERDICT_KINDS], cache[CACHE_OUTCOMES], spf[SPF_RESULTS];
     uint64_t store_ok, store_failed, malformed;
 };

@@ -4,9 +4,14 @@
 #ifndef GATEPOST_CACHE_ACCOUNT_LOOKUP_H
 #define GATEPOST_CACHE_ACCOUNT_LOOKUP_H
 
-#include "gatepost/cache/policy_cache.h"
+#include <stdbool.h>
+
 #include "gatepost/core/address.h"
+#include "gatepost/core/policy.h"
 #include "gatepost/core/why.h"
+
+struct policy_cache;
+struct shared_policy;
 
 struct account_lookup {
     struct policy_set set;                 /* texts and policies below */
@@ -16,8 +21,8 @@ struct account_lookup {
 };
 
 /*
- * Looks an account up. Returns 0 and a look-up to be cleared by the caller, or -1 with the reason
- * in `why` and nothing to clear. Any thread.
+ * Looks an account up in the cache of a live store. Returns 0 and a look-up to be cleared by the
+ * caller, or -1 with the reason in `why` and nothing to clear. Any thread.
  */
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
                         struct account_lookup *out, struct why *why);

@@ -1,31 +1,26 @@
 /*
- * The store with its cache and its watch, shared by the configurations that describe the same one,
- * so that a reload loses nothing that is known.
+ * The store with its watch and all that is known of it, policies and networks, shared by the
+ * configurations that describe the same one, so that a reload loses nothing that is known.
  */
 #ifndef GATEPOST_CACHE_LIVE_STORE_H
 #define GATEPOST_CACHE_LIVE_STORE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-#include "gatepost/cache/policy_cache.h"
+#include "gatepost/cache/watching.h"
 #include "gatepost/config/config.h"
 #include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
 
-/* Who else wants to hear what the watch tells; a list's link, owned by who follows. */
-struct store_follower {
-    store_told *told;
-    void *context;
-    struct store_follower *next;
-};
+struct policy_cache;
+struct network_loader;
 
+/* Read by everybody who has a reference; never changes. */
 struct live_store {
     struct store *store;
     struct policy_cache *cache;
+    struct network_loader *networks;
     char *identity, *key_prefix; /* owned; the settings that it was opened with, and one of them */
-    pthread_mutex_t lock;
-    struct store_follower *followers; /* under lock */
     atomic_uint references;
 };
 
@@ -43,14 +38,16 @@ int live_store_open(const struct config *config, struct live_store *last, struct
 /* Policies are kept as long as this configuration says, by all who share the store. */
 void live_store_keep(struct live_store *shared, const struct config *config);
 
+/* The last release joins threads, and waits for the look-ups of theirs that are under way. */
 struct live_store *live_store_acquire(struct live_store *shared);
 void live_store_release(struct live_store *shared);
 
-/*
- * From now on `follower` is told; until unfollowed, which returns when it is told no more. What it
- * does must not take long.
- */
-void live_store_follow(struct live_store *shared, struct store_follower *follower);
-void live_store_unfollow(struct live_store *shared, struct store_follower *follower);
+/* How it stands: for an operator. Any thread. */
+struct live_store_state {
+    enum watching watching;
+    int64_t lost_for; /* milliseconds since changes were heard of last; 0 while they are */
+    size_t entries;   /* of the policy cache */
+};
+void live_store_state(struct live_store *shared, struct live_store_state *out);
 
 #endif

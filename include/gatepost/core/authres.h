@@ -1,13 +1,19 @@
 /*
  * The header fields that carry an SPF result: Authentication-Results (RFC 8601) and Received-SPF
- * (RFC 7208 9.1), and the recognition of Authentication-Results that somebody else wrote in our
- * name. Pure; texts go into buffers of the caller's.
+ * (RFC 7208 9.1). Pure; texts go into buffers of the caller's.
  */
 #ifndef GATEPOST_CORE_AUTHRES_H
 #define GATEPOST_CORE_AUTHRES_H
 
 #include "gatepost/core/decision.h"
 #include "gatepost/core/textbuf.h"
+
+/*
+ * Octets that any of the two fields needs at most, the terminating NUL included. No line is longer
+ * than 998 octets (RFC 5322 2.1.1): a longer field is folded by "\n ". What finds no room even so is
+ * cut: a sender to its domain, other texts to their end, with three dots before it.
+ */
+#define AUTHRES_SIZE 6000
 
 /* What the two fields tell. Texts may hold any octets. */
 struct spf_evidence {
@@ -19,16 +25,10 @@ struct spf_evidence {
     const char *receiver; /* our authserv-id */
 };
 
-/* Appends the value of an Authentication-Results field. */
+/* Writes the value of an Authentication-Results field to an empty text. */
 void authres_put(struct textbuf *buf, const struct spf_evidence *evidence);
 
-/* Appends the value of a Received-SPF field. */
+/* Writes the value of a Received-SPF field likewise. */
 void received_spf_put(struct textbuf *buf, const struct spf_evidence *evidence);
-
-/*
- * Does the value of an Authentication-Results field claim to be from `authserv_id`? Comments,
- * folding, quoting, letter case and a version number (RFC 8601 2.2) make no difference.
- */
-bool authres_claims(const char *value, const char *authserv_id);
 
 #endif

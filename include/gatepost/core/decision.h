@@ -168,10 +168,17 @@ enum decision_next decision_policy_failed(struct decision *d);
 /* The answer to DECISION_WANTS_SPF_HELO and DECISION_WANTS_SPF_MAILFROM. */
 enum decision_next decision_spf(struct decision *d, enum spf_result result);
 
+/*
+ * The header of a message that was accepted or marked has too many forged fields. Makes the
+ * decision anew, from what is known by now.
+ */
+void decision_header_forged(struct decision *d);
+
 /* What happens to the message: `kind`, or accept when only monitored. */
 enum verdict_kind verdict_applied(const struct verdict *verdict);
 
-/* Does `a` do more against the message than `b`? Among those that do the same, what is not monitored. */
+/* Does `a` do more against the message than `b`? Among those that do the same, what is not
+ * monitored. */
 bool verdict_is_stricter(const struct verdict *a, const struct verdict *b);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "gatepost/core/netblock.h"
-#include "gatepost/core/vocabulary.h"
+#include "gatepost/core/policy_field.h"
 
 enum setting_state { SETTING_UNSET = 0, SETTING_SET, SETTING_MALFORMED };
 
@@ -34,15 +34,21 @@ struct ip_entry {
     bool malformed; /* address or until= cannot be read: block and until are undefined */
 };
 
-/* What a malformed or unknown field is reported with. */
+enum policy_fault_kind {
+    FAULT_UNKNOWN_FIELD, /* it is reported and otherwise ignored */
+    FAULT_MALFORMED,     /* its name or value cannot be read */
+    FAULT_CONTRADICTION, /* another spelling of the field has another value */
+};
+
+/* What is wrong with a field, as it is reported. */
 struct policy_fault {
     char *field;
     char why[160];
-    bool unknown; /* no field of this name exists: it is reported and otherwise ignored */
+    enum policy_fault_kind kind;
 };
 
 struct policy {
-    struct setting source, tls, mode, spf[SPF_RESULTS];
+    struct setting settings[POLICY_SETTINGS]; /* by FIELD_SOURCE; FIELD_SPF + result */
     struct protocol_switch *protocols;
     struct ip_entry *ips;
     struct policy_fault *faults;
@@ -55,7 +61,7 @@ struct policy *policy_new(void);
 void policy_free(struct policy *policy);
 
 /*
- * Decodes one field. What cannot be read is kept as malformed and told in policy->faults. Two
+ * Decodes one field. What cannot be read is kept as malformed and reported in policy->faults. Two
  * spellings of one field that differ in value make it malformed. Returns 0, or -1 when there is
  * no memory.
  */
@@ -79,10 +85,15 @@ struct policy_origin {
 };
 
 /*
- * A single setting: the answer of the most specific subject that has it. SETTING_UNSET when none
- * has; SETTING_MALFORMED when that subject's cannot be read (*value is then undefined). `origin`
- * tells subject and field in both other cases.
+ * A single setting, by its number in struct policy: the answer of the most specific subject that
+ * has it. SETTING_UNSET when none has, and *value stays as it was; SETTING_MALFORMED when that
+ * subject's cannot be read (*value is then undefined). `origin` has subject and field in both
+ * other cases.
  */
+enum setting_state policy_setting(const struct policy_set *set, size_t setting, int *value,
+                                  struct policy_origin *origin);
+
+/* The same of one field each. */
 enum setting_state policy_source(const struct policy_set *set, int *value,
                                  struct policy_origin *origin);
 enum setting_state policy_tls(const struct policy_set *set, int *value,
@@ -106,6 +117,9 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
  */
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin);
+
+/* Has the entry an effect at this time (seconds since the epoch)? */
+bool policy_ip_counts(const struct ip_entry *entry, int64_t now);
 
 /* Does the account or its domain have any policy of its own? `*` makes nobody known. */
 bool policy_is_known(const struct policy_set *set);

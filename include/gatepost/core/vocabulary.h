@@ -29,11 +29,12 @@ enum reason {
     REASON_POLICY_UNAVAILABLE,
     REASON_POLICY_MALFORMED,
     REASON_SENDER_AMBIGUOUS,
+    REASON_HEADER_FORGED,
     REASONS
 };
 
 /* When a verdict is asked for. */
-enum stage { STAGE_CONNECT, STAGE_MAIL, STAGES };
+enum stage { STAGE_CONNECT, STAGE_MAIL, STAGE_DATA, STAGES };
 
 /* RFC 7208 2.6 */
 enum spf_result {
@@ -47,8 +48,7 @@ enum spf_result {
     SPF_RESULTS
 };
 
-enum source { SOURCE_ANY, SOURCE_AUTHORIZED };
-enum need { NEED_OPTIONAL, NEED_REQUIRED };
+enum need { NEED_REQUIRED, NEED_OPTIONAL };
 enum mode { MODE_ENFORCE, MODE_MONITOR };
 
 /* The spelling of a word; a static text. */
@@ -64,8 +64,15 @@ struct words {
     const char *listed; /* the same words for an error message: "any or authorized" */
 };
 
+/* The set of an array of spellings. */
+#define WORDS(names, listed)                                                                       \
+    { names, sizeof names / sizeof *names, listed }
+
 extern const struct words verdict_words, reason_words, spf_result_words;
-extern const struct words source_words, need_words, mode_words, service_words;
+extern const struct words need_words, mode_words, service_words;
+
+/* The spelling of on and off that people are shown; switch_parse() takes more. No values. */
+extern const struct words switch_words;
 
 /* The value of `text` (`len` octets) in the set, any case, or -1 when it is none of its words. */
 int words_find(const struct words *words, const char *text, size_t len);

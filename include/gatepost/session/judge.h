@@ -48,9 +48,9 @@ struct judge_question {
 
 /*
  * Finds decision.verdict for the account of a login or of j->sender ("" for the null sender). Where
- * an MTA may deliver the sender as another, known account, the strictest verdict holds: `account` is
- * then that one, and the reason sender-ambiguous. May wait for the store and for DNS, for each as
- * long as the configuration says. Without memory the verdict is that of judge_defer().
+ * an MTA may deliver the sender as another, known account, the strictest verdict holds: `account`
+ * is then that one, and the reason sender-ambiguous. May wait for the store and for DNS, for each
+ * as long as the configuration says. Without memory the verdict is that of judge_defer().
  */
 void judge_decide(struct judgement *j, const struct judge_question *question);
 

@@ -54,6 +54,9 @@ struct session_answer {
 void session_connect(struct session *session, const struct session_peer *peer,
                      struct session_answer *answer);
 
+/* Something that the MTA said was lost: every message of the session is deferred from now on. */
+void session_lose(struct session *session);
+
 /* HELO or EHLO; a later one takes the place of an earlier one. */
 void session_helo(struct session *session, const char *name);
 
@@ -71,19 +74,34 @@ struct session_mail {
 void session_mail(struct session *session, const struct session_mail *mail,
                   struct session_answer *answer);
 
-/* One field of the message's header; returns 0, or -1 when there is no memory. */
-int session_header(struct session *session, const char *name, const char *value);
+/* One field of the message's header. */
+void session_header(struct session *session, const char *name, const char *value);
 
-/* The place of the header fields that the session removes from a message or adds to it. */
+/* Fields that others forge, and their names as they are written. */
+enum session_field_name { FIELD_AUTHENTICATION_RESULTS, FIELD_RECEIVED_SPF, SESSION_FIELDS };
+extern const char *const session_field_names[SESSION_FIELDS];
+
+struct session_field {
+    enum session_field_name name;
+    unsigned instance; /* among those of its name, from 1 */
+};
+
+/* The header fields that the session removes from a message or adds to it. */
 struct session_changes {
-    const unsigned *forged; /* instances of Authentication-Results, from 1, ascending */
+    const struct session_field *forged; /* in the order in which they stand */
     size_t n_forged;
     const char *authentication_results; /* value to insert, or NULL */
     const char *received_spf;           /* likewise */
 };
 
-/* At the end of the message; texts belong to the session and last until the next message. */
-void session_changes(struct session *session, struct session_changes *out);
+/*
+ * At the end of the message, whose queue id is `queue` (NULL where the MTA has none). Too many
+ * forged fields refuse it, or their verdict is only logged: then those that are known are removed
+ * and the others stay. Returns 0, or -1 when there is no memory: the message must wait. Texts of
+ * `out` belong to the session and last until the next message.
+ */
+int session_end_of_message(struct session *session, const char *queue,
+                           struct session_answer *answer, struct session_changes *out);
 
 /* The message ended or was aborted. */
 void session_end_message(struct session *session);

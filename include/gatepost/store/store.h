@@ -55,6 +55,26 @@ int store_get(struct store *store, const char *const *subjects, size_t n, struct
               struct why *why);
 void store_hash_clear(struct store_hash *hash);
 
+/*
+ * What a caller makes of hashes, to be shared by reference and never changed. `make` is lent a hash
+ * that is answered and returns one reference, or NULL when there is no memory. Any thread.
+ */
+struct store_maker {
+    void *(*make)(const struct store_hash *hash);
+    void (*acquire)(void *made);
+    void (*release)(void *made);
+};
+
+/*
+ * As store_get() of at most STORE_MADE_MAX subjects, but made[i] is what the maker makes of the
+ * hash, with one reference of the caller's, or NULL where that was not answered or there was no
+ * memory. A store that has its hashes at hand makes it once and keeps it for as long as they do not
+ * change; so a store is always asked with the same maker, which outlives it.
+ */
+#define STORE_MADE_MAX 16
+int store_get_made(struct store *store, const char *const *subjects, size_t n,
+                   const struct store_maker *maker, void **made, struct why *why);
+
 /* Takes one field; it lasts until the function returns. Not 0 ends the walk as failed. */
 typedef int store_take_field(void *context, const struct store_field *field);
 

@@ -1,5 +1,5 @@
 /*
- * May this fact be written? The decoding of policy.h asked once, before anything is stored, with
+ * May this fact be written? What policy.h would make of it is asked before anything is stored, with
  * the correction proposed for what it would not take. Pure.
  *
  * Reasons quote what was written; whoever shows them escapes them.
@@ -17,27 +17,35 @@ struct fact_rules {
     const struct address_rules *address;
 };
 
-enum fact_verdict {
+/* What is wrong with it. */
+enum fact_kind {
     FACT_GOOD,
-    FACT_ODD,   /* works as it is meant, but should be written otherwise */
-    FACT_WRONG, /* malformed, unknown or without any effect */
+    FACT_BAD_SUBJECT, /* no look-up asks for it */
+    FACT_UNKNOWN_FIELD,
+    FACT_UNKNOWN_PROTOCOL, /* or one that has no effect */
+    FACT_MALFORMED,        /* name or value cannot be read */
+    FACT_SPELLING,         /* works as it is meant, but should be written otherwise */
+    FACT_HOST_BITS,        /* the same, of bits after the prefix length of a block */
+    FACT_KINDS
 };
 
+/* Is it good, or at least does it work as it is meant? */
+bool fact_works(enum fact_kind kind);
+
 /* Is it a subject that a look-up asks for? Not FACT_GOOD: the reason in `why`. */
-enum fact_verdict fact_check_subject(const struct fact_rules *rules, const char *subject,
-                                     struct why *why);
+enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
+                                  struct why *why);
 
 /* The same of one fact of a good subject. */
-enum fact_verdict fact_check(const struct fact_rules *rules, const char *subject, const char *field,
-                             size_t field_len, const char *value, size_t value_len,
-                             struct why *why);
+enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, const char *field,
+                          size_t field_len, const char *value, size_t value_len, struct why *why);
 
 /*
  * Does the configuration, or the list of services, know a protocol of this name (lower case, or
- * "*")? FACT_WRONG with the reason when switching it has no effect.
+ * "*")? FACT_UNKNOWN_PROTOCOL with the reason when switching it has no effect.
  */
-enum fact_verdict fact_check_protocol(const struct decision_rules *rules, const char *name,
-                                      struct why *why);
+enum fact_kind fact_check_protocol(const struct decision_rules *rules, const char *name,
+                                   struct why *why);
 
 /*
  * The names that switch something: those of the protocol sections, then the services that no

@@ -225,6 +225,8 @@ int log_line_read(const char *text, struct log_line *line, struct ctl_question *
     int rc = read_values(&parts, question, line, found, why);
     json_decref(parts.object);
     free(verdict);
+    if (rc == 0 && found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_DATA)) == 0)
+        rc = why_set(why, "that verdict is on the message's header, which the log does not have");
     if (rc != 0) {
         log_line_clear(line);
         return -1;

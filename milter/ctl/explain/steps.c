@@ -159,7 +159,8 @@ static void word_account(struct wording *w, const struct decision_step *step) {
 static void put_fault(struct wording *w, json_t *step, const char *subject,
                       const struct policy_fault *fault) {
     const struct effective s = {.name = fault->field,
-                                .value = fault->unknown ? "unknown field" : "malformed",
+                                .value = fault->kind == FAULT_UNKNOWN_FIELD ? "unknown field"
+                                                                            : "malformed",
                                 .origin = {subject, fault->field}};
     explanation_put(put_fact(w, step, &s), "problem", fault->why);
 }

@@ -84,7 +84,7 @@ static void lint_name(struct lint *lint, const char *subject) {
     struct why why;
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
-    if (!account && !ctl_is_network(subject))
+    if (!account && !fact_is_network(subject))
         lint_found(lint, "unknown-key", subject, NULL,
                    "no subject: it begins neither with account: nor with network:");
     else if (fact_check_subject(&lint->ctl->fact_rules, subject, &why) != FACT_GOOD)
@@ -215,7 +215,7 @@ static int lint_subjects(struct round *round, struct why *why) {
         const char *subject = round->names.names[i];
         if (is_heir(subject))
             continue;
-        if (ctl_is_network(subject)) {
+        if (fact_is_network(subject)) {
             rc = lint_network(round, subject, why);
             round->done++;
         } else if (strncmp(subject, "account:", 8) != 0) {

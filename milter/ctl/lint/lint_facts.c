@@ -9,27 +9,18 @@
 #include "gatepost/core/timestamp.h"
 #include "lint.h"
 
-static const char *kind_of(const char *subject, const struct store_field *f,
-                           enum fact_verdict verdict, const char *why) {
-    static const char *const fields[] = {"source", "tls", "mode"};
-    bool protocol = f->name_len > 9 && strncasecmp(f->name, "protocol:", 9) == 0;
-    bool address = ctl_is_network(subject) || strncasecmp(f->name, "ip:", 3) == 0;
-    if (verdict == FACT_ODD)
-        return address && strncmp(why, "bits ", 5) == 0 ? "host-bits" : "spelling";
-    if (protocol && switch_parse(f->value, f->value_len) >= 0)
-        return "unknown-protocol";
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (strcasecmp(f->name, fields[i]) == 0)
-            return "malformed";
-    bool result = strncasecmp(f->name, "spf:", 4) == 0 &&
-                  words_find(&spf_result_words, f->name + 4, f->name_len - 4) >= 0;
-    return address || protocol || result ? "malformed" : "unknown-field";
-}
+static const char *const kinds[FACT_KINDS] = {
+    [FACT_UNKNOWN_FIELD] = "unknown-field", [FACT_UNKNOWN_PROTOCOL] = "unknown-protocol",
+    [FACT_MALFORMED] = "malformed",         [FACT_SPELLING] = "spelling",
+    [FACT_HOST_BITS] = "host-bits",
+};
 
-static void lint_spellings(struct lint *lint, const char *subject, const struct policy *policy) {
+/* Each fact may be good by itself, and another spelling of its field say something else. */
+static void lint_contradictions(struct lint *lint, const char *subject,
+                                const struct policy *policy) {
     for (size_t i = 0; i < policy->n_faults; i++)
-        if (strncmp(policy->faults[i].why, "contradicts ", 12) == 0)
-            lint_found(lint, "malformed", subject, policy->faults[i].field, "%s",
+        if (policy->faults[i].kind == FAULT_CONTRADICTION)
+            lint_found(lint, kinds[FACT_MALFORMED], subject, policy->faults[i].field, "%s",
                        policy->faults[i].why);
 }
 
@@ -37,17 +28,16 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
     struct why why;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        enum fact_verdict verdict = fact_check(&lint->ctl->fact_rules, subject, f->name,
-                                               f->name_len, f->value, f->value_len, &why);
-        if (verdict != FACT_GOOD)
-            lint_found(lint, kind_of(subject, f, verdict, why.text), subject, f->name, "%s",
-                       why.text);
+        enum fact_kind kind = fact_check(&lint->ctl->fact_rules, subject, f->name, f->name_len,
+                                         f->value, f->value_len, &why);
+        if (kind != FACT_GOOD)
+            lint_found(lint, kinds[kind], subject, f->name, "%s", why.text);
     }
-    if (ctl_is_network(subject))
+    if (fact_is_network(subject))
         return;
     struct policy *policy = ctl_decode(hash);
     if (policy != NULL)
-        lint_spellings(lint, subject, policy);
+        lint_contradictions(lint, subject, policy);
     policy_free(policy);
 }
 
@@ -90,7 +80,7 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
         char ended[TIMESTAMP_SIZE];
         if (entry->malformed)
             continue;
-        if (!ctl_entry_counts(entry, lint->ctl->now))
+        if (!policy_ip_counts(entry, lint->ctl->now))
             lint_found(lint, "expired", subject, entry->field, "does not count any more since %s",
                        timestamp_format(entry->until, ended));
         else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)

@@ -11,9 +11,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "../change.h"
 #include "../print.h"
-#include "guard.h"
+#include "gatepost/write/guard.h"
 #include "import_read.h"
 
 /* Subjects read in one go. */
@@ -30,7 +29,7 @@ struct inherited {
 struct pending {
     struct input_facts *facts;
     struct store_hash hash;
-    struct ctl_plan plan;
+    struct change_plan plan;
 };
 
 struct import {
@@ -124,7 +123,7 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
             rc = find_inherited(im, names.subjects[i], &before.policies[i], why);
     struct policy_set after = before;
     struct policy *was = ctl_decode(&p->hash);
-    struct policy *will = ctl_plan_policy(&p->hash, &p->plan, &gone);
+    struct policy *will = plan_policy(&p->hash, &p->plan, &gone);
     before.policies[names.own] = was;
     after.policies[names.own] = will;
     if (rc == 0 && ((was == NULL && p->hash.answer > STORE_ABSENT) || (will == NULL && !gone))) {
@@ -132,7 +131,7 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
         rc = -1;
     }
     if (rc == 0 && !im->ctl->force &&
-        ctl_guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out))
+        guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out))
         input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
                       locked_out.text);
     if (rc == 0 && names.own != SUBJECT_ACCOUNT) {
@@ -148,7 +147,7 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     return rc;
 }
 
-static void count(struct import *im, const struct ctl_plan *plan) {
+static void count(struct import *im, const struct change_plan *plan) {
     for (size_t i = 0; i < plan->n; i++) {
         if (plan->changes[i].new_value.text != NULL)
             im->set++;
@@ -160,7 +159,7 @@ static void count(struct import *im, const struct ctl_plan *plan) {
 
 static void drop_last(struct import *im) {
     struct pending *p = &im->pending[--im->n_pending];
-    ctl_plan_clear(&p->plan);
+    plan_clear(&p->plan);
     store_hash_clear(&p->hash);
 }
 
@@ -168,14 +167,14 @@ static void drop_last(struct import *im) {
 static int add_pending(struct import *im, struct input_facts *facts, struct store_hash *hash,
                        struct why *why) {
     struct pending *p = &im->pending[im->n_pending++];
-    bool network = ctl_is_network(facts->subject);
+    bool network = fact_is_network(facts->subject);
     *p = (struct pending){.facts = facts, .hash = *hash};
     if (hash->answer == STORE_WRONG_TYPE) {
         refuse(im, facts, "the key there is no hash: delete it first (account delete)");
         drop_last(im);
         return 0;
     }
-    if (ctl_plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
+    if (plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
         return why_set(why, "no memory");
     if (!network && ask_guard(im, p, why) != 0)
         return -1;
@@ -281,7 +280,7 @@ static int take_subjects(struct import *im, struct input *input, struct why *why
             im->refused++;
             continue;
         }
-        bool alone = ctl_is_network(facts->subject);
+        bool alone = fact_is_network(facts->subject);
         if (alone || n == BATCH) {
             rc = take_batch(im, batch, n, why);
             n = 0;

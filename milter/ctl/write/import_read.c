@@ -107,13 +107,11 @@ static int add_fact(struct input_subject *subject, const struct policy_line *fac
 static void check_fact(struct reading *r, struct input_subject *subject,
                        const struct policy_line *fact, unsigned long line) {
     struct why why;
-    enum fact_verdict verdict =
-        fact_check(&r->problems->ctl->fact_rules, subject->name, fact->field, strlen(fact->field),
-                   fact->value, strlen(fact->value), &why);
-    if (verdict != FACT_GOOD)
-        input_problem(r->problems, line, subject->name, fact->field, verdict == FACT_WRONG,
-                      why.text);
-    subject->refused |= verdict == FACT_WRONG;
+    enum fact_kind kind = fact_check(&r->problems->ctl->fact_rules, subject->name, fact->field,
+                                     strlen(fact->field), fact->value, strlen(fact->value), &why);
+    if (kind != FACT_GOOD)
+        input_problem(r->problems, line, subject->name, fact->field, !fact_works(kind), why.text);
+    subject->refused |= !fact_works(kind);
 }
 
 /* One line; -1 only when there is no memory. */
@@ -193,7 +191,7 @@ static int hand_over(struct reading *r, struct input *out) {
         if (facts->wanted == NULL)
             return -1;
         for (size_t i = 0; i < s->n; i++)
-            facts->wanted[i] = (struct ctl_wanted){s->facts[i].field, s->facts[i].value};
+            facts->wanted[i] = (struct wanted_fact){s->facts[i].field, s->facts[i].value};
     }
     return 0;
 }

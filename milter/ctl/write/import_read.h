@@ -27,7 +27,7 @@ void input_problem(struct input_problems *problems, unsigned long line, const ch
 /* A subject and all that the input says of it. */
 struct input_facts {
     const char *subject;
-    struct ctl_wanted *wanted;
+    struct wanted_fact *wanted;
     size_t n;
     unsigned long line; /* its first */
     bool refused;       /* a problem has been told: nothing of it may be written */

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../change.h"
 #include "../print.h"
-#include "guard.h"
+#include "gatepost/write/guard.h"
 
 #define TRIES 100 /* each time that one is too late, another has written */
 
-static int check(const struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted,
+static int check(const struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                  size_t n) {
     struct why why;
     for (size_t i = 0; i < n; i++)
@@ -29,7 +28,7 @@ static int check(const struct ctl *ctl, const char *subject, const struct ctl_wa
 struct attempt {
     const char *subject;
     struct ctl_policies before; /* of a network only the hash of its own */
-    struct ctl_plan plan;
+    struct change_plan plan;
     bool drop;
     char *warning;    /* what the guard says although it was forced; NULL */
     char *unrecorded; /* why the history does not have it; NULL */
@@ -41,7 +40,7 @@ static struct store_hash *own_hash(struct attempt *a) {
 
 static void attempt_clear(struct attempt *a) {
     ctl_policies_clear(&a->before);
-    ctl_plan_clear(&a->plan);
+    plan_clear(&a->plan);
     free(a->warning);
     free(a->unrecorded);
     a->warning = a->unrecorded = NULL;
@@ -51,7 +50,7 @@ static int read_before(struct ctl *ctl, struct attempt *a) {
     struct why why;
     if (store_writer_begin(ctl->writer, a->subject, &why) != 0)
         return ctl_fail(ctl, "%s", why.text);
-    if (!ctl_is_network(a->subject))
+    if (!fact_is_network(a->subject))
         return ctl_policies_read(ctl, a->subject, &a->before);
     a->before = (struct ctl_policies){0};
     if (ctl_read_hash(ctl, a->subject, own_hash(a), &why) == 0)
@@ -70,18 +69,18 @@ static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
 static int ask_guard(const struct ctl *ctl, struct attempt *a) {
     struct why why;
     bool gone = false;
-    if (ctl_is_network(a->subject)) {
+    if (fact_is_network(a->subject)) {
         if (a->plan.state != 0 || own_hash(a)->n == 0 ||
-            !ctl_guard_network(ctl->config, a->subject + strlen("network:"), &why))
+            !guard_network(ctl->config, a->subject + strlen("network:"), &why))
             return CTL_DONE;
         return guarded(ctl, a, why.text);
     }
     struct policy_set after = a->before.set;
-    struct policy *policy = a->drop ? NULL : ctl_plan_policy(own_hash(a), &a->plan, &gone);
+    struct policy *policy = a->drop ? NULL : plan_policy(own_hash(a), &a->plan, &gone);
     if (policy == NULL && !gone && !a->drop)
         return ctl_no_memory(ctl);
     after.policies[a->before.own] = policy;
-    bool locked_out = ctl_guard_policy(ctl->config, &a->before.set, &after, ctl->now, &why);
+    bool locked_out = guard_policy(ctl->config, &a->before.set, &after, ctl->now, &why);
     policy_free(policy);
     return locked_out ? guarded(ctl, a, why.text) : CTL_DONE;
 }
@@ -144,7 +143,7 @@ static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
     return CTL_DONE;
 }
 
-static int plan(const struct ctl *ctl, struct attempt *a, const struct ctl_wanted *wanted,
+static int plan(const struct ctl *ctl, struct attempt *a, const struct wanted_fact *wanted,
                 size_t n) {
     const struct store_hash *now = own_hash(a);
     if (now->answer == STORE_WRONG_TYPE && !a->drop)
@@ -154,13 +153,13 @@ static int plan(const struct ctl *ctl, struct attempt *a, const struct ctl_wante
                           ctl->config->key_prefix, a->subject);
     if (a->drop && now->answer == STORE_ABSENT)
         return ctl_refuse(ctl, "%s: there is no such policy", a->subject);
-    if (ctl_plan_changes(ctl_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
+    if (plan_changes(fact_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
         return ctl_no_memory(ctl);
     return CTL_DONE;
 }
 
-static int write_once(struct ctl *ctl, struct attempt *a, const struct ctl_wanted *wanted, size_t n,
-                      bool *again) {
+static int write_once(struct ctl *ctl, struct attempt *a, const struct wanted_fact *wanted,
+                      size_t n, bool *again) {
     *again = false;
     int status = read_before(ctl, a);
     if (status == CTL_DONE)
@@ -179,7 +178,7 @@ static int write_once(struct ctl *ctl, struct attempt *a, const struct ctl_wante
     return status;
 }
 
-static int write_subject(struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted,
+static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                          size_t n, bool drop) {
     int status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
@@ -194,7 +193,7 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct ctl_
     return status;
 }
 
-int ctl_write(struct ctl *ctl, const char *subject, const struct ctl_wanted *wanted, size_t n) {
+int ctl_write(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted, size_t n) {
     return write_subject(ctl, subject, wanted, n, false);
 }
 

@@ -11,6 +11,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
+#include "gatepost/base/waiting.h"
 #include "topology.h"
 
 /* How often the map is asked for: when all is well, when something is amiss, at the most. */
@@ -237,17 +238,17 @@ static int refresh_here(struct redis_map *map, int64_t deadline, struct why *why
 
 struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t deadline,
                                   struct why *why) {
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     pthread_mutex_lock(&map->lock);
     if (!map->watching && (!map->known || map->doubted)) {
         pthread_mutex_unlock(&map->lock);
         if (refresh_here(map, deadline, why) != 0)
-            return NULL;
+            return NULL; /* nothing was waited for */
         pthread_mutex_lock(&map->lock);
     }
     while (map->watching && !map->known && map->problem.text[0] == '\0' && rc == 0)
-        rc = pthread_cond_timedwait(&map->changed, &map->lock, &until);
+        rc = waiting_cond(&w, &map->changed, &map->lock);
     struct redis_node *node = map->slots[slot];
     if (node != NULL)
         node->references++;
@@ -256,6 +257,7 @@ struct redis_node *redis_map_find(struct redis_map *map, unsigned slot, int64_t 
     else
         why_set(why, "no node of the cluster serves slot %u", slot);
     pthread_mutex_unlock(&map->lock);
+    waiting_end(&w);
     return node;
 }
 

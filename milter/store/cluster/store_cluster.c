@@ -224,8 +224,12 @@ static bool cluster_is_up(struct store *store) {
     return redis_map_is_up(((struct store_cluster *)store)->map);
 }
 
-static const struct store_ops cluster_ops = {cluster_get,     cluster_walk, cluster_watch,
-                                             cluster_unwatch, cluster_free, cluster_is_up};
+static const struct store_ops cluster_ops = {.get = cluster_get,
+                                             .walk = cluster_walk,
+                                             .watch = cluster_watch,
+                                             .unwatch = cluster_unwatch,
+                                             .free = cluster_free,
+                                             .is_up = cluster_is_up};
 
 int store_cluster_open(const struct store_settings *settings, const struct store_url *url,
                        struct store **out, struct why *why) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 /* A file as read; shared by look-ups until a newer one takes its place. */
 struct shared_table {
     struct policy_table *facts;
-    unsigned references; /* under the store's lock */
+    atomic_uint references;
 };
 
 struct store_file {
@@ -44,25 +45,30 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 }
 
 static void table_release(struct shared_table *table) {
-    if (table == NULL || --table->references > 0)
+    if (table == NULL || atomic_fetch_sub(&table->references, 1) != 1)
         return;
     policy_table_free(table->facts);
     free(table);
 }
 
+/* What was read is what is there. */
+static bool is_current_locked(const struct store_file *file, const struct stat *now) {
+    return !file->missing && file->table != NULL && same_file(now, &file->read_from);
+}
+
 /*
- * Reads the file again if it has changed; called under the lock. A change that cannot be read is
- * tried once. Returns -1 with the reason while the file is missing, or when it is in error and
- * nothing good was read before.
+ * Reads the file again if it has changed. A change that cannot be read is tried once. Returns -1
+ * with the reason while the file is missing, or when it is in error and nothing good was read
+ * before.
  */
-static int refresh(struct store_file *file, struct why *why) {
+static int refresh_locked(struct store_file *file, struct why *why) {
     struct stat now;
     if (stat(file->path, &now) != 0) {
         why_set(why, "%s: %s", file->path, strerror(errno));
         file->missing = true;
         return -1;
     }
-    if (!file->missing && file->table != NULL && same_file(&now, &file->read_from))
+    if (is_current_locked(file, &now))
         return 0;
     FILE *stream = fopen(file->path, "re");
     if (stream == NULL || fstat(fileno(stream), &now) != 0) {
@@ -89,35 +95,34 @@ static int refresh(struct store_file *file, struct why *why) {
                   (char *)NULL);
         return 0;
     }
-    table->references = 1;
+    atomic_init(&table->references, 1);
     table_release(file->table);
     file->table = table;
     return 0;
 }
 
+/*
+ * The file as it is now, with a reference of the caller's; NULL with the reason. The lock is not
+ * held while the kernel is asked, unless there is news.
+ */
 static struct shared_table *take_table(struct store_file *file, struct why *why) {
     struct shared_table *table = NULL;
+    struct stat now;
+    bool there = stat(file->path, &now) == 0;
     pthread_mutex_lock(&file->lock);
-    if (refresh(file, why) == 0) {
+    if ((there && is_current_locked(file, &now)) || refresh_locked(file, why) == 0) {
         table = file->table;
-        table->references++;
+        atomic_fetch_add(&table->references, 1);
     }
     pthread_mutex_unlock(&file->lock);
     return table;
-}
-
-static void give_table(struct store_file *file, struct shared_table *table) {
-    pthread_mutex_lock(&file->lock);
-    table_release(table);
-    pthread_mutex_unlock(&file->lock);
 }
 
 static bool file_is_up(struct store *store) {
     struct store_file *file = (struct store_file *)store;
     struct why why;
     struct shared_table *table = take_table(file, &why);
-    if (table != NULL)
-        give_table(file, table);
+    table_release(table);
     return table != NULL;
 }
 
@@ -160,8 +165,20 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
             rc = -1;
         }
     }
-    if (table != NULL)
-        give_table(file, table);
+    table_release(table);
+    return rc;
+}
+
+static int file_get_made(struct store *store, const char *const *subjects, size_t n,
+                         const struct store_maker *maker, void **made, struct why *why) {
+    struct shared_table *table = take_table((struct store_file *)store, why);
+    int rc = table == NULL ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        made[i] = policy_table_make(table->facts, subjects[i], maker);
+        if (made[i] == NULL)
+            rc = why_set(why, "no memory");
+    }
+    table_release(table);
     return rc;
 }
 
@@ -176,7 +193,7 @@ static int file_walk(struct store *store, const char *subject, store_take_field 
     const struct store_field *fields = policy_table_subject(table->facts, subject, &n);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = take(context, &fields[i]);
-    give_table(file, table);
+    table_release(table);
     if (rc != 0)
         why_set(why, "no memory");
     return rc != 0 ? -1 : fields == NULL ? STORE_ABSENT : STORE_FOUND;
@@ -234,8 +251,13 @@ static void file_free(struct store *store) {
     free(file);
 }
 
-static const struct store_ops file_ops = {file_get,     file_walk, file_watch,
-                                          file_unwatch, file_free, file_is_up};
+static const struct store_ops file_ops = {.get = file_get,
+                                          .get_made = file_get_made,
+                                          .walk = file_walk,
+                                          .watch = file_watch,
+                                          .unwatch = file_unwatch,
+                                          .free = file_free,
+                                          .is_up = file_is_up};
 
 int store_file_open(const struct store_settings *settings, const struct store_url *url,
                     struct store **out, struct why *why) {
@@ -247,7 +269,7 @@ int store_file_open(const struct store_settings *settings, const struct store_ur
     }
     file->store.ops = &file_ops;
     pthread_mutex_init(&file->lock, NULL);
-    if (refresh(file, why) != 0) {
+    if (refresh_locked(file, why) != 0) {
         file_free(&file->store);
         return -1;
     }

@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,13 @@ struct subject {
     struct store_field *fields;
     unsigned long *lines; /* of the fields */
     size_t n;
+    _Atomic(void *) made; /* NULL until somebody asks for it */
     UT_hash_handle hh;
 };
 
 struct policy_table {
     struct subject *subjects;
+    _Atomic(const struct store_maker *) maker; /* of what is kept; NULL before */
 };
 
 void policy_table_free(struct policy_table *table) {
@@ -33,6 +36,8 @@ void policy_table_free(struct policy_table *table) {
     struct subject *subject, *next;
     HASH_ITER(hh, table->subjects, subject, next) {
         HASH_DEL(table->subjects, subject);
+        if (subject->made != NULL)
+            table->maker->release(subject->made);
         for (size_t i = 0; i < subject->n; i++) {
             free((void *)subject->fields[i].name);
             free((void *)subject->fields[i].value);
@@ -179,4 +184,26 @@ const struct store_field *policy_table_subject(const struct policy_table *file, 
     HASH_FIND_STR(file->subjects, name, subject);
     *n = subject == NULL ? 0 : subject->n;
     return subject == NULL ? NULL : subject->fields;
+}
+
+void *policy_table_make(struct policy_table *file, const char *name,
+                        const struct store_maker *maker) {
+    struct subject *subject;
+    HASH_FIND_STR(file->subjects, name, subject);
+    if (subject == NULL) /* strangers are many, and cheap */
+        return maker->make(&(struct store_hash){.answer = STORE_ABSENT});
+    void *made = atomic_load(&subject->made);
+    if (made == NULL) {
+        void *fresh = maker->make(&(struct store_hash){
+            .answer = STORE_FOUND, .fields = subject->fields, .n = subject->n});
+        if (fresh == NULL)
+            return NULL;
+        atomic_store(&file->maker, maker);
+        if (atomic_compare_exchange_strong(&subject->made, &made, fresh))
+            made = fresh;
+        else
+            maker->release(fresh); /* another thread was faster */
+    }
+    maker->acquire(made);
+    return made;
 }

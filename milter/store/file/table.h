@@ -2,7 +2,7 @@
  * The policy file: facts as text, one `SUBJECT FIELD VALUE` a line.
  *
  * A file is read whole or not at all. What has been read never changes and may be asked by any
- * number of threads.
+ * number of threads; what is made of it is kept with it.
  */
 #ifndef GATEPOST_STORE_FILE_TABLE_H
 #define GATEPOST_STORE_FILE_TABLE_H
@@ -24,5 +24,13 @@ void policy_table_free(struct policy_table *file);
 /* The fields of a subject, `*n` of them, owned by the file; NULL when it is not there. */
 const struct store_field *policy_table_subject(const struct policy_table *file, const char *subject,
                                                size_t *n);
+
+/*
+ * What the maker makes of a subject, or of one that is absent, with a reference of the caller's;
+ * NULL when there is no memory. Made once of each subject, and kept as long as the file: always
+ * with the same maker.
+ */
+void *policy_table_make(struct policy_table *file, const char *subject,
+                        const struct store_maker *maker);
 
 #endif

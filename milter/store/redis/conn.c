@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/waiting.h"
 #include "gatepost/store/redis/errors.h"
 #include "tls.h"
 
@@ -27,18 +28,14 @@ const char *redis_server_name(const struct redis_server *server, char out[static
 /* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed.
  */
 static int wait_ready(int fd, short events, int64_t deadline, struct why *why) {
-    for (;;) {
-        int64_t left = deadline - clock_now_ms();
-        struct pollfd pfd = {.fd = fd, .events = events};
-        int rc = poll(&pfd, 1, left > 0 ? (int)left : 0);
-        if (rc > 0)
-            return 0;
-        if (rc == 0) {
-            return why_set(why, "no answer within store_timeout");
-        }
-        if (errno != EINTR)
-            return why_set(why, "poll: %s", strerror(errno));
-    }
+    struct pollfd pfd = {.fd = fd, .events = events};
+    struct waiting w = waiting_begin(deadline);
+    /* also of one whose octets keep flowing: the deadline is for the whole answer */
+    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
+    waiting_end(&w);
+    if (rc < 0)
+        return why_set(why, "poll: %s", strerror(errno));
+    return rc > 0 ? 0 : why_set(why, "no answer within store_timeout");
 }
 
 /* Before a server hangs up unasked it says why, such as that it has too many clients. */

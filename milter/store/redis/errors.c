@@ -1,10 +1,12 @@
 /*
  * Redis's error answers. Owns their table: what each means for the store, and the advice for the
- * operator that goes into the log. Pure.
+ * operator that goes into the log, and the syntax of a cluster's redirections. Pure.
  */
 #include "gatepost/store/redis/errors.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Of an answer so much is shown at the most. */
@@ -70,4 +72,24 @@ enum redis_fault redis_error_judge(const char *answer, const char *command, cons
             key == NULL ? "" : key, command == NULL ? "" : ": ", shown(answer), answer,
             advice == NULL ? "" : " (", advice == NULL ? "" : advice, advice == NULL ? "" : ")");
     return fault;
+}
+
+int redis_redirect_read(const char *error, struct redis_redirect *out) {
+    bool moved = strncmp(error, "MOVED ", 6) == 0;
+    const char *address = strrchr(error, ' ');
+    const char *colon = strrchr(error, ':');
+    if ((!moved && strncmp(error, "ASK ", 4) != 0) || address == NULL || colon == NULL ||
+        colon < address)
+        return -1;
+    size_t len = (size_t)(colon - address - 1);
+    long port = strtol(colon + 1, NULL, 10);
+    if (len >= sizeof out->host || port < 1 || port > 65535)
+        return -1;
+    memcpy(out->host, address + 1, len);
+    out->host[len] = '\0';
+    if (strcmp(out->host, "?") == 0) /* cluster-preferred-endpoint-type unknown-endpoint */
+        out->host[0] = '\0';
+    out->port = (int)port;
+    out->kind = moved ? REDIRECT_MOVED : REDIRECT_ASK;
+    return 0;
 }

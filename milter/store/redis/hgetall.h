@@ -8,8 +8,8 @@
 #define GATEPOST_STORE_REDIS_HGETALL_H
 
 #include "gatepost/core/why.h"
+#include "gatepost/store/redis/errors.h"
 #include "gatepost/store/redis/pool.h"
-#include "gatepost/store/redis/redirect.h"
 #include "gatepost/store/store.h"
 
 struct redis_hgetall {

@@ -11,6 +11,7 @@
 
 #include "breaker.h"
 #include "gatepost/base/clock.h"
+#include "gatepost/base/waiting.h"
 
 /* Connections at the most. Each serves one look-up at a time, so this many may wait for Redis. */
 #define POOL_MAX 16
@@ -100,7 +101,7 @@ static bool take_free(struct redis_pool *pool, bool fresh, struct redis_lease *l
 /* Waits for something free; -1 with the reason at the deadline, or when the server is down. */
 static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
                       struct redis_lease *lease, struct redis_server *server, struct why *why) {
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     bool allowed = true, taken;
     int rc = 0;
     pthread_mutex_lock(&pool->lock);
@@ -109,7 +110,7 @@ static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
         taken = allowed && take_free(pool, fresh, lease);
         if (!allowed || taken || rc != 0)
             break;
-        rc = pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
+        rc = waiting_cond(&w, &pool->changed, &pool->lock);
     }
     if (taken && lease->conn == NULL)
         *server = pool->server;
@@ -120,6 +121,7 @@ static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
             why_set(why, "the address of %s is not known yet", pool->server.host);
     }
     pthread_mutex_unlock(&pool->lock);
+    waiting_end(&w);
     return taken ? 0 : -1;
 }
 

@@ -16,6 +16,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
+#include "gatepost/base/waiting.h"
 #include "gatepost/store/redis/errors.h"
 
 /* A Sentinel tells of a switch by itself; it is also asked this often, in milliseconds. */
@@ -278,15 +279,16 @@ static int ask_here(struct redis_sentinel *s, int64_t deadline, struct why *why)
 }
 
 int redis_sentinel_need(struct redis_sentinel *s, int64_t deadline, struct why *why) {
-    struct timespec until = clock_timespec(deadline);
+    struct waiting w = waiting_begin(deadline);
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     while (s->following && !s->known && s->problem.text[0] == '\0' && rc == 0)
-        rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+        rc = waiting_cond(&w, &s->changed, &s->lock);
     bool known = s->known, following = s->following;
     if (!known)
         why_set(why, "%s", s->problem.text[0] != '\0' ? s->problem.text : "no Sentinel answers");
     pthread_mutex_unlock(&s->lock);
+    waiting_end(&w);
     if (following)
         return known ? 0 : -1;
     return ask_here(s, deadline, why);

@@ -108,8 +108,12 @@ static bool redis_is_up(struct store *store) {
     return redis_pool_is_up(((struct store_redis *)store)->server.pool);
 }
 
-static const struct store_ops redis_ops = {redis_get,     redis_walk_subject, redis_start_watch,
-                                           redis_unwatch, redis_free,         redis_is_up};
+static const struct store_ops redis_ops = {.get = redis_get,
+                                           .walk = redis_walk_subject,
+                                           .watch = redis_start_watch,
+                                           .unwatch = redis_unwatch,
+                                           .free = redis_free,
+                                           .is_up = redis_is_up};
 
 static int open_parts(struct store_redis *redis, const struct store_settings *settings,
                       const struct store_url *url, struct why *why) {

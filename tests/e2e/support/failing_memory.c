@@ -25,8 +25,8 @@ static struct plan *plan;
 __attribute__((constructor)) static void load(void) {
     const char *path = getenv("FAILING_MEMORY");
     int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
-    void *memory = fd < 0 ? MAP_FAILED
-                          : mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory != MAP_FAILED)
         plan = memory;
 }

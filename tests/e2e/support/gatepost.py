@@ -59,10 +59,13 @@ class Gatepost:
     """The filter in the foreground, with files `NAME.conf` and `NAME.log` in `folder`.
 
     `settings` go over the few that every test needs. Log lines and verdicts are those since
-    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if given.
+    forget(), which starts a new page. It runs inside `network` (a NetworkNamespace) if given, and
+    by the command `within`, words that stand before its own; `stderr` is a descriptor in the place
+    of the log's.
     """
 
-    def __init__(self, folder, settings, name="gatepost", socket=None, network=None):
+    def __init__(self, folder, settings, name="gatepost", socket=None, network=None, within=(),
+                 stderr=None):
         self.socket = socket or os.path.join(folder, name + ".sock")
         self.conf = os.path.join(folder, name + ".conf")
         self.log = os.path.join(folder, name + ".log")
@@ -70,6 +73,8 @@ class Gatepost:
         self._checked = 0       # up to where the log has been searched for reports
         self._process = None
         self._network = network
+        self._within = within
+        self._stderr = stderr
         self.configure(settings)
 
     def configure(self, settings):
@@ -84,9 +89,10 @@ class Gatepost:
         return self._process.pid
 
     def start(self):
-        call = self._network.call if self._network else lambda function, *args: function(*args)
-        self._process = call(Process, [BINARY, "-c", self.conf], self.log, None,
-                             {**_ENVIRONMENT, **os.environ})
+        call = self._network.call if self._network \
+            else lambda function, *args, **kwargs: function(*args, **kwargs)
+        self._process = call(Process, [*self._within, BINARY, "-c", self.conf], self.log, None,
+                             {**_ENVIRONMENT, **os.environ}, stderr=self._stderr)
         try:
             self._process.wait_ready(lambda: accepts_unix(self.socket), what="milter socket")
         except BaseException:

@@ -26,15 +26,17 @@ def wait_until(condition, timeout=30, what="condition", interval=0.01):
 
 
 class Process:
-    """One running child. Its stdout and stderr go to the file `log`, appended."""
+    """One running child. Its stdout and stderr go to the file `log`, appended; its stderr to the
+    descriptor `stderr` where there is one."""
 
-    def __init__(self, argv, log, cwd=None, env=None, death_signal="KILL"):
+    def __init__(self, argv, log, cwd=None, env=None, death_signal="KILL", stderr=None):
         self.argv = [str(arg) for arg in argv]
         self.log = log
         with open(log, "ab") as output:
             self._child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", death_signal, "--", *self.argv],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT if stderr is None else stderr,
                 cwd=cwd, env=env, start_new_session=True)
         self.pid = self._child.pid
         _running.add(self)

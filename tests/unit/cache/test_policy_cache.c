@@ -7,7 +7,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
-#include "gatepost/cache/policy_cache.h"
+#include "milter/cache/policy_cache.h"
 #include "milter/store/implement.h"
 
 /* Every subject has one field, "source"; it reads "authorized" once `changed`. */
@@ -81,7 +81,8 @@ static enum seen look(struct bench *bench, const char *subject, bool *stale) {
     }
     enum seen seen = SEEN_ABSENT;
     if (known->policy != NULL)
-        seen = known->policy->source.value == SOURCE_AUTHORIZED ? SEEN_AUTHORIZED : SEEN_ANY;
+        seen = known->policy->settings[FIELD_SOURCE].value == SOURCE_AUTHORIZED ? SEEN_AUTHORIZED
+                                                                                : SEEN_ANY;
     shared_policy_release(known);
     return seen;
 }
@@ -133,19 +134,19 @@ static void test_kept_until_told(void **state) {
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(bench.gate.asked, 2); /* not watched: nothing is fresh */
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(bench.gate.asked, 3); /* what was known before the watch must be asked again */
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(bench.gate.asked, 3);
     change(&bench, true);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:other");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:other");
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:a");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:a");
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_AUTHORIZED);
     change(&bench, false);
-    policy_cache_told(bench.cache, STORE_CHANGED, NULL);
+    policy_cache_note(bench.cache, STORE_CHANGED, NULL);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_false(stale);
     close_bench(&bench);
@@ -157,12 +158,12 @@ static void test_absent_is_kept(void **state) {
     (void)state;
     open_bench(&bench, 1000, 60000, 60000);
     bench.gate.absent = true;
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     for (int i = 0; i < 3; i++)
         assert_int_equal(look(&bench, "account:a", &stale), SEEN_ABSENT);
     assert_int_equal(bench.gate.asked, 1);
     bench.gate.absent = false;
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:a");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:a");
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     close_bench(&bench);
 }
@@ -174,12 +175,12 @@ static void test_an_overtaken_answer_is_not_kept(void **state) {
     bool stale;
     (void)state;
     open_bench(&bench, 1000, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     allow(&bench, 0);
     start(&first, &bench);
     wait_asked(&bench, 1);
     change(&bench, true);
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:a");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:a");
     allow(&bench, UINT_MAX);
     pthread_join(first.thread, NULL);
     assert_int_equal(first.seen, SEEN_ANY); /* it asked before the change */
@@ -193,12 +194,12 @@ static void test_nobody_joins_an_overtaken_look_up(void **state) {
     struct asker first, later;
     (void)state;
     open_bench(&bench, 1000, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     allow(&bench, 0);
     start(&first, &bench);
     wait_asked(&bench, 1);
     change(&bench, true);
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:a");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:a");
     start(&later, &bench);
     wait_asked(&bench, 2); /* it asks itself */
     allow(&bench, UINT_MAX);
@@ -214,14 +215,14 @@ static void test_who_joined_asks_anew(void **state) {
     struct asker askers[8];
     (void)state;
     open_bench(&bench, 1000, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     allow(&bench, 0);
     start(&askers[0], &bench);
     wait_asked(&bench, 1);
     for (int i = 1; i < 8; i++)
         start(&askers[i], &bench);
     change(&bench, true);
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:a");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:a");
     wait_asked(&bench, 2); /* whether they had joined before the change or come after it */
     allow(&bench, UINT_MAX);
     for (int i = 0; i < 8; i++)
@@ -236,7 +237,7 @@ static void test_look_ups_are_joined(void **state) {
     struct asker askers[32];
     (void)state;
     open_bench(&bench, 1000, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     allow(&bench, 0);
     for (int i = 0; i < 32; i++)
         start(&askers[i], &bench);
@@ -277,13 +278,13 @@ static void test_stale_serves_for_its_time(void **state) {
     bool stale;
     (void)state;
     open_bench(&bench, 1000, 60000, 400);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(look(&bench, "account:b", &stale), SEEN_ANY);
     sleep_ms(500); /* its age does not count while it is watched */
-    policy_cache_told(bench.cache, STORE_CHANGED, "account:b");
+    policy_cache_note(bench.cache, STORE_CHANGED, "account:b");
     bench.gate.fails = true;
-    policy_cache_told(bench.cache, STORE_LOST, NULL);
+    policy_cache_note(bench.cache, STORE_LOST, NULL);
     int64_t lost = clock_now_ms();
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_true(stale);
@@ -305,7 +306,7 @@ static void test_ttl(void **state) {
     bool stale;
     (void)state;
     open_bench(&bench, 1000, 100, 60000);
-    policy_cache_told(bench.cache, STORE_BLIND, NULL);
+    policy_cache_note(bench.cache, STORE_BLIND, NULL);
     assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     change(&bench, true);
     int64_t begin = clock_now_ms();
@@ -323,7 +324,7 @@ static void test_bounded_and_the_used_stay(void **state) {
     char subject[40];
     (void)state;
     open_bench(&bench, 640, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     for (int round = 0; round < 10000; round++) {
         assert_int_equal(look(&bench, "account:*", &stale), SEEN_ANY); /* all the time */
         snprintf(subject, sizeof subject, "account:stranger%d", round);
@@ -338,7 +339,7 @@ static void test_no_cache(void **state) {
     bool stale;
     (void)state;
     open_bench(&bench, 0, 60000, 60000);
-    policy_cache_told(bench.cache, STORE_WATCHED, NULL);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
     for (int i = 0; i < 3; i++)
         assert_int_equal(look(&bench, "account:a", &stale), SEEN_ANY);
     assert_int_equal(bench.gate.asked, 3);

@@ -80,7 +80,7 @@ static void test_octets_behind_nul_count(void **state) {
     struct policy *policy = policy_new();
     (void)state;
     assert_int_equal(policy_add(policy, "source", 6, "any\0x", 5), 0);
-    assert_int_equal(policy->source.state, SETTING_MALFORMED);
+    assert_int_equal(policy->settings[FIELD_SOURCE].state, SETTING_MALFORMED);
     policy_free(policy);
 }
 
@@ -91,7 +91,8 @@ static void test_contradiction(void **state) {
     assert_int_equal(policy->n_protocols, 1);
     assert_int_equal(policy->protocols[0].on.state, SETTING_MALFORMED);
     assert_string_equal(policy->faults[0].why, "contradicts protocol:pop3");
-    assert_int_equal(policy->source.state, SETTING_SET);
+    assert_int_equal(policy->faults[0].kind, FAULT_CONTRADICTION);
+    assert_int_equal(policy->settings[FIELD_SOURCE].state, SETTING_SET);
     assert_int_equal(policy->n_faults, 1);
     policy_free(policy);
 }
@@ -144,43 +145,66 @@ static void test_protocol_inheritance(void **state) {
     }
 }
 
-/* The settings with one value, each unset, malformed or one of two values on every subject. */
+/* Every setting, unset, malformed or one of two values on each subject. */
+static void check_setting_inheritance(const struct policy_field *field, size_t number) {
+    const char *name = policy_field_setting_name(field, number);
+    const char *const values[] = {field->words->names[0], field->words->names[1], "nonsense"};
+    for (int code = 0; code < 64; code++) { /* two bits a subject: 3 is unset */
+        struct policy *policies[SUBJECTS];
+        int first = 3;
+        for (size_t i = 0; i < SUBJECTS; i++) {
+            int says = code >> (2 * i) & 3;
+            policies[i] = policy_new();
+            if (says < 3)
+                policy_add(policies[i], name, strlen(name), values[says], strlen(values[says]));
+            if (first == 3)
+                first = says;
+        }
+        struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+        struct policy_origin origin;
+        int value = -1;
+        enum setting_state got = policy_setting(&set, (size_t)field->id + number, &value, &origin);
+        assert_int_equal(got, first == 3   ? SETTING_UNSET
+                              : first == 2 ? SETTING_MALFORMED
+                                           : SETTING_SET);
+        if (first < 2)
+            assert_int_equal(value, first);
+        for (size_t i = 0; i < SUBJECTS; i++)
+            policy_free(policies[i]);
+    }
+}
+
 static void test_setting_inheritance(void **state) {
+    (void)state;
+    for (size_t i = 0; i < POLICY_FIELDS; i++)
+        for (size_t number = 0; number < policy_field_settings(&policy_fields[i]); number++)
+            check_setting_inheritance(&policy_fields[i], number);
+}
+
+/* The look-ups by name ask for the field of their name. */
+static void test_settings_by_name(void **state) {
     static const struct {
-        const char *field;
-        const char *values[3]; /* good 0, good 1, malformed */
+        const char *field, *values[2];
         enum setting_state (*ask)(const struct policy_set *, int *, struct policy_origin *);
         int meaning[2];
     } settings[] = {
-        {"source", {"any", "authorized", "all"}, policy_source, {SOURCE_ANY, SOURCE_AUTHORIZED}},
-        {"tls", {"optional", "required", "on"}, policy_tls, {NEED_OPTIONAL, NEED_REQUIRED}},
-        {"mode", {"enforce", "monitor", "off"}, policy_mode, {MODE_ENFORCE, MODE_MONITOR}},
+        {"source", {"any", "authorized"}, policy_source, {SOURCE_ANY, SOURCE_AUTHORIZED}},
+        {"tls", {"optional", "required"}, policy_tls, {NEED_OPTIONAL, NEED_REQUIRED}},
+        {"mode", {"enforce", "monitor"}, policy_mode, {MODE_ENFORCE, MODE_MONITOR}},
     };
     (void)state;
     for (size_t s = 0; s < COUNT(settings); s++) {
-        for (int code = 0; code < 64; code++) { /* two bits a subject: 3 is unset */
-            struct policy *policies[SUBJECTS];
-            int first = 3;
-            for (size_t i = 0; i < SUBJECTS; i++) {
-                int says = code >> (2 * i) & 3;
-                policies[i] = policy_new();
-                if (says < 3)
-                    policy_add(policies[i], settings[s].field, strlen(settings[s].field),
-                               settings[s].values[says], strlen(settings[s].values[says]));
-                if (first == 3)
-                    first = says;
-            }
-            struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+        for (size_t i = 0; i < 2; i++) {
+            struct policy *domain = policy_new();
+            struct policy_set set = set_of(NULL, domain, NULL);
             struct policy_origin origin;
             int value = -1;
-            enum setting_state got = settings[s].ask(&set, &value, &origin);
-            assert_int_equal(got, first == 3   ? SETTING_UNSET
-                                  : first == 2 ? SETTING_MALFORMED
-                                               : SETTING_SET);
-            if (first < 2)
-                assert_int_equal(value, settings[s].meaning[first]);
-            for (size_t i = 0; i < SUBJECTS; i++)
-                policy_free(policies[i]);
+            policy_add(domain, settings[s].field, strlen(settings[s].field), settings[s].values[i],
+                       strlen(settings[s].values[i]));
+            assert_int_equal(settings[s].ask(&set, &value, &origin), SETTING_SET);
+            assert_int_equal(value, settings[s].meaning[i]);
+            assert_string_equal(origin.field, settings[s].field);
+            policy_free(domain);
         }
     }
 }
@@ -281,6 +305,7 @@ int main(void) {
         cmocka_unit_test(test_contradiction),
         cmocka_unit_test(test_protocol_inheritance),
         cmocka_unit_test(test_setting_inheritance),
+        cmocka_unit_test(test_settings_by_name),
         cmocka_unit_test(test_most_specific_answers),
         cmocka_unit_test(test_malformed_stops_at_its_subject),
         cmocka_unit_test(test_ip_entries_add_up),

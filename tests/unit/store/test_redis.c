@@ -5,7 +5,6 @@
 
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/redis/errors.h"
-#include "gatepost/store/redis/redirect.h"
 
 static void test_slots(void **state) {
     static const struct {

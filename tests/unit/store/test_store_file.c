@@ -1,8 +1,11 @@
 /*
- * store_file: the syntax of the policy file, and that a bad edit never replaces a good one.
+ * store_file: the syntax of the policy file, that a bad edit never replaces a good one, and what is
+ * made of it once.
  */
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -144,11 +147,125 @@ static void test_changes(void **state) {
     store_free(store);
 }
 
+/* What is made of a hash: its number of fields. */
+struct count {
+    atomic_uint references;
+    enum store_answer answer;
+    size_t n;
+};
+static atomic_int made, freed;
+
+static void *make(const struct store_hash *hash) {
+    struct count *count = calloc(1, sizeof *count);
+    assert_non_null(count);
+    *count = (struct count){.references = 1, .answer = hash->answer, .n = hash->n};
+    atomic_fetch_add(&made, 1);
+    return count;
+}
+
+static void acquire(void *arg) {
+    atomic_fetch_add(&((struct count *)arg)->references, 1);
+}
+
+static void release(void *arg) {
+    if (atomic_fetch_sub(&((struct count *)arg)->references, 1) != 1)
+        return;
+    atomic_fetch_add(&freed, 1);
+    free(arg);
+}
+
+static const struct store_maker maker = {make, acquire, release};
+
+/* The number of fields of two subjects; -1 when they cannot be had. */
+static int count_of(struct store *store, const char *a, const char *b) {
+    const char *const subjects[] = {a, b};
+    void *counts[2];
+    struct why why;
+    int rc = store_get_made(store, subjects, 2, &maker, counts, &why), n = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct count *count = counts[i];
+        if (count == NULL)
+            continue;
+        assert_int_equal(count->answer, count->n == 0 ? STORE_ABSENT : STORE_FOUND);
+        n += (int)count->n;
+        release(count);
+    }
+    return rc == 0 ? n : rc;
+}
+
+static void test_made_once(void **state) {
+    static const char two[] = "account:a@b tls required\naccount:a@b source any\n"
+                              "account:@b tls optional\n";
+    static const char one[] = "account:a@b tls required\n";
+    struct why why;
+    (void)state;
+    write_policy(two, strlen(two));
+    struct store *store = open_store(&why);
+    assert_non_null(store);
+    made = freed = 0;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(count_of(store, "account:a@b", "account:@b"), 3);
+    assert_int_equal(made, 2);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(count_of(store, "account:a@b", "account:x@y"), 2);
+    assert_int_equal(made, 5); /* those who are absent are not kept */
+    assert_int_equal(freed, 3);
+    const char *const held[] = {"account:a@b"};
+    void *old;
+    assert_int_equal(store_get_made(store, held, 1, &maker, &old, &why), 0);
+    write_policy(one, strlen(one));
+    assert_int_equal(count_of(store, "account:a@b", "account:@b"), 1);
+    assert_int_equal(((struct count *)old)->n, 2); /* as long as somebody has it */
+    release(old);
+    unlink(path);
+    assert_int_equal(count_of(store, "account:a@b", "account:@b"), -1);
+    write_policy(two, strlen(two));
+    assert_int_equal(count_of(store, "account:a@b", "account:@b"), 3);
+    store_free(store);
+    assert_int_equal(made, freed);
+}
+
+static void *run_counter(void *arg) {
+    for (int i = 0; i < 3000; i++) {
+        int n = count_of(arg, "account:a@b", "account:@b");
+        if (n != 2 && n != 4)
+            return arg;
+    }
+    return NULL;
+}
+
+/* Both subjects are always of the same file, whoever makes them first. */
+static void test_made_by_many(void **state) {
+    static const char two[] = "account:a@b tls required\naccount:@b tls required\n";
+    static const char four[] = "account:a@b tls required\naccount:@b tls required\n"
+                               "account:a@b source any\naccount:@b source any\n";
+    struct why why;
+    pthread_t threads[4];
+    (void)state;
+    write_policy(two, strlen(two));
+    struct store *store = open_store(&why);
+    assert_non_null(store);
+    made = freed = 0;
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_counter, store), 0);
+    for (int i = 0; i < 300; i++)
+        write_policy(i % 2 ? two : four, strlen(i % 2 ? two : four));
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    store_free(store);
+    assert_int_equal(made, freed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_syntax_errors),
         cmocka_unit_test(test_values_are_the_rest_of_the_line),
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_made_once),
+        cmocka_unit_test(test_made_by_many),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

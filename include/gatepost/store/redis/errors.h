@@ -24,4 +24,17 @@ enum redis_fault {
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,
                                    struct why *why);
 
+/* Where a cluster says that a key is. */
+struct redis_redirect {
+    enum { REDIRECT_NONE, REDIRECT_MOVED, REDIRECT_ASK } kind;
+    char host[256]; /* "": that of the node that said so */
+    int port;
+};
+
+/*
+ * Reads "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT"; an IPv6 address stands there bare. Returns
+ * 0, or -1 when it is neither. Pure.
+ */
+int redis_redirect_read(const char *error, struct redis_redirect *out);
+
 #endif

@@ -2,21 +2,23 @@
  * From what is there and what is wanted to what must change. Owns when two spellings are one
  * field; neither checks nor writes.
  */
+#include "gatepost/write/plan.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "write.h"
 
 /* uthash ends the process for want of memory unless told otherwise */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-void ctl_plan_clear(struct ctl_plan *plan) {
+#include "gatepost/write/fact_name.h"
+
+void plan_clear(struct change_plan *plan) {
     free(plan->changes);
-    *plan = (struct ctl_plan){0};
+    *plan = (struct change_plan){0};
 }
 
-static int add(struct ctl_plan *plan, struct store_text field, struct store_text old,
+static int add(struct change_plan *plan, struct store_text field, struct store_text old,
                struct store_text new_value) {
     if (plan->n == plan->room) {
         size_t room = plan->room == 0 ? 8 : plan->room * 2;
@@ -37,7 +39,7 @@ static bool equal(const char *a, size_t a_len, const char *b, size_t b_len) {
 /* Fields by name, so that much against much is not compared one by one. */
 struct entry {
     const struct store_field *there;
-    const struct ctl_wanted *wanted;
+    const struct wanted_fact *wanted;
     UT_hash_handle hh;
 };
 
@@ -58,7 +60,7 @@ static struct entry *table_find(const struct lookup_table *table, const char *na
 }
 
 static int table_add(struct lookup_table *table, const char *name, size_t len,
-                     const struct store_field *there, const struct ctl_wanted *wanted) {
+                     const struct store_field *there, const struct wanted_fact *wanted) {
     struct entry *entry = &table->entries[table->n++];
     *entry = (struct entry){.there = there, .wanted = wanted};
     HASH_ADD_KEYPTR(hh, table->by_name, name, len, entry);
@@ -66,11 +68,11 @@ static int table_add(struct lookup_table *table, const char *name, size_t len,
 }
 
 /* Few wanted fields are compared with all that are there: another spelling may be among them. */
-static const struct ctl_wanted *wanted_as(bool network, const struct store_field *field,
-                                          const struct ctl_wanted *wanted, size_t n) {
+static const struct wanted_fact *wanted_as(bool network, const struct store_field *field,
+                                           const struct wanted_fact *wanted, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (ctl_same_field(network, field->name, field->name_len, wanted[i].field,
-                           strlen(wanted[i].field)))
+        if (fact_is_same(network, field->name, field->name_len, wanted[i].field,
+                         strlen(wanted[i].field)))
             return &wanted[i];
     return NULL;
 }
@@ -78,14 +80,14 @@ static const struct ctl_wanted *wanted_as(bool network, const struct store_field
 /* Many addresses are compared by name only; of settings there are never many. */
 #define FEW 16
 
-static int plan_there(struct ctl_plan *plan, bool network, const struct store_field *field,
-                      const struct ctl_wanted *wanted, size_t n,
+static int plan_there(struct change_plan *plan, bool network, const struct store_field *field,
+                      const struct wanted_fact *wanted, size_t n,
                       const struct lookup_table *by_wanted, bool only) {
     const struct store_text name = {field->name, field->name_len}, absent = {NULL, 0};
     const struct store_text old = {field->value, field->value_len};
     const struct entry *found = table_find(by_wanted, field->name, field->name_len);
-    const struct ctl_wanted *want = found != NULL ? found->wanted : NULL;
-    bool few = n <= FEW || !ctl_is_block(network, field->name, field->name_len);
+    const struct wanted_fact *want = found != NULL ? found->wanted : NULL;
+    bool few = n <= FEW || !fact_is_block(network, field->name, field->name_len);
     bool respelt = want == NULL && few && wanted_as(network, field, wanted, n) != NULL;
     if (want == NULL)
         return respelt || only ? add(plan, name, old, absent) : 0;
@@ -97,7 +99,7 @@ static int plan_there(struct ctl_plan *plan, bool network, const struct store_fi
     return add(plan, name, old, new_value);
 }
 
-static uint64_t state_after(const struct store_hash *now, const struct ctl_plan *plan) {
+static uint64_t state_after(const struct store_hash *now, const struct change_plan *plan) {
     uint64_t state = 0;
     size_t left = now->n;
     for (size_t i = 0; i < now->n; i++)
@@ -115,10 +117,10 @@ static uint64_t state_after(const struct store_hash *now, const struct ctl_plan 
     return left == 0 ? 0 : state == 0 ? 1 : state;
 }
 
-int ctl_plan_changes(bool network, const struct store_hash *now, const struct ctl_wanted *wanted,
-                     size_t n, bool only, struct ctl_plan *out) {
+int plan_changes(bool network, const struct store_hash *now, const struct wanted_fact *wanted,
+                 size_t n, bool only, struct change_plan *out) {
     struct lookup_table there = {0}, by_wanted = {0};
-    *out = (struct ctl_plan){0};
+    *out = (struct change_plan){0};
     there.entries = calloc(now->n + 1, sizeof *there.entries);
     by_wanted.entries = calloc(n + 1, sizeof *by_wanted.entries);
     int rc = there.entries == NULL || by_wanted.entries == NULL ? -1 : 0;
@@ -141,12 +143,12 @@ int ctl_plan_changes(bool network, const struct store_hash *now, const struct ct
     if (rc == 0)
         out->state = state_after(now, out);
     else
-        ctl_plan_clear(out);
+        plan_clear(out);
     return rc;
 }
 
-struct policy *ctl_plan_policy(const struct store_hash *now, const struct ctl_plan *plan,
-                               bool *gone) {
+struct policy *plan_policy(const struct store_hash *now, const struct change_plan *plan,
+                           bool *gone) {
     struct lookup_table changed = {0};
     struct policy *policy = policy_new();
     size_t fields = 0;

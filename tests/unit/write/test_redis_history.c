@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#include "milter/write/history_order.h"
+#include "milter/write/redis_history.h"
 
 /* "a1@5 b2@6": subject a, change 1 (in microseconds), appended at 5 (milliseconds), and so on. */
 static void order(const char *given, const char *wanted) {

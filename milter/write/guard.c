@@ -1,23 +1,22 @@
 /*
- * The guard against locking oneself out. Owns what counts as locked out; who asks and what --force
- * does is write.c's business.
+ * The guard against locking oneself out. Owns what counts as locked out; who asks, and what may be
+ * done all the same, is the caller's.
  */
-#include "guard.h"
+#include "gatepost/write/guard.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../policies.h"
 #include "gatepost/core/netset.h"
 
-bool ctl_listed_nowhere(const struct policy_set *set, int64_t now) {
+bool guard_listed_nowhere(const struct policy_set *set, int64_t now) {
     struct policy_origin origin;
     int source = SOURCE_ANY;
     if (policy_source(set, &source, &origin) != SETTING_SET || source != SOURCE_AUTHORIZED)
         return false;
     for (size_t i = 0; i < SUBJECTS; i++)
         for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_ips; j++)
-            if (ctl_entry_counts(&set->policies[i]->ips[j], now))
+            if (policy_ip_counts(&set->policies[i]->ips[j], now))
                 return false;
     return true;
 }
@@ -62,10 +61,10 @@ static struct doors open_doors(const struct config *config, const struct policy_
     return open;
 }
 
-bool ctl_guard_policy(const struct config *config, const struct policy_set *before,
-                      const struct policy_set *after, int64_t now, struct why *why) {
+bool guard_policy(const struct config *config, const struct policy_set *before,
+                  const struct policy_set *after, int64_t now, struct why *why) {
     struct doors was = open_doors(config, before), is = open_doors(config, after);
-    if (ctl_listed_nowhere(after, now) && !ctl_listed_nowhere(before, now))
+    if (guard_listed_nowhere(after, now) && !guard_listed_nowhere(before, now))
         why_set(why,
                 "source authorized without a listed address: no login could send, and without a "
                 "login only what SPF passes; add an address first (ip add)");
@@ -80,7 +79,7 @@ bool ctl_guard_policy(const struct config *config, const struct policy_set *befo
     return true;
 }
 
-bool ctl_guard_network(const struct config *config, const char *name, struct why *why) {
+bool guard_network(const struct config *config, const char *name, struct why *why) {
     const struct config_network *fixed = config_network(config, name);
     if (fixed != NULL) /* its members in the configuration stay */
         return false;

@@ -1,0 +1,255 @@
+/*
+ * Lines on their way to the log. Owns the queue, its bound, and the thread that empties it; knows
+ * neither what a line says nor where it goes.
+ *
+ * As long as the reader keeps up a line is written by its caller, at the cost of one system call,
+ * and stands in the log before the MTA has its answer. The first one that finds no room is queued,
+ * and those after it are, until the thread has written all of them.
+ */
+#include "log_writer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatepost/base/clock.h"
+#include "gatepost/base/metrics.h"
+
+/*
+ * Octets of lines that may wait, and as many again in the hands of the thread: some 5,000
+ * verdicts each. A batch is given to the thread whole, and no line is taken while it is full, so
+ * that a slow reader finds few long gaps in the log instead of many short ones.
+ */
+#define BATCH_MAX ((size_t)2 << 20)
+
+/* Milliseconds until a reader that did not take a line is tried again. */
+#define RETRY 100
+
+struct batch {
+    char *octets;
+    size_t len, size;
+};
+
+/* A line in a batch; its text follows. */
+struct entry {
+    time_t when;
+    int priority;
+    size_t len;
+};
+
+static struct {
+    pthread_mutex_t lock; /* for all below, and for a target that the thread is not busy with */
+    pthread_cond_t more;
+    pthread_t thread;
+    enum { DIRECT, QUEUED, CLOSED } state;
+    log_writer_lost *lost_line;
+    struct batch waiting;
+    uint64_t lost; /* since the last batch was taken */
+    bool busy;     /* the thread writes: the target is its own */
+    atomic_bool losing;
+    atomic_int target; /* enum log_target */
+    atomic_llong stop; /* the deadline of a stop, by clock_now_ms(); 0 while there is none */
+} writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .target = LOG_TO_STDERR};
+
+static enum log_target target(void) {
+    return (enum log_target)atomic_load(&writer.target);
+}
+
+/* Makes room in a batch. Returns 0, or -1 when it is full or there is no memory. */
+static int grow(struct batch *batch, size_t by) {
+    size_t wanted = batch->size == 0 ? 16384 : batch->size;
+    if (batch->len + by > BATCH_MAX)
+        return -1;
+    while (wanted < batch->len + by)
+        wanted *= 2;
+    if (wanted == batch->size)
+        return 0;
+    char *grown = realloc(batch->octets, wanted);
+    if (grown == NULL)
+        return -1;
+    batch->octets = grown;
+    batch->size = wanted;
+    return 0;
+}
+
+/* The lock is held. */
+static void lose_locked(void) {
+    writer.lost++;
+    atomic_store(&writer.losing, true);
+    metrics_log_lost(1);
+}
+
+/* The lock is held. */
+static void queue_locked(const struct log_line *line) {
+    const struct entry entry = {line->when, line->priority, line->len};
+    struct batch *batch = &writer.waiting;
+    if (writer.lost > 0 || grow(batch, sizeof entry + line->len) != 0) {
+        lose_locked();
+        return;
+    }
+    memcpy(batch->octets + batch->len, &entry, sizeof entry);
+    memcpy(batch->octets + batch->len + sizeof entry, line->text, line->len);
+    batch->len += sizeof entry + line->len;
+}
+
+/* Without a thread a line waits for its reader; a system's log that is not there loses it. */
+static void write_directly(const struct log_line *line) {
+    if (target() == LOG_TO_STDERR) {
+        log_sink_write_stderr(line);
+        return;
+    }
+    if (log_sink_put(LOG_TO_SYSLOG, line) == LOG_SINK_FULL) {
+        log_sink_wait(LOG_TO_SYSLOG, RETRY);
+        log_sink_put(LOG_TO_SYSLOG, line);
+    }
+}
+
+void log_writer_put(const struct log_line *line) {
+    pthread_mutex_lock(&writer.lock);
+    if (writer.state == DIRECT) {
+        write_directly(line);
+    } else if (writer.state == CLOSED) {
+        log_sink_put(target(), line);
+    } else if (writer.busy || writer.waiting.len > 0 || writer.lost > 0) {
+        queue_locked(line);
+    } else {
+        enum log_sink_result result = log_sink_put(target(), line);
+        if (result == LOG_SINK_NEVER)
+            lose_locked();
+        else if (result == LOG_SINK_FULL)
+            queue_locked(line);
+        if (result != LOG_SINK_WRITTEN)
+            pthread_cond_signal(&writer.more);
+    }
+    pthread_mutex_unlock(&writer.lock);
+}
+
+void log_writer_put_syslog(const struct log_line *line) {
+    if (target() == LOG_TO_SYSLOG) {
+        log_writer_put(line);
+        return;
+    }
+    pthread_mutex_lock(&writer.lock);
+    log_sink_put(LOG_TO_SYSLOG, line);
+    pthread_mutex_unlock(&writer.lock);
+}
+
+void log_writer_copy_to_stderr(const struct log_line *line) {
+    pthread_mutex_lock(&writer.lock);
+    if (writer.state == DIRECT) {
+        log_sink_write_stderr(line);
+    } else if (log_sink_put(LOG_TO_STDERR, line) == LOG_SINK_FULL) {
+        log_sink_wait(LOG_TO_STDERR, RETRY);
+        log_sink_put(LOG_TO_STDERR, line);
+    }
+    pthread_mutex_unlock(&writer.lock);
+}
+
+/* Has a stop come to its end? */
+static bool out_of_time(void) {
+    long long stop = atomic_load(&writer.stop);
+    return stop != 0 && clock_now_ms() >= stop;
+}
+
+/* By the thread, which is busy. Returns 0, or -1 when the line is lost. */
+static int write_line(const struct log_line *line) {
+    for (;;) {
+        enum log_target to = target();
+        enum log_sink_result result = log_sink_put(to, line);
+        if (result != LOG_SINK_FULL)
+            return result == LOG_SINK_WRITTEN ? 0 : -1;
+        if (out_of_time())
+            return -1;
+        log_sink_wait(to, RETRY);
+    }
+}
+
+/* Returns how many lines of it are lost. */
+static uint64_t write_batch(const struct batch *batch) {
+    uint64_t lost = 0;
+    struct entry entry;
+    for (size_t at = 0; at < batch->len; at += sizeof entry + entry.len) {
+        memcpy(&entry, batch->octets + at, sizeof entry);
+        const struct log_line line = {entry.when, entry.priority, batch->octets + at + sizeof entry,
+                                      entry.len};
+        lost += write_line(&line) != 0;
+    }
+    return lost;
+}
+
+/* How many were lost, where they are missing. At a stop standard error may be all that is left. */
+static void write_lost(uint64_t lost) {
+    char text[LOG_LINE_MAX];
+    struct log_line line = {.when = time(NULL), .text = text};
+    line.len = writer.lost_line(text, lost, &line.priority);
+    if (write_line(&line) != 0 && target() == LOG_TO_SYSLOG) {
+        pthread_mutex_lock(&writer.lock);
+        log_sink_put(LOG_TO_STDERR, &line);
+        pthread_mutex_unlock(&writer.lock);
+    }
+}
+
+static void *run(void *arg) {
+    (void)arg;
+    pthread_mutex_lock(&writer.lock);
+    for (;;) {
+        while (writer.waiting.len == 0 && writer.lost == 0 && atomic_load(&writer.stop) == 0)
+            pthread_cond_wait(&writer.more, &writer.lock);
+        if (writer.waiting.len == 0 && writer.lost == 0)
+            break;
+        struct batch batch = writer.waiting;
+        uint64_t lost = writer.lost;
+        writer.waiting = (struct batch){0};
+        writer.lost = 0;
+        writer.busy = true;
+        atomic_store(&writer.losing, false);
+        pthread_mutex_unlock(&writer.lock);
+        uint64_t late = write_batch(&batch);
+        metrics_log_lost(late);
+        if (lost + late > 0)
+            write_lost(lost + late);
+        free(batch.octets);
+        pthread_mutex_lock(&writer.lock);
+        writer.busy = false;
+    }
+    writer.state = CLOSED;
+    pthread_mutex_unlock(&writer.lock);
+    return NULL;
+}
+
+int log_writer_start(log_writer_lost *lost) {
+    sigset_t all, before;
+    log_sink_prepare();
+    writer.lost_line = lost;
+    clock_cond_init(&writer.more);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are somebody else's */
+    int rc = pthread_create(&writer.thread, NULL, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0)
+        return -1;
+    pthread_mutex_lock(&writer.lock);
+    writer.state = QUEUED;
+    pthread_mutex_unlock(&writer.lock);
+    return 0;
+}
+
+void log_writer_target(enum log_target to) {
+    atomic_store(&writer.target, to);
+}
+
+bool log_writer_is_losing(void) {
+    return atomic_load(&writer.losing);
+}
+
+void log_writer_stop(void) {
+    pthread_mutex_lock(&writer.lock);
+    bool running = writer.state == QUEUED;
+    atomic_store(&writer.stop, clock_now_ms() + LOG_WRITER_PATIENCE);
+    pthread_cond_signal(&writer.more);
+    pthread_mutex_unlock(&writer.lock);
+    if (running)
+        pthread_join(writer.thread, NULL);
+}

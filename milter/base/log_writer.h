@@ -1,0 +1,50 @@
+/*
+ * Lines on their way to the log: written by their caller while the reader keeps up, and by a
+ * thread of the log's own when it does not.
+ *
+ * Any thread may put lines; the others are for the thread that opens and closes the log.
+ */
+#ifndef GATEPOST_BASE_LOG_WRITER_H
+#define GATEPOST_BASE_LOG_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "log_sink.h"
+
+/* Makes the line, LOG_LINE_MAX octets at most, that says how many lines were lost; its length. */
+typedef size_t log_writer_lost(char *out, uint64_t lost, int *priority);
+
+/*
+ * From now on no line waits for its reader. Until then each is written before its call returns,
+ * whatever it takes. Returns 0, or -1 when there is no thread to be had: nothing changes then.
+ */
+int log_writer_start(log_writer_lost *lost);
+
+/* Where lines go; those that wait go there too. */
+void log_writer_target(enum log_target target);
+
+/*
+ * Takes a line. In the order in which calls begin lines are written; where there is no room left
+ * for those that wait, a line is lost and counted.
+ */
+void log_writer_put(const struct log_line *line);
+
+/* A line for the system's log, wherever the others go; lost without a count if they go elsewhere.
+ */
+void log_writer_put_syslog(const struct log_line *line);
+
+/* A copy for standard error of a line for syslog; it is not waited for longer than a moment. */
+void log_writer_copy_to_stderr(const struct log_line *line);
+
+/* Are lines being lost? */
+bool log_writer_is_losing(void);
+
+/*
+ * Writes what can be written within LOG_WRITER_PATIENCE milliseconds, and ends the thread. Lines
+ * that are put later are written only where that needs no waiting.
+ */
+#define LOG_WRITER_PATIENCE 3000
+void log_writer_stop(void);
+
+#endif

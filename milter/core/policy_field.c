@@ -1,0 +1,111 @@
+/*
+ * The table of policy fields. Owns their names, words and defaults; what an account may do by them
+ * is the decision's.
+ */
+#include "gatepost/core/policy_field.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *const source_names[] = {"any", "authorized"};
+const struct words source_words = WORDS(source_names, "any or authorized");
+
+static const char *const spf_setting_names[SPF_RESULTS] = {
+    [RESULT_NONE] = "spf:none",           [RESULT_NEUTRAL] = "spf:neutral",
+    [RESULT_PASS] = "spf:pass",           [RESULT_SOFTFAIL] = "spf:softfail",
+    [RESULT_FAIL] = "spf:fail",           [RESULT_TEMPERROR] = "spf:temperror",
+    [RESULT_PERMERROR] = "spf:permerror",
+};
+
+const struct policy_field policy_fields[] = {
+    {.id = FIELD_PROTOCOL,
+     .kind = FIELD_HAS_NAMES,
+     .name = "protocol",
+     .key = "NAME",
+     .words = &switch_words,
+     .otherwise = 1,
+     .about = "whether the protocol is on"},
+    {.id = FIELD_SOURCE,
+     .kind = FIELD_IS_SETTING,
+     .name = "source",
+     .words = &source_words,
+     .otherwise = SOURCE_ANY,
+     .about = "where the account's mail may come from"},
+    {.id = FIELD_IP,
+     .kind = FIELD_HAS_ENTRIES,
+     .name = "ip",
+     .key = "CIDR",
+     .about = "a listed address or block"},
+    {.id = FIELD_SPF,
+     .kind = FIELD_HAS_KEYS,
+     .name = "spf",
+     .key = "RESULT",
+     .words = &verdict_words,
+     .otherwise = FIELD_CONFIGURED,
+     .about = "what is done with mail of this SPF result",
+     .keys = &spf_result_words,
+     .keys_name = "results",
+     .setting_names = spf_setting_names},
+    {.id = FIELD_TLS,
+     .kind = FIELD_IS_SETTING,
+     .name = "tls",
+     .words = &need_words,
+     .otherwise = NEED_OPTIONAL,
+     .about = "whether logins must use TLS"},
+    {.id = FIELD_MODE,
+     .kind = FIELD_IS_SETTING,
+     .name = "mode",
+     .words = &mode_words,
+     .otherwise = FIELD_CONFIGURED,
+     .about = "whether verdicts are carried out, or only logged"},
+};
+
+const struct policy_field *policy_field_of(enum policy_field_id id) {
+    const struct policy_field *field = policy_fields;
+    while (field->id != id)
+        field++;
+    return field;
+}
+
+/* Does the name have the form of this field? */
+static bool matches(const struct policy_field *field, const char *name, size_t len,
+                    struct policy_field_key *key) {
+    size_t head = strlen(field->name);
+    if (len < head || strncasecmp(name, field->name, head) != 0)
+        return false;
+    *key = (struct policy_field_key){.text = name + head, .len = len - head};
+    if (field->key == NULL)
+        return key->len == 0;
+    if (key->len == 0 || key->text[0] != ':')
+        return false;
+    key->text++;
+    key->len--;
+    if (field->kind != FIELD_HAS_KEYS)
+        return true;
+    int number = words_find(field->keys, key->text, key->len);
+    key->number = number < 0 ? 0 : (size_t)number;
+    return number >= 0;
+}
+
+const struct policy_field *policy_field_find(const char *name, size_t len,
+                                             struct policy_field_key *key) {
+    const struct policy_field *found = NULL;
+    for (size_t i = 0; i < POLICY_FIELDS; i++) {
+        struct policy_field_key here;
+        if (!matches(&policy_fields[i], name, len, &here) || (found != NULL && here.len > key->len))
+            continue;
+        found = &policy_fields[i];
+        *key = here;
+    }
+    return found;
+}
+
+size_t policy_field_settings(const struct policy_field *field) {
+    return field->kind == FIELD_IS_SETTING ? 1
+           : field->kind == FIELD_HAS_KEYS ? field->keys->count
+                                           : 0;
+}
+
+const char *policy_field_setting_name(const struct policy_field *field, size_t number) {
+    return field->kind == FIELD_HAS_KEYS ? field->setting_names[number] : field->name;
+}

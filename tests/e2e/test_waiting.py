@@ -1,0 +1,46 @@
+"""Who waits long for a name server holds up nobody else."""
+
+import os
+import select
+import signal
+import socket
+
+import pytest
+
+from support.milter_client import macros, mail
+
+
+@pytest.fixture
+def silent_server():
+    """The address of a name server that never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        yield "127.0.0.1:%d" % server.getsockname()[1]
+
+
+def readable(clients):
+    return select.select([client._socket for client in clients], [], [], 0)[0]
+
+
+@pytest.mark.concurrent
+@pytest.mark.parametrize("slow", [2, 20, 80])
+def test_a_quick_message_beside_slow_ones(start_gatepost, milter_session, redis, domain,
+                                          silent_server, slow):
+    """All say MAIL FROM in the same instant; the quick one is answered before any of the others."""
+    redis.cli("HSET", f"gatepost:account:off@{domain}", "protocol:smtp", "off")
+    gatepost = start_gatepost({"store": redis.url, "trusted": [],
+                               "spf": {"nameservers": [silent_server], "timeout": "5s"}})
+    waiting = [milter_session(gatepost) for _ in range(slow)]
+    quick = [milter_session(gatepost) for _ in range(10)]
+    os.kill(gatepost.pid, signal.SIGSTOP)       # so that it finds all of them at once
+    try:
+        for number, client in enumerate(waiting):
+            sender = f"x@s{number}.slow.{domain}"
+            client.send(macros("M", {"{mail_addr}": sender}) + mail(sender))
+    finally:
+        os.kill(gatepost.pid, signal.SIGCONT)
+    for client in quick:
+        assert "switched off" in client.mail(f"off@{domain}").reply
+        assert not readable(waiting), "it has waited for a slow one"
+    for client in waiting:
+        assert client.receive().letter in "yt"
