@@ -154,21 +154,27 @@ static struct entry *insert_locked(struct shard *shard, const struct key *key) {
     return entry;
 }
 
-/* Makes room among the answers of a kind. Whose entry must stay, or was used, has to wait. */
-static void trim_locked(const struct dns_cache *cache, struct shard *shard, enum kind kind) {
-    const size_t octets = kind == KIND_LARGE ? LARGE_OCTETS : SMALL_OCTETS;
+/* Is there room for one more answer of a kind, of so many octets? */
+static bool has_room_locked(const struct dns_cache *cache, const struct shard *shard,
+                            enum kind kind, size_t octets) {
+    return shard->octets[kind] + octets <= (kind == KIND_LARGE ? LARGE_OCTETS : SMALL_OCTETS) &&
+           (kind == KIND_LARGE || shard->n[kind] < cache->limit);
+}
+
+/* Makes room for it: an answer whose entry must stay, or that was used, is passed over once. */
+static void trim_locked(const struct dns_cache *cache, struct shard *shard, enum kind kind,
+                        size_t octets) {
     struct entry_list *list = &shard->kept[kind];
-    for (size_t looked_at = 0, most = 2 * shard->n[kind]; looked_at < most; looked_at++) {
+    size_t most = 2 * shard->n[kind];
+    for (size_t i = 0; i < most && !has_room_locked(cache, shard, kind, octets); i++) {
         struct entry *entry = TAILQ_FIRST(list);
-        if (shard->octets[kind] <= octets && (kind == KIND_LARGE || shard->n[kind] <= cache->limit))
-            return;
-        if (!entry->used && !entry->sought && entry->waiting == 0) {
+        if (entry->used || entry->sought || entry->waiting > 0) {
+            entry->used = false;
+            TAILQ_REMOVE(list, entry, order);
+            TAILQ_INSERT_TAIL(list, entry, order);
+        } else {
             drop_locked(shard, entry);
-            continue;
         }
-        entry->used = false;
-        TAILQ_REMOVE(list, entry, order);
-        TAILQ_INSERT_TAIL(list, entry, order);
     }
 }
 
@@ -256,7 +262,8 @@ static void prolong(struct entry *entry, struct dns_answer *answer) {
 }
 
 /* Gives an entry its answer. */
-static void fill_locked(struct shard *shard, struct entry *entry, struct dns_answer *answer) {
+static void fill_locked(const struct dns_cache *cache, struct shard *shard, struct entry *entry,
+                        struct dns_answer *answer) {
     strip_locked(shard, entry);
     if (answer->status == DNS_FAILED)
         prolong(entry, answer);
@@ -265,11 +272,13 @@ static void fill_locked(struct shard *shard, struct entry *entry, struct dns_ans
     entry->octets = octets_of(entry, answer);
     if (entry->octets > KEPT_OCTETS)
         answer->expires = 0; /* only those who wait get it */
+    entry->kind = entry->octets > LARGE ? KIND_LARGE : KIND_SMALL;
+    if (answer->expires > clock_now_ms())
+        trim_locked(cache, shard, entry->kind, entry->octets);
     atomic_fetch_add(&answer->references, 1);
     entry->answer = answer;
     entry->used = false;
     entry->turn++;
-    entry->kind = entry->octets > LARGE ? KIND_LARGE : KIND_SMALL;
     shard->octets[entry->kind] += entry->octets;
     shard->n[entry->kind]++;
     TAILQ_INSERT_TAIL(&shard->kept[entry->kind], entry, order);
@@ -281,15 +290,13 @@ void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type
     struct shard *shard = key_make(cache, name, type, &key);
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = find_locked(shard, &key);
-    if (entry != NULL && answer != NULL)
-        fill_locked(shard, entry, answer);
     if (entry != NULL) {
+        if (answer != NULL)
+            fill_locked(cache, shard, entry, answer);
         entry->sought = false;
         if (entry->waiting > 0)
             pthread_cond_broadcast(&shard->found);
-        enum kind kind = entry->kind;
         leave_locked(shard, entry);
-        trim_locked(cache, shard, kind);
     }
     pthread_mutex_unlock(&shard->lock);
 }
