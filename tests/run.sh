@@ -12,7 +12,7 @@ failed=0
 
 # m4 to libldap: for a Sendmail that is unpacked beside Postfix, whose packages conflict
 packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils procps
- libmilter-dev libspf2-dev libhiredis-dev libconfuse-dev libc-ares-dev libidn2-dev
+ libmilter-dev libspf2-dev libhiredis-dev libconfuse-dev libidn2-dev
  libunistring-dev libsystemd-dev libmicrohttpd-dev libjansson-dev uthash-dev libcmocka-dev
  libclang-rt-14-dev
  clang-format cppcheck shellcheck mandoc

@@ -44,6 +44,7 @@ int ctl_spf_evaluate(struct ctl *ctl, int argc, char **argv) {
     if (sender[0] == '\0' || strcmp(sender, "<>") == 0)
         query.sender = NULL;
     struct config *config = ctl->config;
+    query.receiver = config->authserv_id[0] == '\0' ? NULL : config->authserv_id;
     ctl->config = NULL; /* the runtime's from here on */
     if (runtime_open_spf(config, &runtime, &why) != 0) {
         json_decref(steps);

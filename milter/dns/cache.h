@@ -1,7 +1,7 @@
 /*
  * Answers of the DNS kept for their time, and identical questions joined.
  *
- * Bounded in entries; safe for any number of threads.
+ * Bounded in entries and octets; any thread.
  */
 #ifndef GATEPOST_DNS_CACHE_H
 #define GATEPOST_DNS_CACHE_H
@@ -21,15 +21,25 @@ void dns_cache_free(struct dns_cache *cache);
  * caller shall find the answer and give it to dns_cache_put() in every case: others wait for it.
  * When NULL and *owner is false, the deadline passed while another one was finding it, or there
  * was no memory: the caller goes its own way.
+ *
+ * A failure for want of time is given only to those who have at most a quarter more of it than
+ * answer->patience.
  */
 struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type,
                                  int64_t deadline, bool *owner);
 
 /*
- * The owner's answer, kept until answer->expires; NULL: it found none, and of those who wait one
- * becomes the owner.
+ * The owner's answer, kept until answer->expires, which nobody else may know yet: a failure that
+ * follows another one of the same question is kept twice as long as that, up to
+ * DNS_FAILURE_KEPT_MAX. NULL: the owner found none, and of those who wait one becomes the owner.
  */
 void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type,
                    struct dns_answer *answer);
+
+/* Milliseconds. */
+#define DNS_FAILURE_KEPT_MAX 30000
+
+/* Failures that were kept so far are not given any more: other name servers are asked now. */
+void dns_cache_forget_failures(struct dns_cache *cache);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * DNS answers from the wire. Owns the reading of packets; who asked and what it is good for is not
- * its business.
+ * DNS answers from the wire. Owns the reading of packets; who sent them, and what the answer is
+ * for, is not its business.
  */
 #include "packet.h"
 
@@ -65,7 +65,7 @@ static int plain_name(const char *escaped, char *out, size_t size) {
     return 0;
 }
 
-enum { READ = 0, NO_MEMORY = -1, UNREADABLE = -2 };
+enum { READ = 0, NO_MEMORY = -1, UNREADABLE = -2, ENDLESS = -3 };
 
 static int add(struct dns_answer *answer, const void *data, size_t len) {
     if ((answer->n & (answer->n - 1)) == 0) { /* the packet's 64 KB bound their number */
@@ -106,7 +106,7 @@ static int add_txt(struct dns_answer *answer, const unsigned char *rdata, size_t
     return rc;
 }
 
-/* A host name in the rdata of a PTR or, behind the preference, of an MX record. */
+/* A host name in the rdata of a PTR or, after the preference, of an MX record. */
 static int add_name(struct dns_answer *answer, ns_msg *msg, const unsigned char *at) {
     char escaped[NS_MAXDNAME], plain[NS_MAXDNAME];
     if (ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), at, escaped, sizeof escaped) < 0)
@@ -162,14 +162,14 @@ static int next_cname(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
     return 0;
 }
 
-/* The end of the CNAME chain that begins at `name`, in place. */
+/* The end of the CNAME chain that begins at `name`, in place; ENDLESS for a loop. */
 static int follow_cnames(ns_msg *msg, char name[NS_MAXDNAME], uint32_t *ttl) {
     for (int hops = 0; hops < CHAIN_MAX; hops++) {
         int rc = next_cname(msg, name, ttl);
         if (rc <= 0)
             return rc;
     }
-    return UNREADABLE;
+    return ENDLESS;
 }
 
 /* RFC 2308 5: an absence lasts as long as the SOA and its MINIMUM allow. */
@@ -234,40 +234,67 @@ static int collect(struct dns_answer *answer, ns_msg *msg, const char *owner, en
     return rc;
 }
 
-/* A response to a question of ours that is no error: READ and the name asked for, or UNREADABLE. */
-static int check_head(const unsigned char *packet, int len, ns_msg *msg, char name[NS_MAXDNAME]) {
+/* The records of an answer whose head is in order: READ, NO_MEMORY, UNREADABLE or ENDLESS. */
+static int read_records(struct dns_answer *answer, ns_msg *msg, enum dns_type type, uint32_t *ttl) {
+    char name[NS_MAXDNAME];
     ns_rr question;
-    if (ns_initparse(packet, len, msg) != 0 || ns_msg_getflag(*msg, ns_f_qr) != 1 ||
-        ns_msg_count(*msg, ns_s_qd) != 1 || ns_parserr(msg, ns_s_qd, 0, &question) != 0)
+    if (ns_parserr(msg, ns_s_qd, 0, &question) != 0)
         return UNREADABLE;
-    int rcode = ns_msg_getflag(*msg, ns_f_rcode);
-    if (rcode != ns_r_noerror && rcode != ns_r_nxdomain)
-        return UNREADABLE;
-    snprintf(name, NS_MAXDNAME, "%s", ns_rr_name(question));
+    snprintf(name, sizeof name, "%s", ns_rr_name(question));
+    *ttl = UINT32_MAX;
+    int rc = follow_cnames(msg, name, ttl);
+    /* a name that does not exist has no records */
+    if (rc == READ && ns_msg_getflag(*msg, ns_f_rcode) != ns_r_nxdomain)
+        rc = collect(answer, msg, name, type, ttl);
+    if (rc != READ)
+        return rc;
+    answer->status = answer->n > 0 ? DNS_FOUND : DNS_ABSENT;
+    uint32_t kept = answer->n > 0 ? *ttl : absence_ttl(msg);
+    *ttl = kept < *ttl ? kept : *ttl; /* that of a CNAME before it counts too */
     return READ;
 }
 
-struct dns_answer *dns_packet_read(const unsigned char *packet, int len, enum dns_type type,
-                                   uint32_t *ttl) {
-    struct dns_answer *answer = dns_answer_new(DNS_ABSENT, "");
-    char name[NS_MAXDNAME];
+static void read_error(unsigned rcode, struct dns_reading *out) {
+    static const char *const names[] = {"",        "FORMERR", "SERVFAIL", "",
+                                        "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
+                                        "NXRRSET", "NOTAUTH", "NOTZONE"};
+    out->kind = READING_ERROR;
+    out->rcode = rcode;
+    if (rcode < sizeof names / sizeof *names)
+        snprintf(out->problem, sizeof out->problem, "the name server answers %s", names[rcode]);
+    else
+        snprintf(out->problem, sizeof out->problem, "the name server answers error %u", rcode);
+}
+
+void dns_packet_read(const struct dns_question *question, uint16_t id, const unsigned char *packet,
+                     size_t len, struct dns_reading *out) {
     ns_msg msg;
-    *ttl = UINT32_MAX;
-    if (answer == NULL)
-        return NULL;
-    int rc = check_head(packet, len, &msg, name);
-    if (rc == READ)
-        rc = follow_cnames(&msg, name, ttl);
-    if (rc == READ)
-        rc = collect(answer, &msg, name, type, ttl);
+    *out = (struct dns_reading){.kind = READING_FOREIGN};
+    if (!dns_question_answered(question, id, packet, len))
+        return;
+    unsigned rcode = packet[3] & 0xf;
+    if (rcode != ns_r_noerror && rcode != ns_r_nxdomain) {
+        read_error(rcode, out);
+        return;
+    }
+    if ((packet[2] & 0x02) != 0) { /* TC */
+        out->kind = READING_TRUNCATED;
+        return;
+    }
+    out->kind = READING_MALFORMED;
+    if (ns_initparse(packet, (int)len, &msg) != 0)
+        return;
+    struct dns_answer *answer = dns_answer_new(DNS_ABSENT, "");
+    int rc = answer == NULL ? NO_MEMORY : read_records(answer, &msg, question->type, &out->ttl);
+    if (rc == READ || rc == NO_MEMORY)
+        out->kind = READING_ANSWER;
     if (rc == READ) {
-        answer->status = answer->n > 0 ? DNS_FOUND : DNS_ABSENT;
-        uint32_t absence = answer->n > 0 ? *ttl : absence_ttl(&msg);
-        *ttl = absence < *ttl ? absence : *ttl; /* that of a CNAME before it counts too */
-        return answer;
+        out->answer = answer;
+        return;
     }
     dns_answer_release(answer);
-    *ttl = 0;
-    return rc == NO_MEMORY ? NULL
-                           : dns_answer_new(DNS_FAILED, "the answer is an error or unreadable");
+    if (rc == ENDLESS) {
+        out->kind = READING_ERROR;
+        snprintf(out->problem, sizeof out->problem, "the aliases of the name have no end");
+    }
 }

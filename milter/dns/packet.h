@@ -5,18 +5,34 @@
 #define GATEPOST_DNS_PACKET_H
 
 #include "gatepost/dns/dns.h"
+#include "question.h"
 
 /* A new empty answer with one reference; NULL when there is no memory. */
 struct dns_answer *dns_answer_new(enum dns_status status, const char *why);
 
+enum dns_reading_kind {
+    READING_FOREIGN,   /* it does not answer the question: a stray or forged packet */
+    READING_MALFORMED, /* it seems to, but cannot be read */
+    READING_TRUNCATED, /* it did not fit into a UDP packet; what there is of it is not read */
+    READING_ERROR,     /* the server cannot answer; the reason is in `problem` */
+    READING_ANSWER     /* `answer` has what was asked for, or says that it does not exist */
+};
+
+struct dns_reading {
+    enum dns_reading_kind kind;
+    unsigned rcode; /* of READING_ERROR */
+    char problem[60];
+    /* Of READING_ANSWER: found or absent, with one reference; NULL when there is no memory. */
+    struct dns_answer *answer;
+    uint32_t ttl; /* seconds that it may be kept: of an absence the SOA's (RFC 2308 5), or 0 */
+};
+
 /*
- * Takes the records of `type` out of an answer packet: those of the name asked for, or of what its
- * CNAMEs lead to; records of other names are not looked at. Names and texts with a NUL octet are
- * kept whole or left out, never cut. Returns an answer with one reference, DNS_ABSENT when there
- * are none, DNS_FAILED when the packet cannot be read; NULL when there is no memory. `*ttl` is the
- * time in seconds that it may be kept: of an absence the SOA's (RFC 2308 5), 0 without one.
+ * Reads what a server sent, as the answer to a question that was sent with this id. Records are
+ * those of the name asked for, or of what its CNAMEs lead to; NXDOMAIN has none, whatever comes
+ * with it. Names and texts with a NUL octet are kept whole or left out, never cut.
  */
-struct dns_answer *dns_packet_read(const unsigned char *packet, int len, enum dns_type type,
-                                   uint32_t *ttl);
+void dns_packet_read(const struct dns_question *question, uint16_t id, const unsigned char *packet,
+                     size_t len, struct dns_reading *out);
 
 #endif

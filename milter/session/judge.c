@@ -36,6 +36,7 @@ static enum decision_next ask_spf(struct judgement *j, enum spf_identity identit
     const struct spf_query query = {.client = j->facts.client,
                                     .helo = ascii_name != NULL ? ascii_name : name,
                                     .sender = ascii_sender != NULL ? ascii_sender : sender,
+                                    .receiver = j->receiver,
                                     .trace = observer == NULL ? NULL : observer->spf,
                                     .trace_context = observer == NULL ? NULL : observer->context};
     int64_t begin = clock_now_us();

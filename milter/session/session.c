@@ -22,7 +22,7 @@ struct session {
     const struct config_listener *listener;
     struct metrics_listener *metrics;
     char *helo;
-    char *mta_name;          /* where headers need it */
+    char *mta_name;          /* where the configuration has no name for us */
     struct message *message; /* under way; NULL between messages */
     struct ip_address client;
     unsigned number;
@@ -91,7 +91,7 @@ static int replace(char **text, const char *with) {
     return with != NULL && *text == NULL ? -1 : 0;
 }
 
-/* Who we are in header fields; NULL where neither configuration nor MTA says. */
+/* Who we are, in header fields and for SPF; NULL where neither configuration nor MTA says. */
 static const char *authserv_id(const struct session *session) {
     const char *configured = session->runtime->config->authserv_id;
     return configured[0] != '\0' ? configured : session->mta_name;
@@ -142,7 +142,7 @@ void session_connect(struct session *session, const struct session_peer *peer,
     /* Sendmail's version is a number, Postfix puts its name before; only Sendmail encodes logins */
     session->xtext_logins =
         peer->mta_version != NULL && peer->mta_version[0] >= '0' && peer->mta_version[0] <= '9';
-    if ((config->authentication_results || config->received_spf) && config->authserv_id[0] == '\0')
+    if (config->authserv_id[0] == '\0')
         session->lost |= replace(&session->mta_name, peer->mta_name) != 0;
     char members[2][60];
     struct decision_facts facts = {
@@ -283,6 +283,7 @@ void session_mail(struct session *session, const struct session_mail *given,
                                     .now = (int64_t)time(NULL)},
                           .helo = session->helo,
                           .sender = message == NULL ? NULL : message->sender,
+                          .receiver = authserv_id(session),
                           .session = texts.id,
                           .observer = mail.observer == NULL ? NULL : &mail.observer->judge};
     *answer = (struct session_answer){.kind = VERDICT_ACCEPT};

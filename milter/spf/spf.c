@@ -278,6 +278,7 @@ static void evaluation_clear(struct evaluation *now) {
 void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer) {
     char local[320] = "postmaster", domain[SPF_DOMAIN_MAX + 1];
     const char *helo = query->helo == NULL ? "" : query->helo;
+    const char *receiver = query->receiver == NULL ? "unknown" : query->receiver;
     const char *at = query->sender == NULL ? NULL : strrchr(query->sender, '@');
     const char *name = query->sender == NULL ? helo : at == NULL ? "" : at + 1;
     *answer = (struct spf_answer){.result = RESULT_NONE};
@@ -303,7 +304,7 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
                                                    .local = local,
                                                    .sender_domain = domain,
                                                    .helo = helo,
-                                                   .receiver = "unknown",
+                                                   .receiver = receiver,
                                                    .now = (int64_t)time(NULL)},
                                         .trace = query->trace,
                                         .trace_context = query->trace_context};

@@ -224,11 +224,29 @@ static void reverse_name(const struct ip_address *ip, char out[80]) {
     textbuf_puts(&buf, "ip6.arpa");
 }
 
-/* Does a name that the client's address maps to map back to it? A fault of the DNS is no. */
-static bool is_validated(struct spf_evaluation *e, const char *name) {
+/* How well a name of the client's fits a domain: 2 it is the domain, 1 it is below it, 0. */
+static int rank_name(const char *name, const char *domain) {
+    return strcasecmp(name, domain) == 0 ? 2 : is_below(name, domain) ? 1 : 0;
+}
+
+/*
+ * Does the i-th of the names that the client's address maps to map back to it? One whose name
+ * server does not answer is skipped (RFC 7208 5.5): it gets its share of the time that is left, so
+ * that there is some for those after it that rank as high as `least`, and for the next terms.
+ */
+static bool is_validated(struct spf_evaluation *e, const struct dns_answer *names, size_t i,
+                         const char *domain, int least) {
     struct dns_answer *answer;
-    bool validated = dns_query(e->dns, name, address_type(e), e->deadline, &answer) == DNS_FOUND &&
-                     has_client(e, answer, e->values.client.family == IP_V6 ? 128 : 32);
+    const char *name = names->records[i].data;
+    int64_t now = clock_now_ms(), shares = 2;
+    for (i++; i < names->n && i < SPF_PTR_MAX; i++)
+        shares += rank_name(names->records[i].data, domain) >= least;
+    enum dns_status status =
+        dns_query(e->dns, name, address_type(e), now + (e->deadline - now) / shares, &answer);
+    if (status == DNS_FAILED)
+        note_answer(e, name, address_type(e), answer);
+    bool validated =
+        status == DNS_FOUND && has_client(e, answer, e->values.client.family == IP_V6 ? 128 : 32);
     dns_answer_release(answer);
     return validated;
 }
@@ -256,7 +274,7 @@ static int match_ptr(struct spf_evaluation *e, const char *domain) {
     int matched = too_many_voids ? -1 : 0;
     for (size_t i = 0; names != NULL && matched == 0 && i < names->n && i < SPF_PTR_MAX; i++)
         matched =
-            is_below(names->records[i].data, domain) && is_validated(e, names->records[i].data);
+            rank_name(names->records[i].data, domain) >= 1 && is_validated(e, names, i, domain, 1);
     dns_answer_release(names);
     return matched == 0 && out_of_time(e) ? -1 : matched;
 }
@@ -270,8 +288,9 @@ static void find_name(struct spf_evaluation *e, const char *domain) {
     snprintf(e->name, sizeof e->name, "unknown");
     for (size_t i = 0; names != NULL && i < names->n && i < SPF_PTR_MAX; i++) {
         const char *name = names->records[i].data;
-        int rank = strcasecmp(name, domain) == 0 ? 2 : is_below(name, domain) ? 1 : 0;
-        if (rank > best && strlen(name) <= SPF_DOMAIN_MAX && is_validated(e, name)) {
+        int rank = rank_name(name, domain);
+        if (rank > best && strlen(name) <= SPF_DOMAIN_MAX &&
+            is_validated(e, names, i, domain, best + 1)) {
             snprintf(e->name, sizeof e->name, "%s", name);
             best = rank;
         }

@@ -29,7 +29,6 @@ MAY_USE = {
 
 # third-party headers: the rooms that may include them
 THIRD_PARTY = {
-    "ares.h": ("dns",),
     "confuse.h": ("config",),
     "hiredis": ("store", "write"),
     "idn2.h": ("base",),

@@ -47,13 +47,27 @@ def refusing(nameserver, start_filter):
     return start_filter("refusing", nameserver, fail="reject")
 
 
+@pytest.fixture(scope="module")
+def scenarios():
+    """{filter: the (suite, scenario) that it was started for}"""
+    return {}
+
+
 @pytest.fixture
-def observed(request, nameserver):
-    """A function (filter, case) that makes the filter ready for the case."""
+def observed(request, nameserver, scenarios):
+    """A function (filter, case) that makes the filter ready for the case.
+
+    Each scenario is a world of its own, with other records for the same names, so that it gets a
+    filter that remembers nothing: answers of the others are not kept, but that a name server did
+    not answer is.
+    """
     seen = []
 
     def observe(instance, case):
         nameserver.zones = case.zones
+        if scenarios.get(instance) != (case.suite, case.scenario):
+            instance.restart()
+            scenarios[instance] = (case.suite, case.scenario)
         instance.forget()
         request.node.gatepost = instance
         seen.append(instance)

@@ -16,8 +16,9 @@
 struct dns;
 
 /*
- * Prepares look-ups at the given name servers ("ADDRESS:PORT", "[ADDRESS]:PORT"), or those of
- * resolv.conf when n is 0. Returns 0 and a resolver owned by the caller, or -1 with the reason.
+ * Prepares look-ups at the given name servers ("ADDRESS:PORT", "[ADDRESS]:PORT"), at most 16, or at
+ * those of /etc/resolv.conf when n is 0: its first three, followed as the file changes. Returns 0
+ * and a resolver owned by the caller, or -1 with the reason.
  */
 int dns_open(const char *const *nameservers, size_t n, struct dns **out, struct why *why);
 
@@ -43,17 +44,18 @@ struct dns_answer {
     enum dns_status status;
     size_t n;
     struct dns_record *records;
-    char why[80];    /* of DNS_FAILED */
-    int64_t expires; /* clock_now_ms() until which it may be given again */
+    char why[80];     /* of DNS_FAILED */
+    int64_t patience; /* of a failure for want of time: for how many milliseconds it was asked */
+    int64_t expires;  /* clock_now_ms() until which it may be given again */
     atomic_uint references;
 };
 
 /*
  * Asks for the records of `name`, at the latest until `deadline` (clock_now_ms()). `name` has its
  * octets as they are, dots between labels. Returns DNS_FOUND and at least one record; DNS_ABSENT
- * when there is none (no such name, or none of that type); DNS_FAILED when that cannot be known:
- * no answer in time, or one that is an error. *answer is to be released by the caller; it is NULL
- * only when there was no memory.
+ * when there is none (no such name, none of that type, or what the DNS cannot have as a name);
+ * DNS_FAILED when that cannot be known: no answer in time, or one that is an error. *answer is to
+ * be released by the caller; it is NULL only when there was no memory.
  */
 enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
                           struct dns_answer **answer);

@@ -28,6 +28,7 @@ struct judgement {
     const struct decision_listener *listener; /* the door, with its service */
     struct decision_facts facts; /* but logged_in and has_account, which the account decides */
     const char *helo, *sender;   /* for SPF: NULL where there is none; a bare reverse-path */
+    const char *receiver;        /* the name of this host, for SPF; NULL where it is not known */
     const char *session;         /* how the log names who asks, or NULL */
     const struct judge_observer *observer; /* NULL for none */
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */

@@ -31,8 +31,9 @@ void spf_release(struct spf *spf);
 
 struct spf_query {
     struct ip_address client;
-    const char *helo;   /* NULL when the client gave none */
-    const char *sender; /* local@domain for the MAIL FROM identity; NULL: the HELO identity */
+    const char *helo;     /* NULL when the client gave none */
+    const char *sender;   /* local@domain for the MAIL FROM identity; NULL: the HELO identity */
+    const char *receiver; /* %{r}: the name of this host; NULL when it is not known */
     /* Told every step as one line, which may have a stranger's octets; NULL for nobody. */
     void (*trace)(void *context, const char *line);
     void *trace_context;

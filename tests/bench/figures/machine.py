@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 
-_PACKAGES = ("libmilter1.0.1", "libspf2-2", "libhiredis0.14", "libc-ares2", "redis-server",
+_PACKAGES = ("libmilter1.0.1", "libspf2-2", "libhiredis0.14", "redis-server",
              "opendmarc", "pyspf-milter")
 _TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 
