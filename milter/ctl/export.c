@@ -90,7 +90,7 @@ static int put_batch(struct exporting *e, const char **subjects, size_t n, struc
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(e->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(e->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0)
             rc = put_subject(e, subjects[i], &hashes[i]);

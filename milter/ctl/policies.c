@@ -140,7 +140,7 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
         if (rc >= 0)
             hash->answer = (enum store_answer)rc;
     } else {
-        rc = store_get(ctl->store, &subject, 1, hash, why);
+        rc = store_get(ctl->store, &subject, 1, hash, NO_DEADLINE, why);
     }
     if (rc < 0) {
         store_hash_clear(hash);

@@ -62,7 +62,7 @@ static void probe_store(const struct runtime *runtime) {
     static const char *const subjects[] = {"account:*"};
     struct store_hash hash;
     struct why why;
-    if (store_get(runtime->store->store, subjects, 1, &hash, &why) != 0)
+    if (store_get(runtime->store->store, subjects, 1, &hash, NO_DEADLINE, &why) != 0)
         log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why.text,
                   (char *)NULL);
     store_hash_clear(&hash);

@@ -185,7 +185,7 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, stru
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0) {
             lint_name(round->lint, subjects[i]);

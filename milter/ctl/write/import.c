@@ -240,7 +240,7 @@ static int read_batch(struct import *im, struct input_facts **batch, size_t n,
         subjects[i] = batch[i]->subject;
     if (n == 1)
         return ctl_read_hash(im->ctl, subjects[0], &hashes[0], why);
-    int rc = store_get(im->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(im->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc != 0)
             store_hash_clear(&hashes[i]);

@@ -34,9 +34,10 @@ static void redis_free(struct store *store) {
 }
 
 static int redis_get(struct store *store, const char *const *subjects, size_t n,
-                     struct store_hash *hashes, struct why *why) {
+                     struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
+    deadline = limit < deadline ? limit : deadline;
     if (redis_endpoint_need(&redis->server, deadline, why) != 0)
         return -1;
     return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why);
