@@ -48,18 +48,16 @@ static const char *answer_of(const struct wording *w, const struct decision_step
         [RULE_POLICY] = found,
         [RULE_KNOWN] = is,
         [RULE_SERVICE] = allowed,
-        [RULE_ACCOUNT_TLS] = need_words.names,
-        [RULE_SOURCE] = source_words.names,
         [RULE_LISTED] = is,
         [RULE_SPF] = spf_result_words.names,
         [RULE_ACTION] = verdict_words.names,
-        [RULE_MODE] = mode_words.names,
     };
+    const struct policy_field *field = decision_rule_field(step->rule);
     if (step->state == SETTING_MALFORMED)
         return "malformed";
     if (step->rule == RULE_ACCOUNT && step->value)
         return w->account;
-    return answers[step->rule][step->value];
+    return field != NULL ? field->words->names[step->value] : answers[step->rule][step->value];
 }
 
 /* One more step; `because` may come to nothing. It belongs to the explanation. */
@@ -212,19 +210,29 @@ static void word_service(struct wording *w, const struct decision_step *step) {
     }
 }
 
+/* The setting that the rule asks the policy for, under what is said of it. */
+static void put_setting(struct wording *w, const struct decision_step *step, json_t *told) {
+    const struct effective s = effective_setting(w->decision->rules, w->decision->policy,
+                                                 decision_rule_field(step->rule)->id, 0);
+    put_fact(w, told, &s);
+}
+
+/* A rule that asks for a setting and of which there is no more to say. */
+static void word_setting(struct wording *w, const struct decision_step *step) {
+    put_setting(w, step, put_step(w, step, "%s", ""));
+}
+
 static void word_account_tls(struct wording *w, const struct decision_step *step) {
-    const struct effective s = effective_tls(w->decision->policy);
-    put_fact(w, put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"),
-             &s);
+    put_setting(w, step,
+                put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"));
 }
 
 static void word_source(struct wording *w, const struct decision_step *step) {
-    const struct effective s = effective_source(w->decision->policy);
     const char *because = "";
     if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
         because = w->decision->facts->logged_in ? "a login may send from listed addresses only"
                                                 : "not listed, so SPF must pass";
-    put_fact(w, put_step(w, step, "%s", because), &s);
+    put_setting(w, step, put_step(w, step, "%s", because));
 }
 
 /* Entries that would list the client had they not expired. */
@@ -275,7 +283,8 @@ static void word_spf(struct wording *w, const struct decision_step *step) {
 static void word_action(struct wording *w, const struct decision_step *step) {
     static const struct policy_set nothing;
     const struct policy_set *set = w->decision->policy == NULL ? &nothing : w->decision->policy;
-    const struct effective s = effective_spf(w->decision->rules, set, w->result);
+    const struct effective s =
+        effective_setting(w->decision->rules, set, FIELD_SPF, (size_t)w->result);
     put_fact(w, put_step(w, step, "for SPF %s", spf_result_name(w->result)), &s);
 }
 
@@ -286,10 +295,8 @@ static void word_mode(struct wording *w, const struct decision_step *step) {
     json_t *told = put_step(
         w, step, "of the %s%s", whose,
         w->decision->verdict.monitor ? "; the refusal is logged, but not carried out" : "");
-    if (step->state != SETTING_UNSET) {
-        const struct effective s = effective_mode(w->decision->rules, w->decision->policy);
-        put_fact(w, told, &s);
-    }
+    if (step->state != SETTING_UNSET)
+        put_setting(w, step, told);
 }
 
 void explanation_steps(struct explanation *e, const struct decision *decision,
@@ -319,6 +326,8 @@ void explanation_steps(struct explanation *e, const struct decision *decision,
         json_object_set_new(e->told, "steps", w.steps);
     }
     e->decided_by = json_array_size(w.steps) + decision->decider + 1;
-    for (size_t i = 0; i < decision->n_steps; i++)
-        words[decision->steps[i].rule](&w, &decision->steps[i]);
+    for (size_t i = 0; i < decision->n_steps; i++) {
+        const struct decision_step *step = &decision->steps[i];
+        (words[step->rule] != NULL ? words[step->rule] : word_setting)(&w, step);
+    }
 }
