@@ -87,7 +87,11 @@ static int run(struct config *config) {
     probe_store(runtime);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
-    log_started();
+    if (log_started() != 0) {
+        log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        runtime_release(runtime);
+        return EXIT_FAILURE;
+    }
     int rc = serve(runtime);
     log_event(LOG_INFO, "stop", "status", rc == 0 ? "ok" : "failed", (char *)NULL);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -115,8 +119,7 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     log_open(config->log, config->log_format, config->log_level);
-    if (log_serve() != 0)
-        log_event(LOG_ERR, "no-memory", "step", "log", (char *)NULL);
+    log_serve();
     metrics_start();
     status = run(config);
     log_close();
