@@ -122,6 +122,114 @@ static void test_bounded_in_octets(void **state) {
     dns_cache_free(cache);
 }
 
+/* Large answers displace each other, and no small ones; a huge one is not kept at all. */
+static void test_large_beside_small(void **state) {
+    struct dns_cache *cache = open_cache(100000);
+    char name[40];
+    (void)state;
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name, sizeof name, "d%u.example", i);
+        fill(cache, name, 100000, 100);
+    }
+    for (unsigned i = 0; i < 400; i++) {
+        snprintf(name, sizeof name, "large%u.example", i);
+        fill(cache, name, 100000, 50000);
+    }
+    assert_int_equal(count_kept(cache, 200), 200);
+    assert_true(is_kept(cache, "large399.example", DNS_TXT));
+    fill(cache, "huge.example", 100000, 200000);
+    assert_false(is_kept(cache, "huge.example", DNS_TXT));
+    assert_true(is_kept(cache, "large399.example", DNS_TXT));
+    dns_cache_free(cache);
+}
+
+/* What is asked for all the time is not displaced by names that are asked for once. */
+static void test_what_is_used_stays(void **state) {
+    struct dns_cache *cache = open_cache(1600);
+    char name[40];
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "d%u.example", i);
+        fill(cache, name, 100000, 10);
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(name, sizeof name, "once%u.example", i);
+        fill(cache, name, 100000, 10);
+        if (i % 200 == 0)
+            assert_int_equal(count_kept(cache, 100), 100);
+    }
+    dns_cache_free(cache);
+}
+
+/* ---- failures ---- */
+
+/* Asks, and fails; for how long that is kept. */
+static int64_t fail_once(struct dns_cache *cache, int64_t ms) {
+    bool owner;
+    assert_null(dns_cache_get(cache, "dead.example", DNS_TXT, SOON, &owner));
+    assert_true(owner);
+    struct dns_answer *answer = dns_answer_new(DNS_FAILED, "no answer in time");
+    assert_non_null(answer);
+    answer->expires = clock_now_ms() + ms;
+    dns_cache_put(cache, "dead.example", DNS_TXT, answer);
+    int64_t kept = answer->expires - clock_now_ms();
+    dns_answer_release(answer);
+    return kept;
+}
+
+static void test_repeated_failures(void **state) {
+    struct dns_cache *cache = open_cache(1000);
+    (void)state;
+    assert_in_range(fail_once(cache, 200), 100, 200);
+    assert_true(is_kept(cache, "dead.example", DNS_TXT));
+    sleep_ms(210);
+    assert_in_range(fail_once(cache, 200), 300, 400);
+    sleep_ms(410);
+    assert_in_range(fail_once(cache, 200), 700, 800);
+    sleep_ms(810);
+    fill(cache, "dead.example", 10, 10); /* it was an answer this time */
+    sleep_ms(20);
+    assert_in_range(fail_once(cache, 200), 100, 200);
+    sleep_ms(210);
+    assert_in_range(fail_once(cache, 200000), DNS_FAILURE_KEPT_MAX - 1000, DNS_FAILURE_KEPT_MAX);
+    dns_cache_forget_failures(cache);
+    assert_false(is_kept(cache, "dead.example", DNS_TXT));
+    fill(cache, "good.example", 100000, 10);
+    dns_cache_forget_failures(cache);
+    assert_true(is_kept(cache, "good.example", DNS_TXT));
+    dns_cache_free(cache);
+}
+
+/* A failure for want of time is none for somebody who has more of it. */
+static void test_patience(void **state) {
+    struct dns_cache *cache = open_cache(1000);
+    bool owner;
+    (void)state;
+    assert_null(dns_cache_get(cache, "dead.example", DNS_TXT, SOON, &owner));
+    struct dns_answer *late = dns_answer_new(DNS_FAILED, "no answer in time"), *found;
+    assert_non_null(late);
+    late->expires = clock_now_ms() + 100000;
+    late->patience = 1000;
+    dns_cache_put(cache, "dead.example", DNS_TXT, late);
+    found = dns_cache_get(cache, "dead.example", DNS_TXT, clock_now_ms() + 1200, &owner);
+    assert_ptr_equal(found, late);
+    assert_false(owner);
+    dns_answer_release(found);
+    assert_null(dns_cache_get(cache, "dead.example", DNS_TXT, clock_now_ms() + 2000, &owner));
+    assert_true(owner);
+    /* while that one asks, the failure is still good for others */
+    found = dns_cache_get(cache, "dead.example", DNS_TXT, clock_now_ms() + 500, &owner);
+    assert_ptr_equal(found, late);
+    assert_false(owner);
+    dns_answer_release(found);
+    struct dns_answer *answer = answer_for(100000, 10);
+    dns_cache_put(cache, "dead.example", DNS_TXT, answer);
+    assert_true(is_kept(cache, "dead.example", DNS_TXT));
+    dns_answer_release(answer);
+    dns_answer_release(late);
+    dns_cache_free(cache);
+}
+
 /* Many who ask the same at once. */
 struct asker {
     struct dns_cache *cache;
@@ -211,6 +319,31 @@ static void test_the_owner_gives_up(void **state) {
     dns_cache_free(cache);
 }
 
+/* One who waits does not take the failure of one who had less time, but asks himself. */
+static void test_the_owner_had_less_time(void **state) {
+    struct dns_cache *cache = open_cache(1000);
+    struct asker patient, hasty;
+    bool owner;
+    (void)state;
+    assert_null(dns_cache_get(cache, "example.com", DNS_TXT, SOON, &owner));
+    start(&patient, cache, 10000);
+    start(&hasty, cache, 1000);
+    sleep_ms(200);
+    struct dns_answer *late = dns_answer_new(DNS_FAILED, "no answer in time");
+    assert_non_null(late);
+    late->patience = 1000;
+    dns_cache_put(cache, "example.com", DNS_TXT, late);
+    pthread_join(patient.thread, NULL);
+    pthread_join(hasty.thread, NULL);
+    assert_null(patient.answer);
+    assert_true(patient.owner);
+    assert_ptr_equal(hasty.answer, late);
+    dns_cache_put(cache, "example.com", DNS_TXT, NULL);
+    dns_answer_release(late);
+    dns_answer_release(late);
+    dns_cache_free(cache);
+}
+
 static void test_the_deadline_passes(void **state) {
     struct dns_cache *cache = open_cache(1000);
     struct asker asker;
@@ -270,9 +403,14 @@ int main(void) {
         cmocka_unit_test(test_held_longer_than_kept),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_bounded_in_octets),
+        cmocka_unit_test(test_large_beside_small),
+        cmocka_unit_test(test_what_is_used_stays),
+        cmocka_unit_test(test_repeated_failures),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_asked_once),
         cmocka_unit_test(test_not_to_be_kept),
         cmocka_unit_test(test_the_owner_gives_up),
+        cmocka_unit_test(test_the_owner_had_less_time),
         cmocka_unit_test(test_the_deadline_passes),
         cmocka_unit_test(test_busy),
     };
