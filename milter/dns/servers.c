@@ -199,7 +199,8 @@ size_t dns_servers_take(struct dns_servers *servers, int64_t now,
         out[n++] = (struct dns_server){known->address, .silent = tried, .tried = tried};
     }
     pthread_mutex_unlock(&servers->lock);
-    memcpy(out + n, later, n_later * sizeof *later);
+    for (size_t i = 0; i < n_later; i++)
+        out[n + i] = later[i];
     return n + n_later;
 }
 

@@ -11,6 +11,7 @@
 #include "callbacks.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 #include "serve.h"
 #include "socket.h"
 
@@ -79,6 +80,7 @@ static int run(struct config *config) {
         config_free(config);
         return EXIT_FAILURE;
     }
+    waiting_set_relief(filter_socket_wake); /* a connection makes the pool start a thread */
     if (runtime_open(config, NULL, &runtime, &why) != 0) {
         log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem",
                   why.text, (char *)NULL);
