@@ -56,7 +56,7 @@ static struct known *find_locked(struct dns_servers *servers, const struct dns_a
 
 /* What is known of a server that stays is kept. Returns whether the list is another one. */
 static bool replace(struct dns_servers *servers, const struct dns_address *addresses, size_t n) {
-    struct known list[DNS_SERVERS_MAX];
+    struct known list[DNS_SERVERS_MAX] = {0};
     pthread_mutex_lock(&servers->lock);
     bool changed = n != servers->n;
     for (size_t i = 0; i < n; i++) {
