@@ -58,10 +58,14 @@ def nameserver():
 
 @pytest.fixture(scope="session")
 def start_filter(folder):
-    """A function (name, name server, {result: action}) that starts a filter with no policy."""
+    """A function (name, name servers, {result: action}) that starts a filter with no policy.
+
+    One name server, a list of them, or [] for those of resolv.conf; in a `network` if given.
+    """
     started = []
 
-    def start(name, server, **actions):
+    def start(name, servers, network=None, **actions):
+        servers = servers if isinstance(servers, list) else [servers]
         policy = folder.file("policy")
         with open(policy, "a"):
             pass
@@ -70,8 +74,9 @@ def start_filter(folder):
             "authserv_id": AUTHSERV_ID,
             "trusted": [],
             "spf": {**{result: "accept" for result in RESULTS}, **actions,
-                    "timeout": f"{TIMEOUT * 1000:.0f}ms", "nameservers": [server.address]}}
-        instance = Gatepost(folder.path, settings, name=name)
+                    "timeout": f"{TIMEOUT * 1000:.0f}ms",
+                    "nameservers": [server.address for server in servers]}}
+        instance = Gatepost(folder.path, settings, name=name, network=network)
         started.append(instance)
         return instance.start()
 

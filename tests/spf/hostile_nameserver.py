@@ -189,19 +189,19 @@ def raw(make):
 
 
 class HostileNameServer:
-    """Answers on 127.0.0.1:port from construction to stop(); without `tcp` over UDP only."""
+    """Answers at host:port from construction to stop(); without `tcp` over UDP only."""
 
-    def __init__(self, tcp=True):
+    def __init__(self, tcp=True, host="127.0.0.1", port=None):
         self.zones = {}
         self.elsewhere = None       # a function (name, type): the behaviour, or None
         self.problems = []          # what behaviours raised: faults of the test, not of the asker
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port = port or free_port()
+        self.address = f"{host}:{self.port}"
         self._lock = threading.Lock()
         self._queries = Counter()
-        self._servers = [UdpServer(("127.0.0.1", self.port), _UdpQuery)]
+        self._servers = [UdpServer((host, self.port), _UdpQuery)]
         if tcp:
-            self._servers.append(_Tcp(("127.0.0.1", self.port), _TcpQueries))
+            self._servers.append(_Tcp((host, self.port), _TcpQueries))
         for server in self._servers:
             server.owner = self
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

@@ -315,6 +315,26 @@ def test_nul_in_a_host_name(ground):
 # macros
 
 
+@pytest.mark.parametrize("local", [
+    "bounce+bob=x.org", "SRS0=HHH=TT=x.org=bob", "prvs=1234=bob", "a b", "a{b}", "a(b)%c", 'a"b',
+    "a_b!c#d$e&f'g*h/i?j^k`l|m~n", "=", "caf\u00e9", "a@b", "x" * 63], ids=repr)
+def test_names_with_odd_labels(ground, local):
+    """What VERP, SRS and BATV make of a local part, and anything else, is asked for as it is."""
+    label = local.encode().lower().decode("latin-1")
+    ground.publish("v=spf1 exists:%{l}._u.$d -all")
+    assert ground.result(sender=f"{local}@{ground.domain}") == "fail"
+    assert ground.count(f"{label}._u") >= 1
+    ground.move()
+    ground.publish("v=spf1 exists:%{l}._u.$d -all")
+    ground.put(f"{label}._u", [address(OTHER)], "A")
+    assert ground.result(sender=f"{local}@{ground.domain}") == "pass"
+
+
+def test_name_of_the_receiver(ground):
+    ground.publish("v=spf1 -all exp=e.$d", e="refused by %{r}")
+    assert session.explanation(ground.reply()) == "refused by gatepost.test"
+
+
 @pytest.mark.parametrize("macro", ["%{i}", "%{d}.", "%{s}", "%{h}.", "%{l999999999999r-.+}", "%%",
                                    "%_", "%-", "%{ir}.%{v}.%{S}", "%{p}.", "%{o128}"])
 @pytest.mark.parametrize("term, expected", [
