@@ -146,6 +146,9 @@ step "fuzzers, run" sh tests/fuzz/run.sh "$build/fuzz" 15
 say "the check of the house finds what is planted"
 end_to_end clang tests/house
 
+say "memory that fails, on the plain build"
+end_to_end clang tests/e2e/test_memory.py
+
 say "unit tests"
 for flavour in clang asan tsan; do
     step "unit tests, $flavour" unit_tests "$flavour"

@@ -125,9 +125,12 @@ static void judge_readings(struct judgement *j, const struct readings *readings)
         judge_reading(j, readings->items[i]);
     }
     if (readings->too_many) /* nobody's address, and more than can be asked about */
-        j->decision.verdict = (struct verdict){.kind = VERDICT_REJECT,
-                                               .reason = REASON_SENDER_AMBIGUOUS,
-                                               .read_as = REASON_SENDER_AMBIGUOUS};
+        j->decision.verdict =
+            (struct verdict){.kind = VERDICT_REJECT,
+                             .reason = REASON_SENDER_AMBIGUOUS,
+                             .read_as = REASON_SENDER_AMBIGUOUS,
+                             .monitor = j->runtime->config->rules.mode == MODE_MONITOR ||
+                                        j->listener->mode == MODE_MONITOR};
 }
 
 /* Once more, for the observer alone: the decision whose verdict holds. */

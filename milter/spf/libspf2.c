@@ -141,6 +141,10 @@ static void engine_give(struct spf_engines *engines, struct engine *engine) {
     pthread_mutex_unlock(&engines->lock);
 }
 
+/*
+ * What is wrong with a record is terms.c's to say (spf_fail). The records that libspf2 sees are
+ * ours and right: an error that it finds by itself is want of memory, and never the domain's fault.
+ */
 static enum spf_result map_result(SPF_result_t result) {
     switch (result) {
     case SPF_RESULT_NONE:
@@ -159,7 +163,7 @@ static enum spf_result map_result(SPF_result_t result) {
     case SPF_RESULT_INVALID:
         break;
     }
-    return RESULT_PERMERROR;
+    return RESULT_TEMPERROR;
 }
 
 /*
@@ -169,7 +173,7 @@ static enum spf_result map_result(SPF_result_t result) {
 static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request) {
     SPF_response_t *response = SPF_response_new(request);
     SPF_record_t *record = NULL;
-    enum spf_result result = RESULT_PERMERROR;
+    enum spf_result result = RESULT_TEMPERROR;
     if (response == NULL)
         return RESULT_TEMPERROR;
     request->cur_dom = request->env_from_dp;
@@ -181,8 +185,6 @@ static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request) {
         result = map_result(SPF_response_result(response));
     } else if (error == SPF_E_NOT_SPF) {
         result = RESULT_NONE;
-    } else if (error == SPF_E_NO_MEMORY) {
-        result = RESULT_TEMPERROR;
     }
     if (record != NULL)
         SPF_record_free(record);

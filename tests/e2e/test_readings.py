@@ -83,6 +83,8 @@ def test_monitored(milter_session, redis, dns, domain, gatepost):
 def test_too_many_readings(milter_session, redis, dns, domain, gatepost):
     reply = mail(milter_session, gatepost, "a!" * 300 + f"alice@y.{domain}").reply
     assert reply.startswith("550 5.7.1 ") and "too many ways" in reply
+    watched = mail(milter_session, gatepost, "a!" * 300 + f"alice@y.{domain}", daemon="WATCHED")
+    assert watched.reply == "" and gatepost.verdict(stage="mail", listener="watched")
 
 
 def test_through_postfix(site, redis, dns, domain, gatepost):
