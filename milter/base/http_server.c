@@ -189,8 +189,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                                  "ask by an address of this host, by its host name "
                                                  "or as localhost"));
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return send_answer(connection,
-                           http_line(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are known"));
+        return send_answer(
+            connection, http_line(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are supported"));
     return send_answer(connection, server->handler(server->context, path));
 }
 
@@ -213,7 +213,7 @@ int http_server_open(const struct sockaddr *address, http_handler *handler, void
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
     if (server->daemon == NULL) {
-        why_set(why, "%s", errno != 0 ? strerror(errno) : "it cannot be listened on");
+        why_set(why, "%s", errno != 0 ? strerror(errno) : "cannot listen on it");
         free(server);
         return -1;
     }

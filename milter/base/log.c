@@ -61,8 +61,9 @@ void log_open(enum log_target target, enum log_format format, int level) {
     state.level = level;
 }
 
-void log_started(void) {
+int log_started(void) {
     state.started = true;
+    return log_writer_start();
 }
 
 static void put_value(struct textbuf *line, const char *key, const char *value) {
@@ -229,8 +230,8 @@ static size_t compose_lost(char *out, uint64_t lost, int *priority) {
     return line.len;
 }
 
-int log_serve(void) {
-    return log_writer_start(compose_lost);
+void log_serve(void) {
+    log_writer_queue(compose_lost);
 }
 
 bool log_is_losing(struct why *why) {

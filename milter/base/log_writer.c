@@ -43,6 +43,7 @@ static struct {
     pthread_mutex_t lock; /* for all below, and for a target that the thread is not busy with */
     pthread_cond_t more;
     pthread_t thread;
+    bool running; /* the thread; known to who starts and ends it */
     enum { DIRECT, QUEUED, CLOSED } state;
     log_writer_lost *lost_line;
     struct batch waiting;
@@ -191,6 +192,7 @@ static void write_lost(uint64_t lost) {
     }
 }
 
+/* Writes what waits until a stop: the thread, or without one the stop itself. */
 static void *run(void *arg) {
     (void)arg;
     pthread_mutex_lock(&writer.lock);
@@ -219,21 +221,23 @@ static void *run(void *arg) {
     return NULL;
 }
 
-int log_writer_start(log_writer_lost *lost) {
-    sigset_t all, before;
+void log_writer_queue(log_writer_lost *lost) {
     log_sink_prepare();
-    writer.lost_line = lost;
     clock_cond_init(&writer.more);
+    pthread_mutex_lock(&writer.lock);
+    writer.lost_line = lost;
+    writer.state = QUEUED;
+    pthread_mutex_unlock(&writer.lock);
+}
+
+int log_writer_start(void) {
+    sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are somebody else's */
     int rc = pthread_create(&writer.thread, NULL, run, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0)
-        return -1;
-    pthread_mutex_lock(&writer.lock);
-    writer.state = QUEUED;
-    pthread_mutex_unlock(&writer.lock);
-    return 0;
+    writer.running = rc == 0;
+    return rc == 0 ? 0 : -1;
 }
 
 void log_writer_target(enum log_target to) {
@@ -246,10 +250,13 @@ bool log_writer_is_losing(void) {
 
 void log_writer_stop(void) {
     pthread_mutex_lock(&writer.lock);
-    bool running = writer.state == QUEUED;
+    bool queued = writer.state == QUEUED;
     atomic_store(&writer.stop, clock_now_ms() + LOG_WRITER_PATIENCE);
-    pthread_cond_signal(&writer.more);
+    if (queued)
+        pthread_cond_signal(&writer.more);
     pthread_mutex_unlock(&writer.lock);
-    if (running)
+    if (writer.running)
         pthread_join(writer.thread, NULL);
+    else if (queued)
+        run(NULL);
 }

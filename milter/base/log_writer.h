@@ -17,9 +17,15 @@ typedef size_t log_writer_lost(char *out, uint64_t lost, int *priority);
 
 /*
  * From now on no line waits for its reader. Until then each is written before its call returns,
- * whatever it takes. Returns 0, or -1 when there is no thread to be had: nothing changes then.
+ * whatever it takes.
  */
-int log_writer_start(log_writer_lost *lost);
+void log_writer_queue(log_writer_lost *lost);
+
+/*
+ * Starts the thread that empties the queue; until then only log_writer_stop() does. Returns 0, or
+ * -1 when there is no thread to be had.
+ */
+int log_writer_start(void);
 
 /* Where lines go; those that wait go there too. */
 void log_writer_target(enum log_target target);

@@ -38,7 +38,7 @@ static int name_subjects(struct account_lookup *out, const struct address *accou
 }
 
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
-                        struct account_lookup *out, struct why *why) {
+                        struct account_lookup *out, int64_t deadline, struct why *why) {
     const char *wanted[SUBJECTS];
     struct shared_policy *known[SUBJECTS];
     size_t n = 0;
@@ -48,7 +48,7 @@ int account_lookup_find(struct policy_cache *cache, const struct address *accoun
     for (size_t i = 0; i < SUBJECTS; i++)
         if (out->set.subjects[i] != NULL)
             wanted[n++] = out->set.subjects[i];
-    if (policy_cache_get(cache, wanted, n, known, &out->stale, why) != 0) {
+    if (policy_cache_get(cache, wanted, n, known, &out->stale, deadline, why) != 0) {
         account_lookup_clear(out);
         return -1;
     }

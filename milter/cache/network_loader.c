@@ -93,7 +93,7 @@ static void report_loading(const struct loaded_network *network, const char *key
         return;
     if (fresh->absent && bare && (network->members == NULL || !network->members->absent))
         log_event(LOG_WARNING, "network-empty", "key", key, "problem",
-                  "neither the configuration nor the store has this network", (char *)NULL);
+                  "this network is neither in the configuration nor in the store", (char *)NULL);
     if (network->failing)
         log_event(LOG_INFO, "network-loaded", "network", name, (char *)NULL);
 }
@@ -241,7 +241,7 @@ int network_loader_want(struct network_loader *loader, const char *name, bool ba
     pthread_mutex_lock(&loader->lock);
     if (start_thread_locked(loader) != 0) {
         pthread_mutex_unlock(&loader->lock);
-        return why_set(why, "the thread that loads networks cannot be started");
+        return why_set(why, "cannot start the thread that loads networks");
     }
     struct loaded_network *network = add_wanted_locked(loader, name, bare);
     bool wants_loading = network != NULL && !network->loaded && !network->loading;

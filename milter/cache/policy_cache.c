@@ -239,7 +239,7 @@ static void publish(struct ask *ask, const char *why) {
 
 /* Asks the store for all that nobody else is asking for, in one round trip. */
 static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum step step,
-                 struct why *why) {
+                 int64_t deadline, struct why *why) {
     const char *subjects[SUBJECTS];
     struct shared_policy *known[SUBJECTS];
     struct ask *wanted[SUBJECTS];
@@ -253,7 +253,8 @@ static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum st
     if (count == 0)
         return;
     int64_t now = clock_now_ms();
-    policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known, why);
+    policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, count, known,
+                 deadline, why);
     metrics_cache(CACHE_MISS, count);
     for (size_t i = 0; i < count; i++) {
         wanted[i]->known = known[i];
@@ -303,30 +304,33 @@ static void serve_stale(struct policy_cache *cache, struct ask *ask) {
 }
 
 static int get_uncached(struct policy_cache *cache, const char *const *subjects, size_t n,
-                        struct shared_policy **out, struct why *why) {
-    int rc = policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, n, out, why);
+                        struct shared_policy **out, int64_t deadline, struct why *why) {
+    int rc = policy_fetch(cache->settings.store, cache->settings.key_prefix, subjects, n, out,
+                          deadline, why);
     for (size_t i = 0; rc != 0 && i < n; i++)
         shared_policy_release(out[i]);
     return rc;
 }
 
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
-                     struct shared_policy **out, bool *stale, struct why *why) {
+                     struct shared_policy **out, bool *stale, int64_t deadline, struct why *why) {
     struct ask asks[SUBJECTS] = {0};
     size_t hits = 0, stales = 0;
     int64_t now = clock_now_ms();
+    int64_t limit = now + cache->settings.timeout; /* one for all that follows */
+    deadline = limit < deadline ? limit : deadline;
     *stale = false;
     if (cache->n_shards == 0)
-        return get_uncached(cache, subjects, n, out, why);
+        return get_uncached(cache, subjects, n, out, deadline, why);
     for (size_t i = 0; i < n; i++) {
         find_shard(cache, &asks[i], subjects[i]);
         begin(cache, &asks[i], now);
     }
-    load(cache, asks, n, LOAD, why);
+    load(cache, asks, n, LOAD, deadline, why);
     for (size_t i = 0; i < n; i++)
         if (asks[i].step == JOIN)
-            join(cache, &asks[i], now + cache->settings.timeout, why);
-    load(cache, asks, n, AGAIN, why);
+            join(cache, &asks[i], deadline, why);
+    load(cache, asks, n, AGAIN, deadline, why);
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         hits += asks[i].step == HIT;

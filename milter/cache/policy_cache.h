@@ -42,7 +42,7 @@ void policy_cache_note(struct policy_cache *cache, enum store_event event, const
  * the reason in `why` and nothing to release.
  */
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
-                     struct shared_policy **out, bool *stale, struct why *why);
+                     struct shared_policy **out, bool *stale, int64_t deadline, struct why *why);
 
 /* Subjects that it keeps. */
 size_t policy_cache_entries(struct policy_cache *cache);

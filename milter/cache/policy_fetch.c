@@ -79,11 +79,11 @@ static void release_made(void *made) {
 }
 
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
-                 struct shared_policy **out, struct why *why) {
+                 struct shared_policy **out, int64_t deadline, struct why *why) {
     static const struct store_maker maker = {make_shared, acquire_made, release_made};
     void *made[SUBJECTS];
     int64_t begin = clock_now_us();
-    int rc = store_get_made(store, subjects, n, &maker, made, why);
+    int rc = store_get_made(store, subjects, n, &maker, made, deadline, why);
     metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);
     for (size_t i = 0; i < n; i++) {
         out[i] = made[i];

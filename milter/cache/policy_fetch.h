@@ -27,7 +27,7 @@ struct shared_policy {
  * when every one is answered, or -1 with the reason in `why`.
  */
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
-                 struct shared_policy **out, struct why *why);
+                 struct shared_policy **out, int64_t deadline, struct why *why);
 
 struct shared_policy *shared_policy_acquire(struct shared_policy *known);
 void shared_policy_release(struct shared_policy *known);

@@ -93,7 +93,7 @@ int check_socket(const char *value, struct why *why) {
         if (rest[1] != '/')
             return refuse(why, "the path of the socket must be absolute");
         if (strlen(rest + 1) > 107)
-            return refuse(why, "the path of the socket is longer than 107 octets");
+            return refuse(why, "the path of the socket is longer than 107 bytes");
         return 0;
     }
     if ((scheme == 4 && memcmp(value, "inet", 4) == 0) ||
@@ -140,7 +140,7 @@ static int find_text(const char *const *list, size_t n, const char *value) {
 int check_service(const char *value, struct why *why) {
     if (find_text(service_words.names, service_words.count, value) == 0)
         return 0;
-    return why_set(why, "unknown service: known are %s", service_words.listed);
+    return why_set(why, "unknown service: it must be one of %s", service_words.listed);
 }
 
 int check_listener_service(const char *value, struct why *why) {
@@ -208,14 +208,15 @@ int check_name(const char *value, struct why *why) {
         return refuse(why, "the name is empty");
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
-            return refuse(why, "a name is made of printable US-ASCII without spaces");
+            return refuse(why, "a name must be printable US-ASCII without spaces");
     return 0;
 }
 
 int check_protocol_name(const char *value, struct why *why) {
     if (value[0] == '\0' ||
         strlen(value) != strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_"))
-        return refuse(why, "a protocol's name is made of lower-case letters, digits, '-' and '_'");
+        return refuse(why,
+                      "a protocol's name may contain only lower-case letters, digits, '-' and '_'");
     return 0;
 }
 
@@ -225,7 +226,7 @@ int check_refusal_reason(const char *value, struct why *why) {
     if (reason >= 0 && strcmp(reason_words.names[reason], value) == 0 && reason != REASON_TRUSTED &&
         reason != REASON_ACCOUNT && reason != REASON_IP_AUTHORIZED && reason != REASON_SPF_PASS)
         return 0;
-    return why_set(why, "a reply's name must be %s", reason_words.listed);
+    return why_set(why, "a reply's title must be one of the reasons: %s", reason_words.listed);
 }
 
 int check_template(const char *value, struct why *why) {

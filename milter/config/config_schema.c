@@ -197,7 +197,7 @@ static int check_number(cfg_t *cfg, cfg_opt_t *option) {
         return -1;
     }
     if (strcmp(option->name, "daemon_port") == 0 && (value < 1 || value > 65535)) {
-        cfg_error(cfg, "daemon_port: %ld is no port: it must be from 1 to 65535", value);
+        cfg_error(cfg, "daemon_port: %ld is not a port: it must be from 1 to 65535", value);
         return -1;
     }
     return 0;
@@ -318,7 +318,7 @@ static char *read_file(const char *path, struct why *why) {
         free(text);
         text = strdup("");
     } else if (len < 0 || text[len - 1] == '\0') {
-        why_set(why, "%s: %s", path, len < 0 ? strerror(errno) : "it has a NUL octet");
+        why_set(why, "%s: %s", path, len < 0 ? strerror(errno) : "it contains a NUL byte");
         free(text);
         text = NULL;
     }

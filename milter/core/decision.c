@@ -36,6 +36,19 @@ const char *decision_rule_name(enum decision_rule rule) {
     return names[rule];
 }
 
+const struct policy_field *decision_rule_field(enum decision_rule rule) {
+    switch (rule) {
+    case RULE_ACCOUNT_TLS:
+        return policy_field_of(FIELD_TLS);
+    case RULE_SOURCE:
+        return policy_field_of(FIELD_SOURCE);
+    case RULE_MODE:
+        return policy_field_of(FIELD_MODE);
+    default:
+        return NULL;
+    }
+}
+
 /* One more step; there is room for all that one message can come to. */
 static struct decision_step *add_step(struct decision *d, enum decision_rule rule, int value) {
     size_t at = d->n_steps < DECISION_STEPS ? d->n_steps++ : DECISION_STEPS - 1;
@@ -50,14 +63,11 @@ static bool ask_listener(struct decision *d, enum decision_rule rule, bool is, b
     return is || !required;
 }
 
-typedef enum setting_state policy_question(const struct policy_set *, int *,
-                                           struct policy_origin *);
-
-/* One that asks the policy for a setting; `otherwise` holds where it does not say. */
-static const struct decision_step *ask_policy(struct decision *d, enum decision_rule rule,
-                                              int otherwise, policy_question *question) {
-    struct decision_step *step = add_step(d, rule, otherwise);
-    step->state = question(d->policy, &step->value, &step->from);
+/* One that asks the policy for the setting of its rule. */
+static const struct decision_step *ask_policy(struct decision *d, enum decision_rule rule) {
+    const struct policy_field *field = decision_rule_field(rule);
+    struct decision_step *step = add_step(d, rule, field->otherwise);
+    step->state = policy_setting(d->policy, field->id, &step->value, &step->from);
     return step;
 }
 
@@ -265,12 +275,12 @@ static const struct decision_step *ask_listed(struct decision *d) {
 static enum decision_next judge_login(struct decision *d) {
     if (service_refused(d))
         return DECISION_MADE;
-    const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS, NEED_OPTIONAL, policy_tls);
+    const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS);
     if (tls->state == SETTING_MALFORMED)
         return malformed(d, tls->from);
     if (tls->value == NEED_REQUIRED && !d->facts->tls)
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
-    const struct decision_step *source = ask_policy(d, RULE_SOURCE, SOURCE_ANY, policy_source);
+    const struct decision_step *source = ask_policy(d, RULE_SOURCE);
     if (source->state == SETTING_MALFORMED)
         return malformed(d, source->from);
     if (source->value == SOURCE_ANY)
@@ -338,7 +348,7 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result) {
     d->verdict.spf = result;
     add_step(d, RULE_SPF, (int)result);
     if (d->policy != NULL && !helo_first) {
-        const struct decision_step *source = ask_policy(d, RULE_SOURCE, SOURCE_ANY, policy_source);
+        const struct decision_step *source = ask_policy(d, RULE_SOURCE);
         if (source->state == SETTING_MALFORMED)
             return malformed(d, source->from);
         if (source->value == SOURCE_AUTHORIZED)

@@ -44,11 +44,6 @@ enum setting_state policy_source(const struct policy_set *set, int *value,
     return policy_setting(set, FIELD_SOURCE, value, origin);
 }
 
-enum setting_state policy_tls(const struct policy_set *set, int *value,
-                              struct policy_origin *origin) {
-    return policy_setting(set, FIELD_TLS, value, origin);
-}
-
 enum setting_state policy_mode(const struct policy_set *set, int *value,
                                struct policy_origin *origin) {
     return policy_setting(set, FIELD_MODE, value, origin);

@@ -18,10 +18,10 @@ const char *policy_subject_fault(const char *subject) {
         return "the account's address is missing";
     for (; *name != '\0'; name++)
         if (*name >= 'A' && *name <= 'Z')
-            return "accounts are written in lower case";
+            return "accounts must be in lower case";
     for (; domain != NULL && *domain != '\0'; domain++)
         if ((unsigned char)*domain >= 0x80)
-            return "domains are written as A-labels (xn--...)";
+            return "domains must be A-labels (xn--...)";
     return NULL;
 }
 
@@ -82,6 +82,6 @@ const char *policy_line_obstacle(const char *subject, const char *field, size_t 
         return "a line end or NUL octet in the value";
     if (value_len > 0 &&
         (strchr(" \t", value[0]) != NULL || strchr(" \t\r", value[value_len - 1]) != NULL))
-        return "white space at the beginning or end of the value";
+        return "the value begins or ends with white space";
     return NULL;
 }

@@ -41,7 +41,7 @@ static int parse_unix(const char *rest, struct store_url *out, struct why *why) 
         return 0;
     *query++ = '\0';
     out->db = strncmp(query, "db=", 3) == 0 ? number(query + 3, 0, 65535) : -1;
-    return out->db >= 0 ? 0 : refuse(why, "behind '?' only db=NUMBER is known");
+    return out->db >= 0 ? 0 : refuse(why, "after '?' only db=NUMBER is supported");
 }
 
 /* HOST[:PORT], with [ADDRESS] for IPv6; changes `text`. 0, or -1. */
@@ -137,7 +137,7 @@ static int parse_hosts(const char *rest, int parse(char *rest, struct store_url 
                        const char *form, struct store_url *out, struct why *why) {
     char text[sizeof out->seeds];
     if (strchr(rest, '@') != NULL)
-        return refuse(why, "user and password belong into store_user and store_password_file");
+        return refuse(why, "set user and password with store_user and store_password_file");
     if ((size_t)snprintf(text, sizeof text, "%s", rest) >= sizeof text)
         return refuse(why, "the URL is too long");
     if (parse(text, out) == 0)

@@ -45,23 +45,6 @@ struct effective effective_setting(const struct decision_rules *rules, const str
                       field->words->names[value], &origin, of_conf ? "configuration" : "built-in");
 }
 
-struct effective effective_source(const struct policy_set *set) {
-    return effective_setting(NULL, set, FIELD_SOURCE, 0);
-}
-
-struct effective effective_tls(const struct policy_set *set) {
-    return effective_setting(NULL, set, FIELD_TLS, 0);
-}
-
-struct effective effective_mode(const struct decision_rules *rules, const struct policy_set *set) {
-    return effective_setting(rules, set, FIELD_MODE, 0);
-}
-
-struct effective effective_spf(const struct decision_rules *rules, const struct policy_set *set,
-                               enum spf_result result) {
-    return effective_setting(rules, set, FIELD_SPF, (size_t)result);
-}
-
 struct effective effective_protocol(const struct policy_set *set, const char *name) {
     struct policy_origin origin;
     int on = 1;

@@ -26,13 +26,6 @@ struct effective {
 struct effective effective_setting(const struct decision_rules *rules, const struct policy_set *set,
                                    enum policy_field_id id, size_t number);
 
-/* The same of one field each. */
-struct effective effective_source(const struct policy_set *set);
-struct effective effective_tls(const struct policy_set *set);
-struct effective effective_mode(const struct decision_rules *rules, const struct policy_set *set);
-struct effective effective_spf(const struct decision_rules *rules, const struct policy_set *set,
-                               enum spf_result result);
-
 /* A protocol, on or off. */
 struct effective effective_protocol(const struct policy_set *set, const char *name);
 

@@ -90,7 +90,7 @@ static int put_batch(struct exporting *e, const char **subjects, size_t n, struc
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(e->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(e->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0)
             rc = put_subject(e, subjects[i], &hashes[i]);
@@ -174,7 +174,7 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
     if (ctl->json)
         puts("\n}");
     if (names.odd > 0)
-        ctl_warn("%zu keys have a NUL octet in their names: not exported", names.odd);
+        ctl_warn("%zu keys contain a NUL byte in their names: not exported", names.odd);
     e.left_out += names.odd;
     ctl_names_clear(&names);
     return e.left_out > 0 ? CTL_REFUSED : CTL_DONE;

@@ -336,7 +336,8 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
     }
     if (config_load(path, &ctl->config, &why) != 0)
         return command->run == ctl_reload
-                   ? ctl_refuse(ctl, "%s (the filter is not told, and keeps what it has)", why.text)
+                   ? ctl_refuse(ctl, "%s (not loaded: the filter keeps its configuration)",
+                                why.text)
                    : ctl_fail(ctl, "%s", why.text);
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_ERR);
     ctl->now = (int64_t)time(NULL);

@@ -27,8 +27,7 @@ static int block_field(const struct ctl *ctl, const char *prefix, const char *te
     }
     netblock_format(&block, good);
     if (block.host_bits)
-        return ctl_refuse(ctl, "%.100s: bits are set behind the prefix length: write %s", text,
-                          good);
+        return ctl_refuse(ctl, "%.100s: host bits are set: write %s", text, good);
     snprintf(field, field_size, "%s%s", prefix, good);
     return CTL_DONE;
 }
@@ -61,7 +60,8 @@ static int make_value(const struct ctl *ctl, const char *note, char **value) {
             ctl, "--until %.60s: it must be a UTC time like 2027-01-31T00:00:00Z%s%s%s", ctl->until,
             near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
     } else if (strncasecmp(plain, "until=", 6) == 0) {
-        status = ctl_refuse(ctl, "the note has an end of its own: leave out until= or --until");
+        status =
+            ctl_refuse(ctl, "the note already begins with until=: use either until= or --until");
     } else if (asprintf(value, "until=%s%s%s", timestamp_format(seconds, good),
                         plain[0] == '\0' ? "" : " ", plain) < 0) {
         status = ctl_no_memory(ctl);
@@ -216,7 +216,7 @@ static void put_entry(const char *subject, const char *address, const struct sto
     }
     ctl_put(stdout, field->value, field->value_len);
     if (entry != NULL && !policy_ip_counts(entry, now))
-        fputs(entry->malformed ? " [malformed: matches nobody]" : " [expired]", stdout);
+        fputs(entry->malformed ? " [malformed]" : " [expired]", stdout);
     putchar('\n');
 }
 
@@ -286,7 +286,7 @@ static int list_members(struct ctl *ctl, const char *subject) {
     if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
         return ctl_fail(ctl, "%s", why.text);
     if (hash.answer == STORE_WRONG_TYPE)
-        return ctl_refuse(ctl, "%s%s is no hash: it has no members", ctl->config->key_prefix,
+        return ctl_refuse(ctl, "%s%s is not a hash: it has no members", ctl->config->key_prefix,
                           subject);
     json_t *list = ctl->json ? json_array() : NULL;
     for (size_t i = 0; i < hash.n; i++) {

@@ -29,7 +29,7 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
     if (len == 0)
         return ctl_refuse(ctl, "the account's address is empty");
     if (name[len - 1] == '@')
-        return ctl_refuse(ctl, "%.300s: the domain behind '@' is missing", name);
+        return ctl_refuse(ctl, "%.300s: the domain after '@' is missing", name);
     if (strcmp(name, "*") == 0)
         account.text = strdup("*");
     else if (address_from_login(name, &ctl->address_rules, &account) != 0)
@@ -140,7 +140,7 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
         if (rc >= 0)
             hash->answer = (enum store_answer)rc;
     } else {
-        rc = store_get(ctl->store, &subject, 1, hash, why);
+        rc = store_get(ctl->store, &subject, 1, hash, NO_DEADLINE, why);
     }
     if (rc < 0) {
         store_hash_clear(hash);

@@ -63,7 +63,7 @@ static void tell_subjects(const struct ctl_policies *p, json_t *json) {
             if (p->hashes[i].answer == STORE_FOUND)
                 printf(" %zu fields\n", p->hashes[i].n);
             else
-                printf(" %s\n", p->hashes[i].answer == STORE_WRONG_TYPE ? "no hash: wrong type"
+                printf(" %s\n", p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
                                                                         : "no policy");
         }
     }

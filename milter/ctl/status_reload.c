@@ -94,7 +94,7 @@ static json_t *fetch_status(const struct config *config, struct why *why) {
                          ? NULL
                          : json_loads(body, 0, NULL);
     if (!json_is_object(json_object_get(status, "store"))) {
-        why_set(why, "its answer is no status: %.60s", text);
+        why_set(why, "unexpected answer: %.60s", text);
         json_decref(status);
         status = NULL;
     }
@@ -170,7 +170,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv) {
     (void)argc;
     (void)argv;
     if (ctl->config->http_listen[0] == '\0')
-        return ctl_fail(ctl, "http_listen is not set: the filter tells its state to nobody");
+        return ctl_fail(ctl, "status needs http_listen, which is not set");
     for (bool first = true;; first = false) {
         json_t *status = fetch_status(ctl->config, &why);
         if (status == NULL && first)
@@ -195,11 +195,14 @@ static pid_t find_filter(const struct config *config, struct why *why) {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
     if (dial_path(config->socket) == NULL)
-        return why_set(why, "%s is no unix socket: send the filter SIGUSR1", config->socket);
+        return why_set(why,
+                       "cannot find the filter: %s is not a unix socket, and http_listen is not "
+                       "set; send the filter SIGUSR1 instead",
+                       config->socket);
     int fd = dial_filter(config->socket);
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
         why_set(why, "%s: %s", dial_path(config->socket),
-                fd < 0 ? strerror(errno) : "it cannot be told who listens");
+                fd < 0 ? strerror(errno) : "cannot find out which process listens");
     if (fd >= 0)
         close(fd);
     return peer.pid > 0 ? peer.pid : -1;
@@ -243,13 +246,14 @@ static pid_t find_process(const struct config *config, const json_t *status, str
     if (status == NULL || dial_path(config->socket) != NULL) {
         pid_t pid = find_filter(config, why);
         if (pid > 0 && status != NULL && told != pid)
-            return why_set(why, "process %d has the socket, another one %s", (int)pid,
+            return why_set(why, "process %d listens on the socket, but another one on %s", (int)pid,
                            config->http_listen);
         return pid;
     }
     if (told > 1 && told <= INT_MAX && is_filter((pid_t)told))
         return (pid_t)told;
-    return why_set(why, "%s: its process is no gatepost of this host", config->http_listen);
+    return why_set(why, "%s: the process that answers is not a gatepost on this host",
+                   config->http_listen);
 }
 
 /* The filter reads the file that it was started with, whichever gatepostctl was given. */
@@ -259,7 +263,7 @@ static void warn_of_another_file(const struct ctl *ctl, const json_t *status) {
     char *theirs = told == NULL ? NULL : realpath(told, NULL);
     char *ours = realpath(ctl->config->path, NULL);
     if (theirs != NULL && ours != NULL && strcmp(theirs, ours) != 0)
-        ctl_warn("the filter reads %s", theirs);
+        ctl_warn("warning: the filter uses another configuration file: %s", theirs);
     free(theirs);
     free(ours);
 }
@@ -275,13 +279,13 @@ static int await_reload(const struct ctl *ctl, const json_t *before, pid_t pid) 
         const json_t *failure = last_failure(after);
         int rc = after == NULL ? -1 : generation(after) > generation(before) ? CTL_DONE : -1;
         if (rc != CTL_DONE && failure != NULL && !json_equal(failure, old_failure))
-            rc = ctl_refuse(ctl, "process %d keeps its configuration: %s", (int)pid,
+            rc = ctl_refuse(ctl, "process %d keeps its old configuration: %s", (int)pid,
                             json_string_value(json_object_get(failure, "line")));
         json_decref(after);
         if (rc >= 0)
             return rc;
     }
-    return ctl_refuse(ctl, "process %d keeps its configuration: its log says why", (int)pid);
+    return ctl_refuse(ctl, "process %d keeps its old configuration: see its log", (int)pid);
 }
 
 int ctl_reload(struct ctl *ctl, int argc, char **argv) {

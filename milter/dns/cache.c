@@ -224,6 +224,19 @@ static void leave_locked(struct shard *shard, struct entry *entry) {
         drop_locked(shard, entry);
 }
 
+bool dns_cache_has(struct dns_cache *cache, const char *name, enum dns_type type,
+                   int64_t deadline) {
+    struct key key;
+    struct shard *shard = key_make(cache, name, type, &key);
+    int64_t now = clock_now_ms();
+    pthread_mutex_lock(&shard->lock);
+    const struct entry *entry = find_locked(shard, &key);
+    bool has = entry != NULL && entry->answer != NULL && entry->answer->expires > now &&
+               is_good(cache, entry, now, deadline);
+    pthread_mutex_unlock(&shard->lock);
+    return has;
+}
+
 struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type,
                                  int64_t deadline, bool *owner) {
     struct key key;

@@ -36,6 +36,9 @@ struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum
 void dns_cache_put(struct dns_cache *cache, const char *name, enum dns_type type,
                    struct dns_answer *answer);
 
+/* Would dns_cache_get() have an answer now, without waiting for anybody? */
+bool dns_cache_has(struct dns_cache *cache, const char *name, enum dns_type type, int64_t deadline);
+
 /* Milliseconds. */
 #define DNS_FAILURE_KEPT_MAX 30000
 

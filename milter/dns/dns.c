@@ -85,6 +85,10 @@ static struct dns_answer *ask(struct dns *dns, const char *name, enum dns_type t
     return answer;
 }
 
+bool dns_is_known(struct dns *dns, const char *name, enum dns_type type, int64_t deadline) {
+    return dns_cache_has(dns->cache, name, type, deadline);
+}
+
 enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
                           struct dns_answer **out) {
     bool owner;

@@ -56,7 +56,7 @@ static struct known *find_locked(struct dns_servers *servers, const struct dns_a
 
 /* What is known of a server that stays is kept. Returns whether the list is another one. */
 static bool replace(struct dns_servers *servers, const struct dns_address *addresses, size_t n) {
-    struct known list[DNS_SERVERS_MAX];
+    struct known list[DNS_SERVERS_MAX] = {0};
     pthread_mutex_lock(&servers->lock);
     bool changed = n != servers->n;
     for (size_t i = 0; i < n; i++) {
@@ -199,7 +199,8 @@ size_t dns_servers_take(struct dns_servers *servers, int64_t now,
         out[n++] = (struct dns_server){known->address, .silent = tried, .tried = tried};
     }
     pthread_mutex_unlock(&servers->lock);
-    memcpy(out + n, later, n_later * sizeof *later);
+    for (size_t i = 0; i < n_later; i++)
+        out[n + i] = later[i];
     return n + n_later;
 }
 

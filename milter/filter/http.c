@@ -61,7 +61,7 @@ static struct http_answer answer_path(const char *path, const struct runtime *ru
         return printed("application/json", status_print, runtime);
     if (strcmp(path, "/readyz") == 0)
         return answer_ready(stopping ? NULL : runtime);
-    return http_line(404, "known are /metrics, /healthz, /readyz and /status");
+    return http_line(404, "try /metrics, /healthz, /readyz or /status");
 }
 
 static struct http_answer on_request(void *context, const char *path) {
@@ -97,7 +97,7 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, stru
     struct sockaddr_storage address;
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL || parse_listen(listen, &address) != 0) {
-        why_set(why, http == NULL ? "no memory" : "it is no ADDRESS:PORT");
+        why_set(why, http == NULL ? "no memory" : "it is not ADDRESS:PORT");
         free(http);
         return -1;
     }

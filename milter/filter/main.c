@@ -11,6 +11,7 @@
 #include "callbacks.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/waiting.h"
 #include "serve.h"
 #include "socket.h"
 
@@ -62,7 +63,7 @@ static void probe_store(const struct runtime *runtime) {
     static const char *const subjects[] = {"account:*"};
     struct store_hash hash;
     struct why why;
-    if (store_get(runtime->store->store, subjects, 1, &hash, &why) != 0)
+    if (store_get(runtime->store->store, subjects, 1, &hash, NO_DEADLINE, &why) != 0)
         log_event(LOG_WARNING, "store-error", "store", runtime->config->store, "problem", why.text,
                   (char *)NULL);
     store_hash_clear(&hash);
@@ -79,6 +80,7 @@ static int run(struct config *config) {
         config_free(config);
         return EXIT_FAILURE;
     }
+    waiting_set_relief(filter_socket_wake); /* a connection makes the pool start a thread */
     if (runtime_open(config, NULL, &runtime, &why) != 0) {
         log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem",
                   why.text, (char *)NULL);
@@ -87,7 +89,11 @@ static int run(struct config *config) {
     probe_store(runtime);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
-    log_started();
+    if (log_started() != 0) {
+        log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        runtime_release(runtime);
+        return EXIT_FAILURE;
+    }
     int rc = serve(runtime);
     log_event(LOG_INFO, "stop", "status", rc == 0 ? "ok" : "failed", (char *)NULL);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -115,8 +121,7 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     log_open(config->log, config->log_format, config->log_level);
-    if (log_serve() != 0)
-        log_event(LOG_ERR, "no-memory", "step", "log", (char *)NULL);
+    log_serve();
     metrics_start();
     status = run(config);
     log_close();

@@ -11,7 +11,7 @@
 static void name_ignored(const char *setting, bool changed) {
     if (changed)
         log_event(LOG_WARNING, "reload-ignored", "setting", setting, "problem",
-                  "a change of it takes a restart", (char *)NULL);
+                  "a change needs a restart", (char *)NULL);
 }
 
 static void name_all_ignored(const struct config *old, const struct config *new) {

@@ -18,7 +18,6 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
-#include "gatepost/base/waiting.h"
 #include "gatepost/session/under_way.h"
 #include "http.h"
 #include "reload.h"
@@ -155,7 +154,8 @@ static bool drain(void) {
     snprintf(state, sizeof state, "%ld", left);
     if (left > 0)
         log_event(LOG_WARNING, "drain-ended", "messages", state, "problem",
-                  "still under way: their senders try again", (char *)NULL);
+                  "messages still in progress were cut; their senders will try again",
+                  (char *)NULL);
     return true;
 }
 
@@ -213,7 +213,6 @@ int serve(struct runtime *runtime) {
     }
     runtime_retire(on_retired);
     runtime_publish(runtime_acquire(runtime));
-    waiting_set_relief(filter_socket_wake); /* a connection makes the pool start a thread */
     if (runtime->config->http_listen[0] != '\0' &&
         http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,

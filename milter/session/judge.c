@@ -15,7 +15,8 @@
 
 static enum decision_next ask_store(struct judgement *j) {
     struct why why;
-    if (account_lookup_find(j->runtime->store->cache, &j->account, &j->lookup, &why) == 0)
+    if (account_lookup_find(j->runtime->store->cache, &j->account, &j->lookup, j->deadline, &why) ==
+        0)
         return decision_policy(&j->decision, &j->lookup.set);
     if (j->observer != NULL)
         j->observer->unavailable(j->observer->context, why.text);
@@ -142,6 +143,7 @@ static void show(struct judgement *j, const struct judge_observer *observer) {
 void judge_decide(struct judgement *j, const struct judge_question *question) {
     const struct judge_observer *observer = j->observer;
     struct readings readings = {.n = 0};
+    j->deadline = clock_now_ms() + j->runtime->config->store_timeout;
     if (name_account(j, question->login, j->sender) != 0 ||
         (question->login == NULL && j->facts.has_account &&
          readings_find(question->given, question->understood, &readings) != 0)) {

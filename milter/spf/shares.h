@@ -14,10 +14,10 @@
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/why.h"
 
-#define SHARE_ALL 256    /* evaluations that wait at once */
-#define SHARE_DOMAIN 16  /* of one domain */
-#define SHARE_PARENT 64  /* of all names below the same two labels */
-#define SHARE_NETWORK 64 /* for clients of one network: /24, /48 */
+#define SHARE_ALL 256     /* evaluations that wait at once */
+#define SHARE_DOMAIN 64   /* of one domain */
+#define SHARE_PARENT 128  /* of all names below the same two labels */
+#define SHARE_NETWORK 128 /* for clients of one network: /24, /48 */
 
 struct shares;
 

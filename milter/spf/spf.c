@@ -27,14 +27,12 @@
  */
 #define TOKENS_MAX 160
 
-/* Evaluations under way at the most: a dead resolver must not pile up threads without bound. */
-#define UNDER_WAY_MAX 256
-
 struct spf {
     struct dns *dns;
     struct spf_engines *engines;
     int64_t timeout;
-    atomic_uint references, under_way;
+    struct shares *shares;
+    atomic_uint references;
 };
 
 /* What stands behind a name tN.q. */
@@ -60,14 +58,15 @@ struct evaluation {
 
 int spf_open(const struct spf_settings *settings, struct spf **out, struct why *why) {
     struct spf *spf = calloc(1, sizeof *spf);
-    if (spf != NULL)
-        spf->engines = spf_engines_new();
-    if (spf == NULL || spf->engines == NULL) {
-        why_set(why, "no memory");
-        free(spf);
-        return -1;
-    }
+    if (spf == NULL)
+        return why_set(why, "no memory");
     atomic_init(&spf->references, 1);
+    spf->engines = spf_engines_new();
+    spf->shares = shares_new();
+    if (spf->engines == NULL || spf->shares == NULL) {
+        spf_release(spf);
+        return why_set(why, "no memory");
+    }
     spf->timeout = settings->timeout;
     if (dns_open(settings->nameservers, settings->n_nameservers, &spf->dns, why) != 0) {
         spf_release(spf);
@@ -87,6 +86,7 @@ void spf_release(struct spf *spf) {
         return;
     spf_engines_free(spf->engines);
     dns_free(spf->dns);
+    shares_free(spf->shares);
     free(spf);
 }
 
@@ -290,15 +290,9 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
         domain[strlen(domain) - 1] = '\0';
     if (at != NULL && at > query->sender)
         snprintf(local, sizeof local, "%.*s", (int)(at - query->sender), query->sender);
-    if (atomic_fetch_add(&spf->under_way, 1) >= UNDER_WAY_MAX) {
-        atomic_fetch_sub(&spf->under_way, 1);
-        answer->result = RESULT_TEMPERROR;
-        snprintf(answer->problem, sizeof answer->problem, "%d evaluations are under way",
-                 UNDER_WAY_MAX);
-        return;
-    }
     struct evaluation now; /* 8 KiB, most of it tokens that few records need */
     now.terms = (struct spf_evaluation){.dns = spf->dns,
+                                        .shares = spf->shares,
                                         .deadline = clock_now_ms() + spf->timeout,
                                         .values = {.client = query->client,
                                                    .local = local,
@@ -325,5 +319,5 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
     if (answer->result == now.terms.error && now.terms.failed)
         snprintf(answer->problem, sizeof answer->problem, "%s", now.terms.problem);
     evaluation_clear(&now);
-    atomic_fetch_sub(&spf->under_way, 1);
+    shares_give(spf->shares, &now.terms.share);
 }

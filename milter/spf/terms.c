@@ -79,11 +79,27 @@ static int count_void(struct spf_evaluation *e, const char *name) {
 }
 
 /*
+ * Asks the DNS. Before an evaluation waits for the first time it takes its share of those that may;
+ * without one it ends.
+ */
+static enum dns_status ask(struct spf_evaluation *e, const char *name, enum dns_type type,
+                           int64_t deadline, struct dns_answer **answer) {
+    struct why why;
+    if (e->shares != NULL && !e->share.taken && !dns_is_known(e->dns, name, type, deadline) &&
+        shares_take(e->shares, e->values.sender_domain, &e->values.client, &e->share, &why) != 0) {
+        *answer = NULL;
+        spf_fail(e, RESULT_TEMPERROR, "%s", why.text);
+        return DNS_FAILED;
+    }
+    return dns_query(e->dns, name, type, deadline, answer);
+}
+
+/*
  * One query of a term. On DNS_FAILED the evaluation has failed and there is no answer to release.
  */
 static enum dns_status query(struct spf_evaluation *e, const char *name, enum dns_type type,
                              struct dns_answer **answer) {
-    enum dns_status status = dns_query(e->dns, name, type, e->deadline, answer);
+    enum dns_status status = ask(e, name, type, e->deadline, answer);
     note_answer(e, name, type, *answer);
     if (status == DNS_FAILED)
         spf_fail(e, RESULT_TEMPERROR, "%.100s: %.80s", name,
@@ -133,7 +149,7 @@ int spf_fetch(struct spf_evaluation *e, const char *domain, struct spf_record *o
     struct dns_answer *answer;
     struct why why;
     bool several;
-    enum dns_status status = dns_query(e->dns, domain, DNS_TXT, e->deadline, &answer);
+    enum dns_status status = ask(e, domain, DNS_TXT, e->deadline, &answer);
     int rc = 0;
     note_answer(e, domain, DNS_TXT, answer);
     if (status == DNS_FAILED) {
@@ -242,7 +258,7 @@ static bool is_validated(struct spf_evaluation *e, const struct dns_answer *name
     for (i++; i < names->n && i < SPF_PTR_MAX; i++)
         shares += rank_name(names->records[i].data, domain) >= least;
     enum dns_status status =
-        dns_query(e->dns, name, address_type(e), now + (e->deadline - now) / shares, &answer);
+        ask(e, name, address_type(e), now + (e->deadline - now) / shares, &answer);
     if (status == DNS_FAILED)
         note_answer(e, name, address_type(e), answer);
     bool validated =
@@ -259,7 +275,7 @@ static struct dns_answer *client_names(struct spf_evaluation *e, bool *too_many_
     struct dns_answer *answer;
     char reverse[80];
     reverse_name(&e->values.client, reverse);
-    enum dns_status status = dns_query(e->dns, reverse, DNS_PTR, e->deadline, &answer);
+    enum dns_status status = ask(e, reverse, DNS_PTR, e->deadline, &answer);
     note_answer(e, reverse, DNS_PTR, answer);
     *too_many_voids = status == DNS_ABSENT && count_void(e, reverse) != 0;
     if (status == DNS_FOUND)
@@ -393,7 +409,7 @@ void spf_explain(struct spf_evaluation *e, const char *spec, const char *domain,
     out[0] = '\0';
     if (spf_target(e, spec, domain, target) != 0)
         return;
-    if (dns_query(e->dns, target, DNS_TXT, e->deadline, &answer) == DNS_FOUND && answer->n == 1 &&
+    if (ask(e, target, DNS_TXT, e->deadline, &answer) == DNS_FOUND && answer->n == 1 &&
         spf_macro_check(answer->records[0].data, answer->records[0].len, true, &at, &ignored) ==
             0) {
         struct spf_macro_values values = values_for(e, answer->records[0].data, domain);

@@ -10,6 +10,7 @@
 #include "gatepost/dns/dns.h"
 #include "macro.h"
 #include "record.h"
+#include "shares.h"
 
 /* RFC 7208 4.6.4 */
 #define SPF_LOOKUPS_MAX 10
@@ -19,6 +20,8 @@
 
 struct spf_evaluation {
     struct dns *dns;
+    struct shares *shares;          /* of the evaluations that wait; NULL: without bound */
+    struct share share;             /* ours, once there was something to wait for */
     int64_t deadline;               /* clock_now_ms() */
     struct spf_macro_values values; /* but for domain and name */
     unsigned lookups, voids;        /* so far: terms that look things up, and that found nothing */

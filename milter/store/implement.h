@@ -14,7 +14,7 @@
  */
 struct store_ops {
     int (*get)(struct store *store, const char *const *subjects, size_t n,
-               struct store_hash *hashes, struct why *why);
+               struct store_hash *hashes, int64_t deadline, struct why *why);
     int (*walk)(struct store *store, const char *subject, store_take_field *take, void *context,
                 struct why *why);
     int (*watch)(struct store *store, store_told *told, void *context, struct why *why);

@@ -13,17 +13,18 @@ void store_free(struct store *store) {
 }
 
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
-              struct why *why) {
+              int64_t deadline, struct why *why) {
     for (size_t i = 0; i < n; i++)
         hashes[i] = (struct store_hash){.answer = STORE_UNANSWERED};
-    return store->ops->get(store, subjects, n, hashes, why);
+    return store->ops->get(store, subjects, n, hashes, deadline, why);
 }
 
 /* Of an answer that is kept nowhere. */
 static int get_and_make(struct store *store, const char *const *subjects, size_t n,
-                        const struct store_maker *maker, void **made, struct why *why) {
+                        const struct store_maker *maker, void **made, int64_t deadline,
+                        struct why *why) {
     struct store_hash hashes[STORE_MADE_MAX];
-    int rc = store_get(store, subjects, n, hashes, why);
+    int rc = store_get(store, subjects, n, hashes, deadline, why);
     for (size_t i = 0; i < n; i++) {
         if (hashes[i].answer != STORE_UNANSWERED && (made[i] = maker->make(&hashes[i])) == NULL)
             rc = why_set(why, "no memory");
@@ -33,11 +34,12 @@ static int get_and_make(struct store *store, const char *const *subjects, size_t
 }
 
 int store_get_made(struct store *store, const char *const *subjects, size_t n,
-                   const struct store_maker *maker, void **made, struct why *why) {
+                   const struct store_maker *maker, void **made, int64_t deadline,
+                   struct why *why) {
     for (size_t i = 0; i < n; i++)
         made[i] = NULL;
     return store->ops->get_made == NULL
-               ? get_and_make(store, subjects, n, maker, made, why)
+               ? get_and_make(store, subjects, n, maker, made, deadline, why)
                : store->ops->get_made(store, subjects, n, maker, made, why);
 }
 

@@ -48,7 +48,7 @@ static const char *domain_fault(const char *domain) {
     if (domain[0] == '[')
         return NULL; /* an address literal */
     if (len == 0)
-        return "the domain behind '@' is missing";
+        return "the domain after '@' is missing";
     if (len > 253)
         return "the domain is longer than 253 octets";
     for (size_t i = 0; i <= len; i++) {
@@ -61,7 +61,7 @@ static const char *domain_fault(const char *domain) {
             if (++label > 63)
                 return "a label of the domain is longer than 63 octets";
         } else {
-            return "a domain has letters, digits, '-' and '.' only";
+            return "a domain may contain only letters, digits, '-' and '.'";
         }
     }
     return NULL;
@@ -91,7 +91,7 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
     }
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)
-        fault = "there is more than one '@'";
+        fault = "the address has more than one '@'";
     if (fault == NULL)
         return FACT_GOOD;
     return fault == why->text ? FACT_BAD_SUBJECT : wrong(FACT_BAD_SUBJECT, why, fault);
@@ -100,16 +100,17 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
 enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
                                   struct why *why) {
     if (!is_plain(subject, strlen(subject)))
-        return wrong(FACT_BAD_SUBJECT, why, "a control character, or octets that are no UTF-8");
+        return wrong(FACT_BAD_SUBJECT, why,
+                     "the name contains control characters or invalid UTF-8");
     if (strpbrk(subject, " \t") != NULL)
-        return wrong(FACT_BAD_SUBJECT, why, "white space in the name");
+        return wrong(FACT_BAD_SUBJECT, why, "the name contains white space");
     if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0')
         return check_account(rules->address, subject + 8, why);
     const char *fault = policy_subject_fault(subject);
     if (fault == NULL)
         for (const char *p = subject; *p != '\0'; p++)
             if ((unsigned char)*p >= 0x80)
-                fault = "a network's name is made of printable US-ASCII";
+                fault = "the name of a network must be printable US-ASCII";
     return fault == NULL ? FACT_GOOD : wrong(FACT_BAD_SUBJECT, why, fault);
 }
 
@@ -280,8 +281,7 @@ static enum fact_kind check_host_bits(const struct netblock *block, const char *
     char good[NETBLOCK_TEXT_SIZE];
     if (!block->host_bits)
         return FACT_GOOD;
-    why_set(why, "bits are set behind the prefix length: write %s%s", prefix,
-            netblock_format(block, good));
+    why_set(why, "host bits are set: write %s%s", prefix, netblock_format(block, good));
     return FACT_HOST_BITS;
 }
 
@@ -295,8 +295,7 @@ static enum fact_kind check_member(const char *field, const char *value, size_t 
         return FACT_MALFORMED;
     }
     if (value_len >= 6 && strncasecmp(value, "until=", 6) == 0)
-        return wrong(FACT_MALFORMED, why,
-                     "until= has no effect in a network: its members have no end");
+        return wrong(FACT_MALFORMED, why, "until= is not supported in a network");
     return check_host_bits(&block, "", why);
 }
 
@@ -314,7 +313,7 @@ static enum fact_kind check_decoded(const struct fact_rules *rules, const struct
         kind = check_host_bits(&policy->ips[0].block, "ip:", why);
     for (const char *p = name; kind == FACT_GOOD && p < end; p++)
         if (*p >= 'A' && *p <= 'Z')
-            kind = wrong(FACT_SPELLING, why, "fields are written in lower case");
+            kind = wrong(FACT_SPELLING, why, "field names must be in lower case");
     return kind;
 }
 

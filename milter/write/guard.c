@@ -9,7 +9,8 @@
 
 #include "gatepost/core/netset.h"
 
-bool guard_listed_nowhere(const struct policy_set *set, int64_t now) {
+/* Is everything refused that does not come from a listed address, and none listed? */
+static bool listed_nowhere(const struct policy_set *set, int64_t now) {
     struct policy_origin origin;
     int source = SOURCE_ANY;
     if (policy_source(set, &source, &origin) != SETTING_SET || source != SOURCE_AUTHORIZED)
@@ -64,12 +65,14 @@ static struct doors open_doors(const struct config *config, const struct policy_
 bool guard_policy(const struct config *config, const struct policy_set *before,
                   const struct policy_set *after, int64_t now, struct why *why) {
     struct doors was = open_doors(config, before), is = open_doors(config, after);
-    if (guard_listed_nowhere(after, now) && !guard_listed_nowhere(before, now))
+    if (listed_nowhere(after, now) && !listed_nowhere(before, now))
         why_set(why,
                 "source authorized without a listed address: no login could send, and without a "
                 "login only what SPF passes; add an address first (ip add)");
     else if (was.any && !is.any)
-        why_set(why, "this switches off the last protocol that can send: nothing could be sent");
+        why_set(
+            why,
+            "this switches off the last protocol for sending: the account could not send any mail");
     else if (was.logins && !is.logins)
         why_set(why,
                 "this switches off the last protocol that a login can send by (smtp is for mail "

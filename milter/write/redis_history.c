@@ -19,7 +19,8 @@ int redis_history_check(struct redis_client *talk, const char *stream, struct wh
     redis_command_clear(&c);
     bool misplaced = reply == NULL && strstr(why->text, "WRONGTYPE") != NULL;
     if (misplaced)
-        why_set(why, "%s is no stream, so it takes no history: delete it (redis-cli DEL)", stream);
+        why_set(why, "%s is not a stream and cannot hold the history: delete it (redis-cli DEL)",
+                stream);
     freeReplyObject(reply);
     return misplaced || talk->conn == NULL ? -1 : 0; /* with the connection goes what is watched */
 }

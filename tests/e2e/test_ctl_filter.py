@@ -91,16 +91,16 @@ def test_status_without_a_filter(site):
     assert ctl.run("status", "--watch").status == 2
     ctl = Gatepostctl(site.folder.file("mute.conf"), SETTINGS)
     run = ctl.run("status")
-    assert run.status == 2 and "http_listen is not set" in run.err
+    assert run.status == 2 and "needs http_listen" in run.err
 
 
 @pytest.mark.parametrize("answer, told", [
-    (b"", "its answer is no status"),
-    (b"HTTP/1.0 404 Not Found\r\n\r\nnothing\x1b[2J", "its answer is no status: HTTP/1.0 404"),
-    (b"HTTP/1.0 200 OK\r\n\r\nhello", "its answer is no status"),
-    (b"HTTP/1.0 200 OK\r\n\r\n[1]", "its answer is no status"),
-    (b'HTTP/1.0 200 OK\r\n\r\n{"store": 1}', "its answer is no status"),
-    (b"\xff\x00\xfe", "its answer is no status"),
+    (b"", "unexpected answer"),
+    (b"HTTP/1.0 404 Not Found\r\n\r\nnothing\x1b[2J", "unexpected answer: HTTP/1.0 404"),
+    (b"HTTP/1.0 200 OK\r\n\r\nhello", "unexpected answer"),
+    (b"HTTP/1.0 200 OK\r\n\r\n[1]", "unexpected answer"),
+    (b'HTTP/1.0 200 OK\r\n\r\n{"store": 1}', "unexpected answer"),
+    (b"\xff\x00\xfe", "unexpected answer"),
     (None, "it does not answer"),
 ])
 def test_something_else_listens_there(site, answer, told):
@@ -212,7 +212,7 @@ def test_a_configuration_in_error_is_not_even_told(start, milter_session):
     gatepost.configure({**gatepost.settings, "listener": {}, "stale_max": "soon"})
     run = ctl.run("reload")
     assert run.status == 1
-    for words in (gatepost.conf + ":", "stale_max", "keeps what it has"):
+    for words in (gatepost.conf + ":", "stale_max", "not loaded: the filter keeps its configuration"):
         assert words in run.err
     assert ctl.run("reload", "--json").json()["exit"] == 1
     assert refused(milter_session, gatepost)
@@ -227,7 +227,7 @@ def test_what_the_filter_refuses_is_told(start, milter_session):
         began = time.monotonic()
         run = ctl.run("reload")
         assert run.status == 1
-        assert f"process {gatepost.pid} keeps its configuration: event=reload-failed" in run.err
+        assert f"process {gatepost.pid} keeps its old configuration: event=reload-failed" in run.err
         assert "/nonexistent/policy" in run.err
         assert time.monotonic() - began < 3
         time.sleep(1.1)     # the log tells the time in seconds
@@ -260,10 +260,10 @@ def test_reload_over_an_inet_socket(start, milter_session, start_gatepost):
         **gatepost.settings, "socket": "inet:8892@127.0.0.1", "log": "stderr"})
     run = here.do("reload")
     assert "has the new configuration" in run.out
-    assert f"the filter reads {gatepost.conf}" in run.err
+    assert f"another configuration file: {gatepost.conf}" in run.err
     mute = Gatepostctl(gatepost.conf + ".mute", {**SETTINGS, "socket": "inet:8892@127.0.0.1"})
     run = mute.run("reload")
-    assert run.status == 2 and "is no unix socket: send the filter SIGUSR1" in run.err
+    assert run.status == 2 and "is not a unix socket" in run.err
 
 
 def test_nobody_there(site):
@@ -284,18 +284,18 @@ def test_who_answers_by_http_cannot_have_others_signalled(site, pid):
         **SETTINGS, "http_listen": f"127.0.0.1:{port}", "socket": "inet:8892@127.0.0.1"})
     with serve(port, b"HTTP/1.0 200 OK\r\n\r\n" + body.encode()):
         run = ctl.run("reload")
-    assert run.status == 2 and "is no gatepost of this host" in run.err
+    assert run.status == 2 and "is not a gatepost on this host" in run.err
     assert victim.alive()
     victim.stop()
 
 
 def test_two_filters(start, start_gatepost):
-    """One has the socket, another one answers by HTTP: neither is signalled."""
+    """One listens on the socket, but another one answers by HTTP: neither is signalled."""
     one, _ = start()
     other, _ = start()
     mixed = Gatepostctl(one.conf + ".mixed", {
         **one.settings, "socket": "unix:" + other.socket})
     run = mixed.run("reload")
-    assert run.status == 2 and f"process {other.pid} has the socket, another one" in run.err
+    assert run.status == 2 and f"process {other.pid} listens on the socket, but another one" in run.err
     for gatepost in (one, other):
         assert not [line for line in gatepost.log_lines() if "event=reload" in line]

@@ -142,7 +142,7 @@ def test_a_history_that_is_none(server, ctl):
     for args in WRITES:
         run = ctl.run(*args)
         assert run.status == 2 and run.out == "", run
-        assert "gatepost:history is no stream" in run.err and "DEL" in run.err, run
+        assert "gatepost:history is not a stream" in run.err and "DEL" in run.err, run
     assert ctl.do("export").out == before
     server.cli("DEL", "gatepost:history")
     with denied("xrange")(server):      # who writes need not be one who may read it

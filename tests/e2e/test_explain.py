@@ -42,15 +42,10 @@ def options(case):
     return words + (["--login", case.login] if case.login else []) + (["--tls"] if case.tls else [])
 
 
-# what a message can be asked, in the order in which it is; SPF and its action for each identity
-ORDER = ["connect", "trusted", "tls", "auth", "account", "policy", "known", "service",
-         "account-tls", "source", "listed", "spf", "action", "spf", "source", "action", "mode"]
-
-
 def check_order(steps):
-    """Each step stands where it is asked, none twice."""
+    """Each step stands where the table says that it is asked, none twice."""
     assert steps[0] == "connect", steps
-    order = iter(ORDER)
+    order = iter(DecisionTable().order)
     assert all(step in order for step in steps), steps
 
 

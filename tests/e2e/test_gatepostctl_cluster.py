@@ -390,7 +390,7 @@ def test_changed_but_not_in_the_history(make_cluster, ctl_of, domain):
     run = ctl.run("tls", "optional", alice)
     assert run.status == 2
     assert f"account:{alice} tls: required -> optional" in run.out
-    assert "changed, but the history does not have it" in run.err
+    assert "changed, but not recorded in the history" in run.err
     assert f"node 127.0.0.1:{recorder.port}" in run.err
     run = ctl.run("mode", "monitor", alice, "--json")
     assert run.status == 2

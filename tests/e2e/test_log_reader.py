@@ -202,7 +202,7 @@ def test_no_system_log_at_all(start_gatepost, redis, reader):
     gatepost = start_gatepost({"store": redis.url, "authentication_results": False,
                                "log": "syslog"}, within=reader.within)
     gatepost.remember()
-    assert any(line.startswith("event=start ") for line in gatepost.log_lines())
+    gatepost.wait_log("event=start ")
     send(gatepost, 10)
     reader.listen()
     read = read_all(reader, is_verdict(10))

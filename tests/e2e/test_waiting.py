@@ -8,6 +8,8 @@ import socket
 import pytest
 
 from support.milter_client import macros, mail
+from support.nameserver import TIMEOUT
+from support.process import wait_until
 
 
 @pytest.fixture
@@ -44,3 +46,25 @@ def test_a_quick_message_beside_slow_ones(start_gatepost, milter_session, redis,
         assert not readable(waiting), "it has waited for a slow one"
     for client in waiting:
         assert client.receive().letter in "yt"
+
+
+@pytest.mark.concurrent
+def test_one_dead_domain_leaves_the_others(site, start_gatepost, milter_session, redis, dns, domain):
+    """A hundred wait for one domain's silent server: the others are evaluated, and not deferred."""
+    dead, good = f"dead.{domain}", f"good.x{domain}"
+    dns.zones[dead] = TIMEOUT
+    dns.zones[good] = {"TXT": ["v=spf1 -all"]}
+    gatepost = start_gatepost({"store": redis.url, "trusted": [],
+                               "spf": {"nameservers": [site.nameserver.address], "timeout": "6s",
+                                       "fail": "reject"}})
+    waiting = [milter_session(gatepost, address=f"10.1.{number}.1") for number in range(100)]
+    for client in waiting:
+        sender = f"x@{dead}"
+        client.send(macros("M", {"{mail_addr}": sender}) + mail(sender))
+    wait_until(lambda: len(readable(waiting)) >= 36, 5, "refusals beyond the share of one domain")
+    for number in range(20):
+        other = milter_session(gatepost, address=f"10.2.{number}.1")
+        assert other.mail(f"y@{good}").reply.startswith("550 5.7.23"), "the domain's own answer"
+    assert len(readable(waiting)) == 36, "those within the share wait on"
+    for client in waiting:
+        assert client.receive().reply.startswith("451 4.7.24")

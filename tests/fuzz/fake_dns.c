@@ -172,6 +172,14 @@ struct dns {
     int unused;
 };
 
+bool dns_is_known(struct dns *dns, const char *name, enum dns_type type, int64_t deadline) {
+    (void)dns;
+    (void)name;
+    (void)type;
+    (void)deadline;
+    return false;
+}
+
 int dns_open(const char *const *nameservers, size_t n, struct dns **out, struct why *why) {
     static struct dns dns;
     (void)nameservers;

@@ -54,7 +54,7 @@ SYSTEM = re.compile(r"(arpa|net|netinet|sys|linux)/\w+\.h|(assert|ctype|dirent|e
 CORE_HEADERS = re.compile(r"(arpa/inet|assert|ctype|inttypes|limits|stdarg|stdbool|stddef|stdint|"
                           r"stdio|stdlib|string|strings)\.h")
 CORE_FUNCTIONS = re.compile(
-    r"(mem|str)[a-z]+|(calloc|free|malloc|realloc|qsort|bsearch|v?s[n]?printf|v?asprintf|sscanf|abort|"
+    r"(mem|str)[a-z]+|bcmp|(calloc|free|malloc|realloc|qsort|bsearch|v?s[n]?printf|v?asprintf|sscanf|abort|"
     r"inet_pton|inet_ntop|"
     r"__stack_chk_fail|__assert_fail|__ctype_b_loc|__ctype_tolower_loc|__ctype_toupper_loc|"
     r"_GLOBAL_OFFSET_TABLE_)")

@@ -1,5 +1,6 @@
 """The check of the house really fails: offences are planted in a copy, one of each kind."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,3 +107,20 @@ def test_a_source_without_an_object(house):
     status, output = check(house)
     assert status == 1
     assert "milter/core/planted.c: no object in" in output
+
+
+def test_the_map_is_true():
+    """Each file and each function that CONTRIBUTING.md names is there."""
+    with open(os.path.join(TOP, "CONTRIBUTING.md"), encoding="utf-8") as page:
+        text = page.read()
+    paths = subprocess.run(["find", "milter", "include", "tests", "conf", "packaging", "-type", "f"],
+                           cwd=TOP, check=True, capture_output=True, text=True).stdout.split()
+    sources = "".join(open(os.path.join(TOP, path), encoding="utf-8").read()
+                      for path in paths if path.endswith((".c", ".h")))
+    named = set(re.findall(r"`([\w./-]+\.(?:c|h|am|py|sh|md|table|5|8|bash|conf))`", text))
+    functions = set(re.findall(r"`(\w+)\(\)`", text))
+    assert len(named) > 25 and len(functions) > 25
+    known = paths + ["README.md", "SECURITY.md", "NEWS.md"]
+    assert [name for name in named if not any(path.endswith("/" + name) or path == name
+                                              for path in known)] == []
+    assert [name for name in functions if name + "(" not in sources and name != "ctl_NAME"] == []

@@ -12,8 +12,8 @@
  * the end: no line goes uncounted.
  *
  * One log for the process. log_open() is called before threads start, and again by a reload;
- * log_serve() and log_close() once, by the thread that ends last. No process is forked in between.
- * Everything else may be called from any thread.
+ * log_serve(), log_started() and log_close() once, by the thread that ends last. No process is
+ * forked in between. Everything else may be called from any thread.
  */
 #ifndef GATEPOST_BASE_LOG_H
 #define GATEPOST_BASE_LOG_H
@@ -34,10 +34,9 @@ void log_open(enum log_target target, enum log_format format, int level);
 /*
  * From now on no line waits for its reader; without this call each is written before the call
  * returns, whatever it takes, which is right for a short-lived tool. To be called before a change
- * of user, who may not open standard error again. Returns 0, or -1 when there is no thread for it:
- * lines then wait as before.
+ * of user, who may not open standard error again.
  */
-int log_serve(void);
+void log_serve(void);
 
 /*
  * Are lines being lost, because nobody reads them and no more can wait? If so the reason is in
@@ -53,9 +52,10 @@ void log_close(void);
 
 /*
  * The start is over: until then lines for syslog go to standard error as well, where whoever
- * starts the filter by hand sees them.
+ * starts the filter by hand sees them. Now, after a change of user, the thread begins that writes
+ * what waits; before, it waits for log_close(). Returns 0, or -1 when there is no thread to be had.
  */
-void log_started(void);
+int log_started(void);
 
 /*
  * Writes one line: event=NAME and the given pairs of key and value, ended by (char *)NULL for a

@@ -25,7 +25,7 @@ struct account_lookup {
  * caller, or -1 with the reason in `why` and nothing to clear. Any thread.
  */
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
-                        struct account_lookup *out, struct why *why);
+                        struct account_lookup *out, int64_t deadline, struct why *why);
 void account_lookup_clear(struct account_lookup *lookup);
 
 #endif

@@ -10,8 +10,8 @@
 
 /*
  * Octets that any of the two fields needs at most, the terminating NUL included. No line is longer
- * than 998 octets (RFC 5322 2.1.1): a longer field is folded by "\n ". What finds no room even so is
- * cut: a sender to its domain, other texts to their end, with three dots before it.
+ * than 998 octets (RFC 5322 2.1.1): a longer field is folded by "\n ". What finds no room even so
+ * is cut: a sender to its domain, other texts to their end, with three dots before it.
  */
 #define AUTHRES_SIZE 6000
 

@@ -137,6 +137,9 @@ struct decision {
 /* How a rule is called where people see it: "account-tls"; a static text. */
 const char *decision_rule_name(enum decision_rule rule);
 
+/* The field with one setting that a rule asks the policy for; NULL: it asks for none. */
+const struct policy_field *decision_rule_field(enum decision_rule rule);
+
 bool protocol_contains(const struct protocol *protocol, const char *service);
 
 /* The service of a message: a login through a listener of service smtp counts as submission. */

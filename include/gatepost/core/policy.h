@@ -96,8 +96,6 @@ enum setting_state policy_setting(const struct policy_set *set, size_t setting, 
 /* The same of one field each. */
 enum setting_state policy_source(const struct policy_set *set, int *value,
                                  struct policy_origin *origin);
-enum setting_state policy_tls(const struct policy_set *set, int *value,
-                              struct policy_origin *origin);
 enum setting_state policy_mode(const struct policy_set *set, int *value,
                                struct policy_origin *origin);
 enum setting_state policy_spf(const struct policy_set *set, enum spf_result result, int *value,

@@ -8,6 +8,7 @@
 #define GATEPOST_DNS_DNS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,5 +61,8 @@ struct dns_answer {
 enum dns_status dns_query(struct dns *dns, const char *name, enum dns_type type, int64_t deadline,
                           struct dns_answer **answer);
 void dns_answer_release(struct dns_answer *answer);
+
+/* Would dns_query() answer from the cache, without waiting for anybody? */
+bool dns_is_known(struct dns *dns, const char *name, enum dns_type type, int64_t deadline);
 
 #endif

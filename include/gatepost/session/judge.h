@@ -34,6 +34,7 @@ struct judgement {
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
     struct address account; /* canonical; its text is NULL when there was no memory for it */
     struct decision decision;
+    int64_t deadline; /* of all look-ups in the store, clock_now_ms() */
     struct account_lookup lookup;
     struct spf_answer spf; /* of the last evaluation */
     /* What SPF says of the sender as it stands, whichever reading decides; for header fields. */

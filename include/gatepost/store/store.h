@@ -48,11 +48,13 @@ struct store_hash {
  * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip;
  * hashes[i] is that of subjects[i] and to be cleared by the caller in every case. Returns 0 when
  * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
- * is unreachable, too slow or refuses. While a watched store is known to be down this returns at
- * once, with the reason for which it is.
+ * is unreachable, too slow or refuses, or `deadline` has passed (clock_now_ms(); NO_DEADLINE for
+ * the time-out of the settings alone, which holds in any case). While a watched store is known to
+ * be down this returns at once, with the reason for which it is.
  */
+#define NO_DEADLINE INT64_MAX
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,
-              struct why *why);
+              int64_t deadline, struct why *why);
 void store_hash_clear(struct store_hash *hash);
 
 /*
@@ -73,7 +75,7 @@ struct store_maker {
  */
 #define STORE_MADE_MAX 16
 int store_get_made(struct store *store, const char *const *subjects, size_t n,
-                   const struct store_maker *maker, void **made, struct why *why);
+                   const struct store_maker *maker, void **made, int64_t deadline, struct why *why);
 
 /* Takes one field; it lasts until the function returns. Not 0 ends the walk as failed. */
 typedef int store_take_field(void *context, const struct store_field *field);

@@ -19,7 +19,4 @@ bool guard_policy(const struct config *config, const struct policy_set *before,
 /* The same of a network that loses its last member in the store. */
 bool guard_network(const struct config *config, const char *name, struct why *why);
 
-/* Is everything refused that does not come from a listed address, and none listed? */
-bool guard_listed_nowhere(const struct policy_set *set, int64_t now);
-
 #endif

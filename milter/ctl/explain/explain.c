@@ -106,7 +106,7 @@ static int read_question(const struct ctl *ctl, struct ctl_question *q, struct l
     if (q->log != NULL && strcmp(q->log, "-") == 0) {
         if (getdelim(&input, &room, '\0', stdin) < 0) {
             free(input);
-            return ctl_refuse(ctl, "--log -: nothing on standard input");
+            return ctl_refuse(ctl, "--log -: standard input is empty");
         }
         q->log = input;
     }
@@ -117,7 +117,7 @@ static int read_question(const struct ctl *ctl, struct ctl_question *q, struct l
     if (rc != 0)
         return ctl_refuse(ctl, "--log: %s", why.text);
     if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
-        return ctl_fail(ctl, "explain needs --ip, and --from or --login, or --log");
+        return ctl_fail(ctl, "explain needs either --ip with --from or --login, or --log");
     if (q->from == NULL)
         q->from = "";
     if (q->login != NULL && q->login[0] == '\0')

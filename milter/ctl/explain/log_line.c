@@ -205,11 +205,11 @@ static int read_values(const struct parts *parts, const struct ctl_question *giv
         if (value != NULL)
             line->values[line->n++] = value;
         if (rc < 0) {
-            return why_set(why, "its %s= cannot be read: is the line whole?", keys[i]);
+            return why_set(why, "cannot read %s=: is the line complete?", keys[i]);
         }
         if (i != HELO && instead[i] == NULL && len >= LOG_VALUE_MAX + 3 &&
             strcmp(value + len - 3, "...") == 0)
-            return why_set(why, "its %s= was too long for the log, which has cut it", keys[i]);
+            return why_set(why, "%s= was cut because it was too long for the log", keys[i]);
     }
     return 0;
 }
@@ -221,7 +221,9 @@ int log_line_read(const char *text, struct log_line *line, struct ctl_question *
     char *verdict = last_verdict(text, &parts);
     *line = (struct log_line){0};
     if (verdict == NULL)
-        return why_set(why, "there is no line with event=verdict");
+        return why_set(
+            why,
+            "there is no line with event=verdict; --log takes a line, or - for standard input");
     int rc = read_values(&parts, question, line, found, why);
     json_decref(parts.object);
     free(verdict);

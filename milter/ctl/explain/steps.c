@@ -48,18 +48,16 @@ static const char *answer_of(const struct wording *w, const struct decision_step
         [RULE_POLICY] = found,
         [RULE_KNOWN] = is,
         [RULE_SERVICE] = allowed,
-        [RULE_ACCOUNT_TLS] = need_words.names,
-        [RULE_SOURCE] = source_words.names,
         [RULE_LISTED] = is,
         [RULE_SPF] = spf_result_words.names,
         [RULE_ACTION] = verdict_words.names,
-        [RULE_MODE] = mode_words.names,
     };
+    const struct policy_field *field = decision_rule_field(step->rule);
     if (step->state == SETTING_MALFORMED)
         return "malformed";
     if (step->rule == RULE_ACCOUNT && step->value)
         return w->account;
-    return answers[step->rule][step->value];
+    return field != NULL ? field->words->names[step->value] : answers[step->rule][step->value];
 }
 
 /* One more step; `because` may come to nothing. It belongs to the explanation. */
@@ -112,7 +110,7 @@ static void word_membership(struct wording *w, const struct decision_step *step,
     static const char *const texts[] = {[MEMBER_NO] = "the client is in none of: ",
                                         [MEMBER_YES] = "the client is in one of: ",
                                         [MEMBER_UNKNOWN] = "the store has not given all of: ",
-                                        [MEMBER_MALFORMED] = "a member cannot be read"};
+                                        [MEMBER_MALFORMED] = "a member is malformed"};
     char names[300];
     names_of(list, names, sizeof names);
     bool malformed = step->value == MEMBER_MALFORMED;
@@ -132,7 +130,7 @@ static void word_trusted(struct wording *w, const struct decision_step *step) {
     if (w->decision->facts->logged_in)
         put_step(w, step, "a login is judged by its account");
     else if (w->e->config->trusted.n == 0)
-        put_step(w, step, "nobody is: trusted is empty");
+        put_step(w, step, "trusted is empty");
     else
         word_membership(w, step, &w->e->config->trusted);
 }
@@ -212,19 +210,29 @@ static void word_service(struct wording *w, const struct decision_step *step) {
     }
 }
 
+/* The setting that the rule asks the policy for, under what is said of it. */
+static void put_setting(struct wording *w, const struct decision_step *step, json_t *told) {
+    const struct effective s = effective_setting(w->decision->rules, w->decision->policy,
+                                                 decision_rule_field(step->rule)->id, 0);
+    put_fact(w, told, &s);
+}
+
+/* A rule that asks for a setting and of which there is no more to say. */
+static void word_setting(struct wording *w, const struct decision_step *step) {
+    put_setting(w, step, put_step(w, step, "%s", ""));
+}
+
 static void word_account_tls(struct wording *w, const struct decision_step *step) {
-    const struct effective s = effective_tls(w->decision->policy);
-    put_fact(w, put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"),
-             &s);
+    put_setting(w, step,
+                put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"));
 }
 
 static void word_source(struct wording *w, const struct decision_step *step) {
-    const struct effective s = effective_source(w->decision->policy);
     const char *because = "";
     if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
-        because = w->decision->facts->logged_in ? "only listed addresses may log in to send"
-                                                : "not listed, so that only an SPF pass will do";
-    put_fact(w, put_step(w, step, "%s", because), &s);
+        because = w->decision->facts->logged_in ? "a login may send from listed addresses only"
+                                                : "not listed, so SPF must pass";
+    put_setting(w, step, put_step(w, step, "%s", because));
 }
 
 /* Entries that would list the client had they not expired. */
@@ -249,7 +257,7 @@ static void word_listed(struct wording *w, const struct decision_step *step) {
     } texts[] = {
         [SETTING_UNSET] = {"no entry lists the client's address", NULL},
         [SETTING_SET] = {"the client's address is listed", "listed"},
-        [SETTING_MALFORMED] = {"an entry that cannot be read might list it", "malformed"},
+        [SETTING_MALFORMED] = {"a malformed entry might list it", "malformed"},
     };
     json_t *told = put_step(w, step, "%s", texts[step->state].because);
     put_entry(w, told, texts[step->state].is, step->from);
@@ -275,7 +283,8 @@ static void word_spf(struct wording *w, const struct decision_step *step) {
 static void word_action(struct wording *w, const struct decision_step *step) {
     static const struct policy_set nothing;
     const struct policy_set *set = w->decision->policy == NULL ? &nothing : w->decision->policy;
-    const struct effective s = effective_spf(w->decision->rules, set, w->result);
+    const struct effective s =
+        effective_setting(w->decision->rules, set, FIELD_SPF, (size_t)w->result);
     put_fact(w, put_step(w, step, "for SPF %s", spf_result_name(w->result)), &s);
 }
 
@@ -283,12 +292,11 @@ static void word_mode(struct wording *w, const struct decision_step *step) {
     const char *whose = step->state != SETTING_UNSET ? "policy"
                         : step->listener             ? "listener"
                                                      : "configuration";
-    json_t *told = put_step(w, step, "of the %s%s", whose,
-                            w->decision->verdict.monitor ? "; the refusal is told, not done" : "");
-    if (step->state != SETTING_UNSET) {
-        const struct effective s = effective_mode(w->decision->rules, w->decision->policy);
-        put_fact(w, told, &s);
-    }
+    json_t *told = put_step(
+        w, step, "of the %s%s", whose,
+        w->decision->verdict.monitor ? "; the refusal is logged, but not carried out" : "");
+    if (step->state != SETTING_UNSET)
+        put_setting(w, step, told);
 }
 
 void explanation_steps(struct explanation *e, const struct decision *decision,
@@ -318,6 +326,8 @@ void explanation_steps(struct explanation *e, const struct decision *decision,
         json_object_set_new(e->told, "steps", w.steps);
     }
     e->decided_by = json_array_size(w.steps) + decision->decider + 1;
-    for (size_t i = 0; i < decision->n_steps; i++)
-        words[decision->steps[i].rule](&w, &decision->steps[i]);
+    for (size_t i = 0; i < decision->n_steps; i++) {
+        const struct decision_step *step = &decision->steps[i];
+        (words[step->rule] != NULL ? words[step->rule] : word_setting)(&w, step);
+    }
 }

@@ -86,7 +86,7 @@ static void lint_name(struct lint *lint, const char *subject) {
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
     if (!account && !fact_is_network(subject))
         lint_found(lint, "unknown-key", subject, NULL,
-                   "no subject: it begins neither with account: nor with network:");
+                   "not a subject: it begins neither with account: nor with network:");
     else if (fact_check_subject(&lint->ctl->fact_rules, subject, &why) != FACT_GOOD)
         lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why.text);
     else if (domainless)
@@ -110,7 +110,7 @@ static void lint_use(struct lint *lint, const char *subject) {
         used = lists(&config->listeners[i].connect_from, name);
     if (!used)
         lint_found(lint, "unused-network", subject, NULL,
-                   "neither trusted nor the connect_from of a listener names it");
+                   "it is used neither in trusted nor in the connect_from of a listener");
 }
 
 /* Returns false, after telling it, when the subject has no fields to look at. */
@@ -185,7 +185,7 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, stru
     struct store_hash hashes[BATCH];
     if (n == 0)
         return 0;
-    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(round->lint->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc == 0) {
             lint_name(round->lint, subjects[i]);
@@ -244,7 +244,7 @@ static int lint_store(struct lint *lint) {
         return status;
     if (round.names.n == 0)
         lint_found(lint, "empty-store", NULL, NULL,
-                   "the store has no policy at all: everything is on, nobody is known");
+                   "the store has no policy at all: everything is allowed, and no sender is known");
     if (round.names.odd > 0)
         lint_found(lint, "unknown-key", NULL, NULL,
                    "%zu keys have a NUL octet in their names: no look-up asks for them",
@@ -257,7 +257,7 @@ static int lint_store(struct lint *lint) {
     ctl_names_clear(&round.names);
     if (status == CTL_DONE &&
         store_writer_examine(lint->ctl->writer, take_complaint, lint, &why) != 0)
-        ctl_warn("whether the store may lose policy cannot be asked: %s", why.text);
+        ctl_warn("cannot check whether the store may lose policy: %s", why.text);
     return status;
 }
 

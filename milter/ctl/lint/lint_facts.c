@@ -81,7 +81,7 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
         if (entry->malformed)
             continue;
         if (!policy_ip_counts(entry, lint->ctl->now))
-            lint_found(lint, "expired", subject, entry->field, "does not count any more since %s",
+            lint_found(lint, "expired", subject, entry->field, "expired on %s",
                        timestamp_format(entry->until, ended));
         else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)
             return -1;

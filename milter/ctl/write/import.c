@@ -170,7 +170,7 @@ static int add_pending(struct import *im, struct input_facts *facts, struct stor
     bool network = fact_is_network(facts->subject);
     *p = (struct pending){.facts = facts, .hash = *hash};
     if (hash->answer == STORE_WRONG_TYPE) {
-        refuse(im, facts, "the key there is no hash: delete it first (account delete)");
+        refuse(im, facts, "the key is not a hash: delete it first (account delete)");
         drop_last(im);
         return 0;
     }
@@ -195,13 +195,13 @@ static void tell_dry(const struct import *im) {
 
 /* Returns 0 when they are written; what then is not in the history ends the import after them. */
 static int write_pending(struct import *im, struct why *why) {
-    struct why reason = {"somebody else has changed it meanwhile"};
+    struct why reason = {"somebody else has changed it in the meantime"};
     enum store_written written = WRITE_DONE;
     if (im->n_pending > 0)
         written = store_writer_write(im->ctl->writer, im->edits, im->n_pending, &reason);
     im->unrecorded = written == WRITE_UNRECORDED;
     if (im->unrecorded)
-        why_set(why, "written, but the history does not have all of it: %s", reason.text);
+        why_set(why, "written, but not all of it is recorded in the history: %s", reason.text);
     else if (written != WRITE_DONE)
         why_set(why, "%s", reason.text);
     return written == WRITE_DONE || im->unrecorded ? 0 : -1;
@@ -240,7 +240,7 @@ static int read_batch(struct import *im, struct input_facts **batch, size_t n,
         subjects[i] = batch[i]->subject;
     if (n == 1)
         return ctl_read_hash(im->ctl, subjects[0], &hashes[0], why);
-    int rc = store_get(im->ctl->store, subjects, n, hashes, why);
+    int rc = store_get(im->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
         if (rc != 0)
             store_hash_clear(&hashes[i]);

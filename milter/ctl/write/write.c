@@ -60,7 +60,7 @@ static int read_before(struct ctl *ctl, struct attempt *a) {
 
 static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
     if (!ctl->force)
-        return ctl_refuse(ctl, "%s: %s (--force does it all the same)", a->subject, why);
+        return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", a->subject, why);
     a->warning = strdup(why);
     ctl_warn("%s: forced: %s", a->subject, why);
     return a->warning == NULL ? ctl_no_memory(ctl) : CTL_DONE;
@@ -137,7 +137,7 @@ static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
     if (written == WRITE_FAILED)
         return ctl_fail(ctl, "%s", why.text);
     if (edit.refused)
-        return ctl_fail(ctl, "the store does not take it: %s", edit.why);
+        return ctl_fail(ctl, "the store refused the change: %s", edit.why);
     if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why.text)) == NULL)
         return ctl_no_memory(ctl);
     return CTL_DONE;
@@ -152,7 +152,7 @@ static int plan(const struct ctl *ctl, struct attempt *a, const struct wanted_fa
                           "redis-cli DEL) and set it anew",
                           ctl->config->key_prefix, a->subject);
     if (a->drop && now->answer == STORE_ABSENT)
-        return ctl_refuse(ctl, "%s: there is no such policy", a->subject);
+        return ctl_refuse(ctl, "%s: there is no policy of that name", a->subject);
     if (plan_changes(fact_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
         return ctl_no_memory(ctl);
     return CTL_DONE;
@@ -171,7 +171,7 @@ static int write_once(struct ctl *ctl, struct attempt *a, const struct wanted_fa
     if (status == CTL_DONE && !*again)
         status = tell(ctl, a);
     if (status == CTL_DONE && a->unrecorded != NULL) {
-        ctl_warn("%s: changed, but the history does not have it: %s", a->subject, a->unrecorded);
+        ctl_warn("%s: changed, but not recorded in the history: %s", a->subject, a->unrecorded);
         status = CTL_FAILED;
     }
     attempt_clear(a);
@@ -189,7 +189,8 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
         status = write_once(ctl, &attempt, wanted, n, &again);
     }
     if (again)
-        return ctl_fail(ctl, "%s: somebody else keeps changing it", subject);
+        return ctl_fail(ctl, "%s: not changed, because others kept changing it at the same time",
+                        subject);
     return status;
 }
 

@@ -42,7 +42,8 @@ static unsigned slot_of(const struct store_cluster *cluster, const char *subject
 
 /* A look-up at several nodes. */
 struct asking {
-    struct redis_node **nodes;        /* of each subject that is still to be asked for, else NULL */
+    struct redis_node **nodes; /* of each subject that is still to be asked for, else NULL; owns
+                                  the memory of all */
     struct redis_redirect *redirects; /* of each subject */
     bool *with_asking;                /* of each subject */
     struct redis_hgetall *lookups;    /* one a node */
@@ -54,27 +55,23 @@ struct asking {
 
 static void asking_free(struct asking *a) {
     free(a->nodes);
-    free(a->redirects);
-    free(a->with_asking);
-    free(a->lookups);
-    free(a->which);
-    free(a->lookup_nodes);
-    free(a->reasons);
 }
 
+/* One piece of memory for all of it, those that need more alignment first. */
 static int asking_new(struct asking *a, size_t n) {
-    *a = (struct asking){.nodes = calloc(n, sizeof(struct redis_node *)),
-                         .redirects = calloc(n, sizeof *a->redirects),
-                         .with_asking = calloc(n, sizeof *a->with_asking),
-                         .lookups = calloc(n, sizeof *a->lookups),
-                         .which = calloc(n, sizeof *a->which),
-                         .lookup_nodes = calloc(n, sizeof(struct redis_node *)),
-                         .reasons = calloc(n, sizeof *a->reasons)};
-    if (a->nodes != NULL && a->redirects != NULL && a->with_asking != NULL && a->lookups != NULL &&
-        a->which != NULL && a->lookup_nodes != NULL && a->reasons != NULL)
-        return 0;
-    asking_free(a);
-    return -1;
+    char *memory = calloc(n, sizeof *a->nodes + sizeof *a->lookup_nodes + sizeof *a->which +
+                                 sizeof *a->lookups + sizeof *a->redirects + sizeof *a->reasons +
+                                 sizeof *a->with_asking);
+    if (memory == NULL)
+        return -1;
+    *a = (struct asking){.nodes = (void *)memory};
+    a->lookup_nodes = (void *)(a->nodes + n);
+    a->which = (void *)(a->lookup_nodes + n);
+    a->lookups = (void *)(a->which + n);
+    a->redirects = (void *)(a->lookups + n);
+    a->reasons = (void *)(a->redirects + n);
+    a->with_asking = (void *)(a->reasons + n);
+    return 0;
 }
 
 /* Sorts the subjects that have a node by node, and whether ASKING goes before, into lookups. */
@@ -142,12 +139,13 @@ static bool follow(struct store_cluster *cluster, struct asking *a, size_t n) {
 }
 
 static int cluster_get(struct store *store, const char *const *subjects, size_t n,
-                       struct store_hash *hashes, struct why *why) {
+                       struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_cluster *cluster = (struct store_cluster *)store;
+    int64_t own = clock_now_ms() + cluster->timeout;
     const struct redis_hgetall pattern = {.prefix = cluster->prefix,
                                           .subjects = subjects,
                                           .hashes = hashes,
-                                          .deadline = clock_now_ms() + cluster->timeout};
+                                          .deadline = limit < own ? limit : own};
     struct asking a;
     int rc = 0;
     if (asking_new(&a, n) != 0)
@@ -174,7 +172,7 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
     asking_free(&a);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (hashes[i].answer == STORE_UNANSWERED) {
-            why_set(why, "the nodes of the cluster send from one to the other");
+            why_set(why, "the nodes of the cluster redirect to each other");
             rc = -1;
         }
     }
@@ -213,7 +211,7 @@ static int cluster_walk(struct store *store, const char *subject, store_take_fie
 static int cluster_watch(struct store *store, store_told *told, void *context, struct why *why) {
     if (redis_map_watch(((struct store_cluster *)store)->map, told, context) == 0)
         return 0;
-    return why_set(why, "the thread that watches Redis cannot be started");
+    return why_set(why, "cannot start the thread that watches Redis");
 }
 
 static void cluster_unwatch(struct store *store) {

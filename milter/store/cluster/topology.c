@@ -62,7 +62,7 @@ static int read_slots(struct redis_topology *t, const redisReply *reply, const c
         good = read_range(t, reply->element[i], host) == 0;
     if (good && t->n > 0)
         return 0;
-    return why_set(why, good ? "no node has a slot" : "CLUSTER SLOTS: an unknown answer");
+    return why_set(why, good ? "no node serves any slot" : "CLUSTER SLOTS: an unknown answer");
 }
 
 static int read_info(struct redis_topology *t, const redisReply *reply) {
@@ -78,7 +78,7 @@ static redisReply *take(redisContext *conn, const char *command, int64_t deadlin
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
         return reply;
     if (strstr(reply->str, "cluster support disabled") != NULL)
-        why_set(why, "it belongs to no cluster: use redis://");
+        why_set(why, "it is not part of a cluster: use redis://");
     else
         redis_error_judge(reply->str, command, NULL, why);
     freeReplyObject(reply);

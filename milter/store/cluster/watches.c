@@ -46,7 +46,7 @@ static void now_say_empty(struct redis_watches *merge) {
         empty = empty && s->empty;
     if (empty && !merge->said_empty)
         log_event(LOG_WARNING, "policy-empty", "store", merge->store, "problem",
-                  "there is no account in the store: everything is on and nobody is known",
+                  "there is no account in the store: everything is allowed, and no sender is known",
                   (char *)NULL);
     merge->said_empty = empty;
 }

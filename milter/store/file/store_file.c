@@ -150,8 +150,9 @@ static int copy_fields(const struct store_field *fields, size_t n, struct store_
 }
 
 static int file_get(struct store *store, const char *const *subjects, size_t n,
-                    struct store_hash *hashes, struct why *why) {
+                    struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_file *file = (struct store_file *)store;
+    (void)limit; /* a file waits for nobody */
     struct shared_table *table = take_table(file, why);
     int rc = table == NULL ? -1 : 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -228,7 +229,7 @@ static int file_watch(struct store *store, store_told *told, void *context, stru
     if (file->stop_fd >= 0)
         close(file->stop_fd);
     file->told = NULL;
-    return why_set(why, "the thread that watches the policy file cannot be started");
+    return why_set(why, "cannot start the thread that watches the policy file");
 }
 
 static void file_unwatch(struct store *store) {

@@ -102,9 +102,9 @@ int redis_conn_check_role(const redisReply *reply, struct why *why) {
         reply->element[0]->type == REDIS_REPLY_STRING) {
         if (strcmp(reply->element[0]->str, "master") == 0)
             return 0;
-        return why_set(why, "it is no master any more but a %s", reply->element[0]->str);
+        return why_set(why, "it is not a master any more but a %s", reply->element[0]->str);
     }
-    return why_set(why, "ROLE: an answer that names no role");
+    return why_set(why, "ROLE: unexpected answer");
 }
 
 /* One reply to a command of the greeting, which must be no error. */
@@ -161,7 +161,7 @@ redisContext *redis_conn_open(const struct redis_server *server, int64_t deadlin
                               struct why *why) {
     int64_t left = deadline - clock_now_ms();
     if (server->host[0] == '\0' && server->path[0] == '\0') {
-        why_set(why, "its address is not known yet");
+        why_set(why, "the address of the server is not known yet");
         return NULL;
     }
     if (left <= 0) {

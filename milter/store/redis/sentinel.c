@@ -213,12 +213,12 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
         out->behind = rc == 0 && is_behind(s, out);
         if (out->behind) {
             rc = -1;
-            why_set(why, "Sentinel %s:%d has not heard of the last failover, it names %s:%d", who,
-                    s->seeds[s->at].port, out->server.host, out->server.port);
+            why_set(why, "Sentinel %s:%d does not know of the last failover: it still names %s:%d",
+                    who, s->seeds[s->at].port, out->server.host, out->server.port);
             complain_once(s, &s->told_behind, why->text);
         }
     } else {
-        why_set(why, "Sentinel %s:%d knows no master of the name %s", who, s->seeds[s->at].port,
+        why_set(why, "Sentinel %s:%d knows no master named %s", who, s->seeds[s->at].port,
                 s->master);
     }
     freeReplyObject(reply);

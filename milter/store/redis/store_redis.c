@@ -34,9 +34,10 @@ static void redis_free(struct store *store) {
 }
 
 static int redis_get(struct store *store, const char *const *subjects, size_t n,
-                     struct store_hash *hashes, struct why *why) {
+                     struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
+    deadline = limit < deadline ? limit : deadline;
     if (redis_endpoint_need(&redis->server, deadline, why) != 0)
         return -1;
     return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why);
@@ -64,7 +65,7 @@ static void on_counted(void *context, bool empty) {
     struct store_redis *redis = context;
     if (empty)
         log_event(LOG_WARNING, "policy-empty", "store", redis->name, "problem",
-                  "there is no account in the store: everything is on and nobody is known",
+                  "there is no account in the store: everything is allowed, and no sender is known",
                   (char *)NULL);
 }
 
@@ -93,7 +94,7 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
         (redis->server.sentinel == NULL ||
          redis_sentinel_follow(redis->server.sentinel, on_moved, redis) == 0))
         return 0;
-    return why_set(why, "the thread that watches Redis cannot be started");
+    return why_set(why, "cannot start the thread that watches Redis");
 }
 
 static void redis_unwatch(struct store *store) {

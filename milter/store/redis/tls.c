@@ -38,7 +38,7 @@ int redis_tls_prepare(struct why *why) {
     pthread_once(&once, make_context);
     if (context != NULL)
         return 0;
-    return why_set(why, "TLS: the CAs of this host cannot be read");
+    return why_set(why, "TLS: cannot read the CA certificates of this host");
 }
 
 /* The name to ask for and to compare with the certificate. */
@@ -56,7 +56,7 @@ int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, stru
         return why_set(why, "TLS: no time left within store_timeout");
     SSL *ssl = SSL_new(context);
     if (ssl == NULL || !expect_host(ssl, host) || redisSetTimeout(conn, limit) != REDIS_OK) {
-        why_set(why, "TLS: it cannot be begun");
+        why_set(why, "TLS: cannot start it");
         SSL_free(ssl);
         return -1;
     }
@@ -77,12 +77,12 @@ int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, stru
 #else
 
 int redis_tls_prepare(struct why *why) {
-    return why_set(why, "TLS: this build has none");
+    return why_set(why, "TLS: not supported by this build");
 }
 
 int redis_tls_start(redisContext *conn, const char *host, int64_t deadline, struct why *why) {
     (void)conn, (void)host, (void)deadline;
-    return why_set(why, "TLS: this build has none");
+    return why_set(why, "TLS: not supported by this build");
 }
 
 #endif

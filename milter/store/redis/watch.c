@@ -182,7 +182,7 @@ static enum watch_end serve(struct redis_watch *watch, struct watching *w, struc
             return WATCH_BROKEN;
         }
         if (rc > 0 && pfds[0].revents != 0) {
-            why_set(why, "the store has another server now");
+            why_set(why, "the store has moved to another server");
             return take_wake(watch);
         }
         if (rc > 0 && pfds[1].revents != 0 && redis_tracking_read(&w->tracking, why) != 0)

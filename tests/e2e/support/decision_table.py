@@ -123,10 +123,10 @@ class Case:
 
 
 class DecisionTable:
-    """networks: name -> [block]; doors: name -> {option: value}; cases: [Case]."""
+    """networks: name -> [block]; doors: name -> {option: value}; order: [step]; cases: [Case]."""
 
     def __init__(self, path=PATH):
-        self.networks, self.doors, self.cases = {}, {}, []
+        self.networks, self.doors, self.order, self.cases = {}, {}, [], []
         with open(path, encoding="utf-8") as table:
             for line in table:
                 key, _, rest = line.rstrip("\n").partition(" ")
@@ -138,6 +138,8 @@ class DecisionTable:
                         self.networks[name] = words
                     else:
                         self.doors[name] = dict(word.split("=", 1) for word in words)
+                elif key == "order":
+                    self.order = rest.split()
                 elif key == "case":
                     self.cases.append(Case(rest))
                 else:

@@ -144,7 +144,8 @@ static void stalled(void) {
     static struct seen seen;
     struct why why;
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
-    NEED(log_serve() == 0);
+    log_serve();
+    NEED(log_started() == 0);
     do
         NEED(write_all() < 10000);
     while (!log_is_losing(&why) && rounds < 5); /* the thread may take what waits at the end only */
@@ -176,7 +177,8 @@ static void slow(void) {
     static struct seen seen;
     pthread_t reader;
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
-    NEED(log_serve() == 0);
+    log_serve();
+    NEED(log_started() == 0);
     NEED(pthread_create(&reader, NULL, read_slowly, &seen) == 0);
     write_all();
     log_close();
@@ -195,7 +197,8 @@ static void test_slow(void **state) {
 /* Nobody reads: the end is not far. */
 static void stopped(void) {
     log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
-    NEED(log_serve() == 0);
+    log_serve();
+    NEED(log_started() == 0);
     write_all();
     int64_t begin = clock_now_ms();
     log_close();
@@ -210,6 +213,27 @@ static void stopped(void) {
 static void test_stopped(void **state) {
     (void)state;
     in_child(stopped);
+}
+
+/* A start that fails: there is no thread, and what waits is written at the end. */
+static void not_started(void) {
+    static struct seen seen;
+    pthread_t reader;
+    log_open(LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
+    log_serve();
+    write_lines((void *)(intptr_t)1);
+    NEED(pthread_create(&reader, NULL, read_slowly, &seen) == 0);
+    log_close();
+    reading = false;
+    pthread_join(reader, NULL);
+    while (read_some(&seen, 4096))
+        ;
+    NEED(seen.lines == LINES && lost_lines() == 0);
+}
+
+static void test_not_started(void **state) {
+    (void)state;
+    in_child(not_started);
 }
 
 /* Without log_serve() a line is there when the call returns, as long as it takes. */
@@ -255,8 +279,8 @@ static void restarted(void) {
     char name[24];
     log_sink_socket = socket_path;
     log_open(LOG_TO_SYSLOG, LOG_LOGFMT, LOG_INFO);
-    NEED(log_serve() == 0);
-    log_started();
+    log_serve();
+    NEED(log_started() == 0);
     log_event(LOG_INFO, "before", (char *)NULL); /* there is nobody yet */
     for (int round = 0; round < 3; round++) {
         int fd = listen_at_path();
@@ -283,7 +307,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_direct),    cmocka_unit_test(test_stalled),
         cmocka_unit_test(test_slow),      cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_restarted),
+        cmocka_unit_test(test_restarted), cmocka_unit_test(test_not_started),
     };
     int fd = mkstemp(socket_path); /* for its name */
     close(fd);

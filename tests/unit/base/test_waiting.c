@@ -41,9 +41,9 @@ static void test_quick(void **state) {
 static void test_deadline(void **state) {
     int64_t begin = clock_now_ms();
     (void)state;
-    struct waiting w = waiting_begin(begin + 30), past = waiting_begin(begin - 1);
+    struct waiting w = waiting_begin(begin + 250), past = waiting_begin(begin - 1);
     assert_int_equal(waiting_poll(&w, NULL, 0), 0);
-    assert_true(clock_now_ms() >= begin + 30);
+    assert_true(clock_now_ms() >= begin + 250);
     assert_int_equal(atomic_load(&asked), 1);
     waiting_end(&w);
     assert_int_equal(waiting_poll(&past, NULL, 0), 0);
@@ -56,7 +56,7 @@ static void test_beside_another(void **state) {
     int fds[2];
     (void)state;
     assert_int_equal(pipe(fds), 0);
-    struct waiting slow = waiting_begin(clock_now_ms() + 10);
+    struct waiting slow = waiting_begin(clock_now_ms() + 250);
     assert_int_equal(waiting_poll(&slow, NULL, 0), 0);
     assert_int_equal(atomic_load(&asked), 1);
     assert_int_equal(write(fds[1], "x", 1), 1);
@@ -81,14 +81,14 @@ static void test_condition(void **state) {
     int rc = 0;
     (void)state;
     clock_cond_init(&cond);
-    struct waiting w = waiting_begin(begin + 30);
+    struct waiting w = waiting_begin(begin + 250);
     pthread_mutex_lock(&mutex);
     while (rc == 0)
         rc = waiting_cond(&w, &cond, &mutex);
     pthread_mutex_unlock(&mutex);
     waiting_end(&w);
     assert_int_equal(rc, ETIMEDOUT);
-    assert_true(clock_now_ms() >= begin + 30);
+    assert_true(clock_now_ms() >= begin + 250);
     assert_int_equal(atomic_load(&asked), 1);
     pthread_cond_destroy(&cond);
 }

@@ -78,7 +78,7 @@ static void test_errors(void **state) {
         {"log_level = notice\n", 1, "error, warning, info or debug"},
         {"authentication_results = maybe\n", 1, "authentication_results"},
         {"listener \"mx\" { service = submision }\n", 1, "smtp, submission or submissions"},
-        {"listener \"mx\" { daemon_port = 0 }\n", 1, "daemon_port: 0 is no port"},
+        {"listener \"mx\" { daemon_port = 0 }\n", 1, "daemon_port: 0 is not a port"},
         {"listener \"mx\" { daemon_port = smtp }\n", 1, "daemon_port"},
         {"listener \"mx\" { daemon_addr = \"example\" }\n", 1, "daemon_addr"},
         {"# one\n// two\n/* three\n four */ # {\nstore_user = \"x\"\n", 5,

@@ -22,6 +22,7 @@ struct door {
 static struct network networks[MAX];
 static struct door doors[MAX];
 static size_t n_networks, n_doors;
+static char order[400];
 
 static const char *next_word(char **rest) {
     char *word = *rest + strspn(*rest, " \t");
@@ -250,6 +251,10 @@ static void run_case(struct row *row, decided_case *check) {
         policy_free(row->policies[i]);
 }
 
+const char *table_order(void) {
+    return order;
+}
+
 void table_decide(decided_case *check) {
     char line[500];
     struct row row = {0};
@@ -262,7 +267,9 @@ void table_decide(decided_case *check) {
         const char *key = next_word(&rest);
         if (key[0] == '\0' || key[0] == '#')
             continue;
-        if (strcmp(key, "network") == 0)
+        if (strcmp(key, "order") == 0)
+            snprintf(order, sizeof order, "%s", rest);
+        else if (strcmp(key, "network") == 0)
             read_network(rest);
         else if (strcmp(key, "door") == 0)
             read_door(rest);

@@ -29,6 +29,9 @@ struct row {
 typedef void decided_case(const struct row *row, const struct decision *decision,
                           const char *account);
 
+/* The steps that a message can come to, in that order, with spaces; known to a decided_case. */
+const char *table_order(void);
+
 /* Decides every case of the table. */
 void table_decide(decided_case *check);
 

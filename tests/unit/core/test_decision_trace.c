@@ -85,10 +85,25 @@ static void check_trace(const char *name, const struct decision *d) {
     check_decider(name, d);
 }
 
+/* Each step stands where the table says that it is asked. */
+static void check_order(const char *name, const struct decision *d) {
+    const char *at = table_order();
+    for (size_t i = 0; i < d->n_steps; i++) {
+        const char *step = decision_rule_name(d->steps[i].rule);
+        size_t len = strlen(step);
+        while (*at != '\0' && (strncmp(at, step, len) != 0 || (at[len] != ' ' && at[len] != '\0')))
+            at += strcspn(at, " ") + (strchr(at, ' ') != NULL);
+        if (*at == '\0')
+            fail_msg("%s: %s stands where it is not asked", name, step);
+        at += len + (at[len] == ' ');
+    }
+}
+
 static void check_case(const struct row *row, const struct decision *d, const char *account) {
     (void)account;
     const char *decider = decision_rule_name(d->steps[d->decider].rule);
     check_trace(row->name, d);
+    check_order(row->name, d);
     if (row->by[0] == '\0' || strcmp(decider, row->by) != 0)
         fail_msg("%s: decided by %s, not by %s", row->name, decider, row->by);
 }

@@ -189,7 +189,6 @@ static void test_settings_by_name(void **state) {
         int meaning[2];
     } settings[] = {
         {"source", {"any", "authorized"}, policy_source, {SOURCE_ANY, SOURCE_AUTHORIZED}},
-        {"tls", {"optional", "required"}, policy_tls, {NEED_OPTIONAL, NEED_REQUIRED}},
         {"mode", {"enforce", "monitor"}, policy_mode, {MODE_ENFORCE, MODE_MONITOR}},
     };
     (void)state;
@@ -220,7 +219,7 @@ static void test_most_specific_answers(void **state) {
     assert_int_equal(policy_source(&set, &value, &origin), SETTING_SET);
     assert_int_equal(value, SOURCE_AUTHORIZED);
     expect_origin(&origin, "account:@x:source");
-    assert_int_equal(policy_tls(&set, &value, &origin), SETTING_SET);
+    assert_int_equal(policy_setting(&set, FIELD_TLS, &value, &origin), SETTING_SET);
     assert_int_equal(value, NEED_REQUIRED);
     expect_origin(&origin, "account:*:tls");
     assert_int_equal(policy_spf(&set, RESULT_FAIL, &value, &origin), SETTING_SET);
@@ -242,9 +241,9 @@ static void test_malformed_stops_at_its_subject(void **state) {
     (void)state;
     assert_int_equal(policy_source(&set, &value, &origin), SETTING_MALFORMED);
     expect_origin(&origin, "account:a@x:source");
-    assert_int_equal(policy_tls(&set, &value, &origin), SETTING_SET);
+    assert_int_equal(policy_setting(&set, FIELD_TLS, &value, &origin), SETTING_SET);
     account->wrong_type = true;
-    assert_int_equal(policy_tls(&set, &value, &origin), SETTING_MALFORMED);
+    assert_int_equal(policy_setting(&set, FIELD_TLS, &value, &origin), SETTING_MALFORMED);
     expect_origin(&origin, "account:a@x:(wrong type)");
     policy_free(account);
     policy_free(domain);

@@ -19,7 +19,7 @@ static void test_parse(void **state) {
         {"   \r\n", 0, NULL, NULL, NULL},
         {"  # account:a@b source any\n", 0, NULL, NULL, NULL},
         {"account:a@b\n", -1, "account:a@b", NULL, "account:a@b: the field is missing"},
-        {"account:A@b source any\n", -1, "account:A@b", NULL, "account:A@b: accounts are written"},
+        {"account:A@b source any\n", -1, "account:A@b", NULL, "account:A@b: accounts must be"},
         {"acount:a@b source any\n", -1, "acount:a@b", NULL, "acount:a@b: the subject must be"},
         {"network: 10.0.0.0/8\n", -1, "network:", NULL, "network:: the network's name is missing"},
     };

@@ -23,6 +23,7 @@ static unsigned take_all(const char *domain, const char *client, const char *rea
     assert_non_null(shares);
     for (; n < 2 * SHARE_ALL; n++) {
         char name[80], address[40];
+        /* cppcheck-suppress wrongPrintfScanfArgNum; a name without number takes none */
         snprintf(name, sizeof name, domain, n);
         snprintf(address, sizeof address, client, n / 200, n % 200);
         struct ip_address from = ip(address);

@@ -17,11 +17,13 @@
 
 static struct spf *spf;
 
-static void check(const char *domain, struct spf_answer *answer) {
-    char sender[100];
+/* Clients are of networks of their own: none has more than its share. */
+static void check(const char *domain, size_t client, struct spf_answer *answer) {
+    char sender[100], address[40];
     struct spf_query query = {.helo = "client.example", .sender = sender};
     snprintf(sender, sizeof sender, "alice@%s", domain);
-    ip_parse("192.0.2.1", 9, &query.client);
+    snprintf(address, sizeof address, "10.%zu.%zu.1", client / 200, client % 200);
+    ip_parse(address, strlen(address), &query.client);
     spf_check(spf, &query, answer);
 }
 
@@ -29,7 +31,7 @@ static void *wait_in_vain(void *arg) {
     char domain[40];
     struct spf_answer answer;
     snprintf(domain, sizeof domain, "n%zu.example", (size_t)arg);
-    check(domain, &answer);
+    check(domain, (size_t)arg, &answer);
     return answer.result == RESULT_TEMPERROR ? NULL : (void *)1;
 }
 
@@ -70,17 +72,17 @@ static void test_bounded(void **state) {
         assert_int_equal(pthread_create(&threads[i], NULL, wait_in_vain, (void *)i), 0);
     await_questions(fd);
     int64_t begin = clock_now_ms();
-    check("one-too-many.example", &answer);
+    check("one-too-many.example", UNDER_WAY, &answer);
     assert_int_equal(answer.result, RESULT_TEMPERROR);
-    assert_string_equal(answer.problem, "256 evaluations are under way");
+    assert_string_equal(answer.problem, "256 evaluations wait for name servers");
     assert_true(clock_now_ms() - begin < 1000);
     for (size_t i = 0; i < UNDER_WAY; i++) {
         void *failed = NULL;
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
-    check("room-again.example", &answer);
-    assert_string_not_equal(answer.problem, "256 evaluations are under way");
+    check("room-again.example", UNDER_WAY, &answer);
+    assert_string_not_equal(answer.problem, "256 evaluations wait for name servers");
     spf_release(spf);
     close(fd);
 }

@@ -59,7 +59,8 @@ static void test_errors(void **state) {
         enum redis_fault fault;
         const char *advice;
     } rows[] = {
-        {"LOADING Redis is loading the dataset in memory", FAULT_LATER, "read from disk"},
+        {"LOADING Redis is loading the dataset in memory", FAULT_LATER,
+         "loading its data from disk"},
         {"WRONGTYPE Operation against a key", FAULT_TYPE, "WRONGTYPE"},
         {"NOPERM this user has no permissions", FAULT_REFUSED, "gatepost.acl"},
         {"NOAUTH Authentication required.", FAULT_LOGIN, "store_password_file"},

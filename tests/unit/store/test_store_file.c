@@ -51,7 +51,7 @@ static const char *value_of(struct store *store, const char *subject, const char
     struct store_hash hash;
     struct why why;
     snprintf(out, size, "(failed)");
-    if (store_get(store, &subject, 1, &hash, &why) != 0)
+    if (store_get(store, &subject, 1, &hash, NO_DEADLINE, &why) != 0)
         return out;
     snprintf(out, size, "(absent)");
     for (size_t i = 0; i < hash.n; i++)
@@ -75,12 +75,12 @@ static void test_syntax_errors(void **state) {
         {"account:alice@example.com\n", ":1: account:alice@example.com: the field is missing", 0},
         {"# comment\n\naccount:Alice@example.com source any\n",
          ":3: account:Alice@example.com: "
-         "accounts are written in lower",
+         "accounts must be in lower",
          0},
         {"account:@b\xc3\xbc"
          "cher.example source any\n",
          ":1: account:@b\xc3\xbc"
-         "cher.example: domains are written as A-labels",
+         "cher.example: domains must be A-labels",
          0},
         {"alice@example.com source any\n", ":1: alice@example.com: the subject must be", 0},
         {"account: source any\n", ":1: account:: the account's address is missing", 0},
@@ -181,7 +181,7 @@ static int count_of(struct store *store, const char *a, const char *b) {
     const char *const subjects[] = {a, b};
     void *counts[2];
     struct why why;
-    int rc = store_get_made(store, subjects, 2, &maker, counts, &why), n = 0;
+    int rc = store_get_made(store, subjects, 2, &maker, counts, NO_DEADLINE, &why), n = 0;
     for (size_t i = 0; i < 2; i++) {
         struct count *count = counts[i];
         if (count == NULL)
@@ -212,7 +212,7 @@ static void test_made_once(void **state) {
     assert_int_equal(freed, 3);
     const char *const held[] = {"account:a@b"};
     void *old;
-    assert_int_equal(store_get_made(store, held, 1, &maker, &old, &why), 0);
+    assert_int_equal(store_get_made(store, held, 1, &maker, &old, NO_DEADLINE, &why), 0);
     write_policy(one, strlen(one));
     assert_int_equal(count_of(store, "account:a@b", "account:@b"), 1);
     assert_int_equal(((struct count *)old)->n, 2); /* as long as somebody has it */
