@@ -22,7 +22,7 @@ static void serve(struct fake_query *query, ssize_t got, atomic_uint *count) {
     query->question_end = question_end(query->packet, query->len);
     query->edns = query->packet[11] == 1;
     query->number = atomic_fetch_add(count, 1) + 1;
-    server->behave(query);
+    atomic_load (&server->behave)(query);
 }
 
 static void serve_udp(struct fake_server *server) {
@@ -79,7 +79,8 @@ static int bind_both(struct fake_server *server) {
 
 void fake_server_start(struct fake_server *server, fake_behaviour *behave) {
     int rc = -1;
-    *server = (struct fake_server){.behave = behave};
+    *server = (struct fake_server){0};
+    atomic_init(&server->behave, behave);
     for (int i = 0; i < 100 && rc != 0; i++)
         rc = bind_both(server);
     assert_int_equal(rc, 0);
@@ -92,7 +93,7 @@ void fake_server_start(struct fake_server *server, fake_behaviour *behave) {
 }
 
 void fake_server_stop(struct fake_server *server) {
-    if (server->behave == NULL)
+    if (atomic_load(&server->behave) == NULL)
         return;
     atomic_store(&server->ending, true);
     pthread_join(server->thread, NULL);

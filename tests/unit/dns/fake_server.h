@@ -28,8 +28,8 @@ struct fake_query {
 typedef void fake_behaviour(struct fake_query *query);
 
 struct fake_server {
-    fake_behaviour *behave; /* may be changed between two exchanges */
-    char text[40];          /* "ADDRESS:PORT" */
+    _Atomic(fake_behaviour *) behave; /* may be changed while it runs */
+    char text[40];                    /* "ADDRESS:PORT" */
     atomic_uint asked, asked_tcp;
     atomic_bool ending;
     int udp, tcp;
