@@ -228,7 +228,7 @@ def test_a_server_that_loads_its_data(make_redis, start, mail, domain):
     asker = mail(gatepost)
     redis.kill()
     redis.launch()
-    gatepost.wait_log("event=store-down", "LOADING", "read from disk")
+    gatepost.wait_log("event=store-down", "LOADING", "loading its data from disk")
     gatepost.wait_log("event=store-up")
     recovery = asker.wait_for(f"off@{domain}", OFF)
     report("loaded: recovery", recovery)

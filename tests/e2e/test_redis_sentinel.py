@@ -146,7 +146,7 @@ def test_a_sentinel_that_is_behind(group, gatepost, asker, domain):
     for sentinel in others:
         sentinel.kill()
     absent.start()
-    gatepost.wait_log("event=store-sentinel-error", f"it names 127.0.0.1:{old.port}")
+    gatepost.wait_log("event=store-sentinel-error", f"it still names 127.0.0.1:{old.port}")
     for state, reply in (("on", ""), ("off", OFF)):
         switch(new, f"other@{domain}", state)
         asker.wait_for(f"other@{domain}", reply)
@@ -189,4 +189,4 @@ def test_no_sentinel_knows_the_name(group, start_gatepost, milter_session, domai
     for _ in range(5):
         assert asker.ask(f"x@{domain}").startswith("451 4.3.0")
     assert max(asker.waits) < TIMEOUT + MARGIN
-    gatepost.wait_log("knows no master of the name nobody")
+    gatepost.wait_log("knows no master named nobody")
