@@ -140,7 +140,8 @@ def test_networks_are_loaded_once_for_all_configurations(redis, start_gatepost, 
         time.sleep(0.2)
         return redis.command_count("hscan") - before
 
-    assert 2 <= loads_after_change("old-" + domain) <= 4, "one for each change"
+    # where the machine is busy the watch may be made anew meanwhile, which loads all again
+    wait_until(lambda: 2 <= loads_after_change("old-" + domain) <= 4, 30, "one load for each change")
     for mta in sessions[:-1]:
         mta.close()
     redis.cli("DEL", "gatepost:network:" + domain)
