@@ -79,7 +79,7 @@ static int bind_both(struct fake_server *server) {
 
 void fake_server_start(struct fake_server *server, fake_behaviour *behave) {
     int rc = -1;
-    *server = (struct fake_server){0};
+    memset(server, 0, sizeof *server);
     atomic_init(&server->behave, behave);
     for (int i = 0; i < 100 && rc != 0; i++)
         rc = bind_both(server);
