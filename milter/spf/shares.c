@@ -58,7 +58,7 @@ static struct share_count *take_one_locked(struct shares *shares, const char *ke
         count = calloc(1, sizeof *count);
         if (count == NULL)
             return NULL;
-        snprintf(count->key, sizeof count->key, "%s", key);
+        snprintf(count->key, sizeof count->key, "%.*s", KEY_SIZE - 1, key);
         HASH_ADD_STR(shares->counts, key, count);
         if (count->hh.tbl == NULL) {
             free(count);
