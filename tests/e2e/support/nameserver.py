@@ -53,8 +53,8 @@ def _strings(record):
 def _rdata(rdtype, record):
     if rdtype in ("TXT", "SPF"):
         wire = b"".join(bytes([len(piece)]) + piece for piece in _strings(record))
-        return dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype),
-                                   wire, 0, len(wire))
+        # not from_wire(), which refuses a record without strings (dnspython 2.7)
+        return dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype), wire)
     return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype), record,
                                origin=dns.name.root, relativize=False)
 
