@@ -174,7 +174,7 @@ static bool take_packet(struct exchange *e, struct channel *channel, const unsig
     case READING_FOREIGN:
         break;
     case READING_MALFORMED: /* perhaps a forgery: the true one may be on its way */
-        e->malformed = true;
+        e->malformed = channel->heard = true;
         hasten(e, channel);
         break;
     case READING_TRUNCATED:
