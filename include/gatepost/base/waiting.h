@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 /* Milliseconds. */
-#define WAITING_GRACE 2
+#define WAITING_GRACE 8
 
 struct waiting {
     int64_t deadline; /* clock_now_ms() */
