@@ -38,11 +38,16 @@ static int wait_ready(int fd, short events, int64_t deadline, struct why *why) {
     return rc > 0 ? 0 : why_set(why, "no answer within store_timeout");
 }
 
+/* Whether something has arrived that is not read yet. */
+static bool is_readable(int fd) {
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    return poll(&pfd, 1, 0) > 0;
+}
+
 /* Before a server hangs up unasked it says why, such as that it has too many clients. */
 static void last_words(redisContext *conn, struct why *why) {
     void *reply = NULL;
-    struct pollfd pfd = {.fd = conn->fd, .events = POLLIN};
-    if (poll(&pfd, 1, 0) <= 0)
+    if (!is_readable(conn->fd))
         return;
     conn->err = 0;
     if (redisBufferRead(conn) != REDIS_OK ||
@@ -69,6 +74,7 @@ int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why) {
 
 redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why) {
     void *reply = NULL;
+    bool late = false;
     for (;;) {
         if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
             why_set(why, "%s", conn->reader->errstr);
@@ -76,8 +82,11 @@ redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *wh
         }
         if (reply != NULL)
             return reply;
-        if (wait_ready(conn->fd, POLLIN, deadline, why) != 0)
-            return NULL;
+        if (wait_ready(conn->fd, POLLIN, deadline, why) != 0) {
+            if (late || !is_readable(conn->fd))
+                return NULL;
+            late = true;
+        }
         if (redisBufferRead(conn) != REDIS_OK) {
             why_set(why, "%s", conn->errstr);
             return NULL;

@@ -147,6 +147,8 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
                     struct redis_lease *lease, struct why *why) {
     struct redis_server server;
     *lease = (struct redis_lease){.began = clock_now_ms()};
+    if (lease->began >= deadline) /* not this server took the time: nothing is reported of it */
+        return why_set(why, "no time left within store_timeout");
     if (await_free(pool, fresh, deadline, lease, &server, why) != 0)
         return -1;
     if (lease->conn != NULL) {
