@@ -117,6 +117,7 @@ end_to_end() {
 install_packages
 mkdir -p "$build/log"
 export UBSAN_OPTIONS=print_stacktrace=1
+export VERBOSE=1 # make check shows what a failed test printed
 export PYTHONDONTWRITEBYTECODE=1
 
 say "static checks"

@@ -76,10 +76,6 @@ def report(name, seconds):
     print(f"{name}: {seconds * 1000:.0f} ms")
 
 
-def lines(gatepost, event):
-    return [line for line in gatepost.log_lines() if f"event={event} " in line]
-
-
 def test_a_hung_server_costs_its_time_out_a_few_times_only(make_redis, start, mail, domain):
     redis = make_redis()
     policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
@@ -98,8 +94,8 @@ def test_a_hung_server_costs_its_time_out_a_few_times_only(make_redis, start, ma
     recovery = asker.wait_for(f"off@{domain}", OFF)
     report("hung: recovery", recovery)
     assert recovery < RECOVERY
-    assert len(lines(gatepost, "store-down")) == 1
-    assert len(lines(gatepost, "store-up")) == 1
+    assert len(gatepost.events("store-down")) == 1
+    assert len(gatepost.events("store-up")) == 1
     assert "no answer within store_timeout, since" in gatepost.wait_log("store-error", "since")
 
 
@@ -140,7 +136,7 @@ def test_a_subscription_lost_before_it_is_tracked(make_redis, make_proxy, start,
     gatepost = start(f"redis://127.0.0.1:{proxy.port}", cache_entries=100)
     gatepost.wait_log("event=store-watch-lost", "redirect")
     gatepost.wait_log("event=store-watched")
-    assert not lines(gatepost, "store-not-watched")
+    assert not gatepost.events("store-not-watched")
 
 
 def test_a_new_connection_breaks(make_redis, make_proxy, start, mail, domain):
@@ -158,7 +154,7 @@ def test_a_new_connection_breaks(make_redis, make_proxy, start, mail, domain):
     gatepost = start(f"redis://127.0.0.1:{proxy.port}")
     assert mail(gatepost).ask(f"off@{domain}").startswith(OFF)
     look_up, = sent
-    assert look_up.count(b"HGETALL") == 1 and not lines(gatepost, "store-error")
+    assert look_up.count(b"HGETALL") == 1 and not gatepost.events("store-error")
 
 
 def test_a_server_that_is_too_slow_is_down_until_it_is_faster(make_redis, make_proxy, start, mail,
@@ -172,15 +168,15 @@ def test_a_server_that_is_too_slow_is_down_until_it_is_faster(make_redis, make_p
     assert asker.ask(f"off@{domain}").startswith(OFF)
     gatepost.forget()
     proxy.delay = TIMEOUT * 1.7
-    while not lines(gatepost, "store-down"):
+    while not gatepost.events("store-down"):
         assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
     probes = proxy.sent(PROBE)
     wait_until(lambda: proxy.sent(PROBE) >= probes + 4, 30, "late answers")
     assert asker.ask(f"off@{domain}").startswith(UNAVAILABLE)
-    assert not lines(gatepost, "store-up")
+    assert not gatepost.events("store-up")
     proxy.delay = 0
     asker.wait_for(f"off@{domain}", OFF)
-    assert lines(gatepost, "store-up")
+    assert gatepost.events("store-up")
 
 
 def test_a_server_that_dies_and_is_back(make_redis, start, mail, domain):
@@ -202,7 +198,7 @@ def test_a_server_that_dies_and_is_back(make_redis, start, mail, domain):
         assert recovery < RECOVERY
         assert max(asker.waits) < TIMEOUT + MARGIN
         assert "after=" in gatepost.wait_log("event=store-up")
-        assert len(lines(gatepost, "store-down")) == 1
+        assert len(gatepost.events("store-down")) == 1
 
 
 def test_a_restart_is_not_seen_by_those_who_ask_afterwards(make_redis, start, mail, domain):
@@ -213,7 +209,7 @@ def test_a_restart_is_not_seen_by_those_who_ask_afterwards(make_redis, start, ma
     for _ in range(3):
         assert asker.ask(f"off@{domain}").startswith(OFF)
         redis.restart()
-    assert not lines(gatepost, "store-error")
+    assert not gatepost.events("store-error")
 
 
 def test_a_server_that_loads_its_data(make_redis, start, mail, domain):
@@ -264,7 +260,7 @@ def test_a_server_that_cannot_save_still_serves(make_redis, start, mail, domain)
     wait_until(lambda: redis.command_count("hgetall") > seen + 1, what="two looks of the watch")
     assert asker.ask(f"off@{domain}").startswith(OFF)
     for event in ("store-down", "store-watch-lost", "store-error"):
-        assert not lines(gatepost, event)
+        assert not gatepost.events(event)
 
 
 def test_a_changed_password_needs_no_restart(site, make_redis, start, mail, domain):
@@ -301,7 +297,7 @@ def test_a_user_without_the_right_to_look_up(site, make_redis, start, mail, doma
     assert "HGETALL gatepost:account:" in line
     for _ in range(5):
         asker.ask(f"off@{domain}")
-    assert not lines(gatepost, "store-down"), "it answers"
+    assert not gatepost.events("store-down"), "it answers"
     redis.cli("ACL", "SETUSER", "gatepost", "+hgetall")
     assert asker.ask(f"off@{domain}").startswith(OFF)
 
@@ -333,7 +329,7 @@ def test_the_user_of_the_package_does(site, make_redis, start, mail, domain):
     policy.load(redis, "account:off@{d} protocol:smtp off", d=domain)
     assert asker.ask(f"off@{domain}").startswith(OFF)
     for event in ("store-not-watched", "store-watch-lost", "store-error"):
-        assert not lines(gatepost, event)
+        assert not gatepost.events(event)
     assert redis.cli("ACL", "LOG") == ""
 
 
@@ -354,7 +350,7 @@ def test_a_store_without_any_policy_is_told_of(make_redis, start, domain):
     gatepost.forget()
     redis.cli("CLIENT", "KILL", "TYPE", "pubsub")
     gatepost.wait_log("event=store-watched")
-    assert not lines(gatepost, "policy-empty")
+    assert not gatepost.events("policy-empty")
 
 
 def test_a_store_by_name(make_redis, start, mail, domain):
@@ -363,7 +359,7 @@ def test_a_store_by_name(make_redis, start, mail, domain):
     gatepost = start(f"redis://localhost:{redis.port}")
     asker = mail(gatepost)
     assert asker.ask(f"off@{domain}").startswith(OFF)
-    assert not lines(gatepost, "store-error")
+    assert not gatepost.events("store-error")
 
 
 def test_a_name_that_cannot_be_resolved(make_redis, start, mail, domain):

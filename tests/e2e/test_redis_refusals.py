@@ -66,11 +66,6 @@ def start(start_gatepost, milter_session):
     return start_on
 
 
-def lines(gatepost, *events):
-    return [line for line in gatepost.log_lines()
-            if any(f"event={event} " in line for event in events)]
-
-
 def load(redis, domain):
     """The accounts off@, which is asked for from the beginning, and cold@, which is not."""
     policy.load(redis, "account:off@{d} protocol:smtp off\naccount:cold@{d} protocol:smtp off",
@@ -98,7 +93,7 @@ def check_recovered(gatepost, asker, redis, domain):
     gatepost.wait_log("event=store-up")
     policy.load(redis, "account:off@{d} protocol:smtp on\naccount:off@{d} " + LISTED, d=domain)
     assert asker.wait_for(f"off@{domain}", "") < RECOVERY
-    assert len(lines(gatepost, "store-down")) == len(lines(gatepost, "store-up")) == 1
+    assert len(gatepost.events("store-down")) == len(gatepost.events("store-up")) == 1
 
 
 @CACHED
@@ -144,7 +139,7 @@ def test_a_replica_that_has_never_met_its_master(make_redis, start, domain):
     gatepost, asker = start(replica.url)
     gatepost.wait_log("event=store-down", "MASTERDOWN")
     assert asker.ask(f"x@{domain}").startswith(UNAVAILABLE)
-    assert not lines(gatepost, "policy-empty")
+    assert not gatepost.events("policy-empty")
 
 
 def test_out_of_memory(redis, start, domain):
@@ -163,7 +158,7 @@ def test_out_of_memory(redis, start, domain):
         assert asker.ask(f"cold@{domain}").startswith(OFF)
     finally:
         redis.cli("CONFIG", "SET", "maxmemory", "0")
-    assert not lines(gatepost, "store-down", "store-watch-lost", "store-not-watched",
+    assert not gatepost.events("store-down", "store-watch-lost", "store-not-watched",
                      "store-error", "network-not-loaded")
 
 
@@ -185,8 +180,8 @@ def test_no_telling_of_changes(make_redis, start, domain, command):
     redis.cli("HDEL", f"gatepost:account:off@{domain}", "protocol:smtp")
     asker.wait_for(f"off@{domain}", "", 1 + MARGIN)
     assert asker.ask(f"cold@{domain}").startswith(OFF)
-    assert len(lines(gatepost, "store-not-watched")) == 1
-    assert not lines(gatepost, "store-down", "store-watch-lost", "store-error")
+    assert len(gatepost.events("store-not-watched")) == 1
+    assert not gatepost.events("store-down", "store-watch-lost", "store-error")
 
 
 def test_no_command_that_can_be_done_without(make_redis, start, milter_session, domain):
@@ -205,7 +200,7 @@ def test_no_command_that_can_be_done_without(make_redis, start, milter_session, 
     wait_until(lambda: Asker(milter_session(gatepost, address="192.0.2.77")).ask(f"off@{domain}"))
     redis.cli("HDEL", f"gatepost:account:off@{domain}", "protocol:smtp")
     asker.wait_for(f"off@{domain}", "", RECOVERY)
-    assert not lines(gatepost, "store-down", "store-watch-lost", "store-not-watched",
+    assert not gatepost.events("store-down", "store-watch-lost", "store-not-watched",
                      "store-error", "network-not-loaded", "policy-empty")
 
 

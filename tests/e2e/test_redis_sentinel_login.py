@@ -52,10 +52,6 @@ def start(start_gatepost, milter_session, site, domain):
     return start_on
 
 
-def lines(gatepost, event):
-    return [line for line in gatepost.log_lines() if f"event={event} " in line]
-
-
 def ask_all(group, *args):
     """What the servers and the Sentinels answer."""
     return "".join([server.cli(*args) for server in group.servers]
@@ -84,7 +80,7 @@ def test_failover(kind, start, site, domain):
         policy.load(new, "account:later@{d} protocol:smtp {state}", d=domain, state=state)
         assert asker.wait_for(f"later@{domain}", reply) < RECOVERY
     assert max(asker.waits) < TIMEOUT + MARGIN
-    assert not lines(gatepost, "store-sentinel-error") + lines(gatepost, "store-not-watched")
+    assert not gatepost.events("store-sentinel-error") + gatepost.events("store-not-watched")
     assert not [line for line in gatepost.log_lines() if PASSWORD in line]
     assert ask_all(group, "ACL", "LOG") == "", "rights were missing"
     secret = site.folder.file("password-" + domain)
@@ -129,6 +125,6 @@ def test_one_of_them_loses_its_password(site, start, domain):
         gatepost.wait_log("event=store-master", f":{new.port}")
         policy.load(new, "account:later@{d} protocol:smtp off", d=domain)
         asker.wait_for(f"later@{domain}", OFF)
-        assert not lines(gatepost, "store-sentinel-error")
+        assert not gatepost.events("store-sentinel-error")
     finally:
         group.stop()

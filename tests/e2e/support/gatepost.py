@@ -165,6 +165,11 @@ class Gatepost:
         """Complete lines written since forget()."""
         return self._text(self._page).split("\n")[:-1]
 
+    def events(self, *names):
+        """The lines of these events since forget()."""
+        return [line for line in self.log_lines()
+                if any(f"event={name} " in line for name in names)]
+
     def verdicts(self, **fields):
         """The verdict lines since forget(), as dicts; only those with these fields."""
         found = []

@@ -37,7 +37,7 @@ static void serve_udp(struct fake_server *server) {
 static void serve_tcp(struct fake_server *server) {
     struct fake_query query = {.server = server, .over_tcp = true};
     unsigned char prefix[2];
-    query.fd = accept(server->tcp, NULL, NULL);
+    query.fd = accept4(server->tcp, NULL, NULL, SOCK_CLOEXEC);
     if (query.fd < 0)
         return;
     if (recv(query.fd, prefix, 2, MSG_WAITALL) == 2)
