@@ -5,12 +5,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -194,6 +196,22 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return send_answer(connection, server->handler(server->context, path));
 }
 
+/* A socket that listens there, or -1 with the reason: MHD_start_daemon() may lose errno. */
+static int listen_on(const struct sockaddr *address, struct why *why) {
+    bool v6 = address->sa_family == AF_INET6;
+    socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int on = 1;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+        bind(fd, address, len) == 0 && listen(fd, SOMAXCONN) == 0)
+        return fd;
+    why_set(why, "%s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 int http_server_open(const struct sockaddr *address, http_handler *handler, void *context,
                      struct http_server **out, struct why *why) {
     struct http_server *server = calloc(1, sizeof *server);
@@ -204,18 +222,21 @@ int http_server_open(const struct sockaddr *address, http_handler *handler, void
     if (gethostname(server->host, sizeof server->host - 1) != 0)
         server->host[0] = '\0';
     server->host[strcspn(server->host, ".")] = '\0';
-    errno = 0;
+    int fd = listen_on(address, why);
+    if (fd < 0) {
+        free(server);
+        return -1;
+    }
     unsigned v6 = address->sa_family == AF_INET6 ? MHD_USE_IPv6 : 0;
     /* AUTO is epoll or poll: select(2) would end where sessions have taken the lower descriptors */
     server->daemon = MHD_start_daemon(
         MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | v6, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
-    if (server->daemon == NULL) {
-        why_set(why, "%s", errno != 0 ? strerror(errno) : "cannot listen on it");
+    if (server->daemon == NULL) { /* whether it closes the socket then is not documented */
         free(server);
-        return -1;
+        return why_set(why, "no memory or thread to serve it");
     }
     *out = server;
     return 0;
