@@ -208,7 +208,8 @@ def test_hostile_string(redis, dns, gatepost, milter_session, only_one_line_each
     assert response.reply.endswith(verdict["session"])
 
 
-@pytest.mark.parametrize("helo", ["h" * 4096, "two words", 'quo"ted', "100%s%n"])
+# Postfix 3.10 takes no line of more than 2048 octets
+@pytest.mark.parametrize("helo", ["h" * 2000, "two words", 'quo"ted', "100%s%n"])
 def test_hostile_helo_through_postfix(site, redis, dns, domain, gatepost, only_one_line_each,
                                       helo):
     smtp = site.session("mx", CLIENT, helo=helo)

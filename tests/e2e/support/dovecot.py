@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 from .ports import accepts_unix
 from .process import Process
@@ -10,29 +11,18 @@ PASSWORD = "secret"
 NOT_UTF8 = b"d\xe9j\xe0@example.com"   # "deja" with accents, in Latin-1
 USERS = (b"alice@example.com", b"bob@example.com", b"carol", NOT_UTF8)
 
-_CONF = """\
+# the login reaches Postfix, and so the filter, just as the client spelled it
+_COMMON = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
 instance_name = {name}
 log_path = {folder}/dovecot.log
 auth_verbose = yes
-protocols = none
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain login
-# the login reaches Postfix, and so the filter, just as the client spelled it
-auth_username_format = %u
 auth_username_chars =
-auth_failure_delay = 0 secs
+auth_failure_delay = 0
 auth_cache_size = 0
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%Lu {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home=/nonexistent
-}}
 service auth {{
   unix_listener postfix-auth {{
     mode = 0660
@@ -44,6 +34,43 @@ service stats {{
   client_limit = 100
 }}
 """
+_CONF_2_3 = """\
+protocols = none
+disable_plaintext_auth = no
+auth_username_format = %u
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%Lu {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+"""
+_CONF_2_4 = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+protocols =
+auth_allow_cleartext = yes
+auth_username_format = %{{user}}
+passdb passwd-file {{
+  passwd_file_path = {folder}/users
+  default_password_scheme = PLAIN
+  auth_username_format = %{{user | lower}}
+}}
+userdb static {{
+  fields {{
+    uid = nobody
+    gid = nogroup
+    home = /nonexistent
+  }}
+}}
+"""
+
+
+def _conf():
+    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True).stdout
+    return (_CONF_2_3 if version.startswith("2.3") else _CONF_2_4) + _COMMON
 
 
 class Dovecot:
@@ -62,7 +89,7 @@ class Dovecot:
         shutil.chown(os.path.join(folder, "users"), group="dovecot")
         self._conf = os.path.join(folder, "dovecot.conf")
         with open(self._conf, "w") as conf:
-            conf.write(_CONF.format(folder=folder, name=os.path.basename(folder)))
+            conf.write(_conf().format(folder=folder, name=os.path.basename(folder)))
         self._process = None
 
     def start(self):
