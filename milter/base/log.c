@@ -10,7 +10,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
@@ -27,6 +30,7 @@
 static struct {
     atomic_int target, format, level; /* a reload may change them */
     atomic_bool started;
+    bool to_stderr; /* lines for syslog, until the start is over */
 } state = {.target = LOG_TO_STDERR, .level = LOG_INFO};
 
 /* Of what is said again and again, so many lines a second. */
@@ -54,8 +58,20 @@ static struct {
     size_t n;
 } troubles = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* Whether standard error leads into the journal, which takes the lines for syslog as well. */
+static bool stderr_is_journal(void) {
+    struct stat status;
+    char name[64];
+    const char *journal = getenv("JOURNAL_STREAM");
+    if (journal == NULL || fstat(STDERR_FILENO, &status) != 0)
+        return false;
+    snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(journal, name) == 0;
+}
+
 void log_open(enum log_target target, enum log_format format, int level) {
     log_writer_target(target);
+    state.to_stderr = target == LOG_TO_SYSLOG && !stderr_is_journal();
     state.target = target;
     state.format = format;
     state.level = level;
@@ -98,7 +114,7 @@ static void put_pair(struct textbuf *line, const char *key, const char *value) {
 static void write_line(int priority, const struct textbuf *text) {
     const struct log_line line = {time(NULL), priority, text->data, text->len};
     log_writer_put(&line);
-    if (!state.started && state.target == LOG_TO_SYSLOG)
+    if (!state.started && state.to_stderr)
         log_writer_copy_to_stderr(&line);
 }
 

@@ -4,11 +4,13 @@
  */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -303,11 +305,45 @@ static void test_restarted(void **state) {
     in_child(restarted);
 }
 
+/* While the filter starts, whoever started it sees the lines; but the journal has them already. */
+static void starting(const char *journal) {
+    char text[200];
+    struct stat status;
+    NEED(fstat(STDERR_FILENO, &status) == 0);
+    snprintf(text, sizeof text, journal, (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    setenv("JOURNAL_STREAM", text, 1);
+    log_sink_socket = socket_path;
+    int fd = listen_at_path();
+    log_open(LOG_TO_SYSLOG, LOG_LOGFMT, LOG_INFO);
+    log_event(LOG_INFO, "start", (char *)NULL);
+    expect_message(fd, "]: event=start");
+}
+
+static void by_hand(void) {
+    char text[200];
+    starting("%ju:%ju0"); /* of somebody else's standard error */
+    ssize_t n = read(reader_fd, text, sizeof text);
+    NEED(n == 12 && memcmp(text, "event=start\n", 12) == 0);
+}
+
+static void by_systemd(void) {
+    char text[200];
+    starting("%ju:%ju");
+    NEED(read(reader_fd, text, sizeof text) < 0 && errno == EAGAIN);
+}
+
+static void test_starting(void **state) {
+    (void)state;
+    in_child(by_hand);
+    in_child(by_systemd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_direct),    cmocka_unit_test(test_stalled),
         cmocka_unit_test(test_slow),      cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_restarted), cmocka_unit_test(test_not_started),
+        cmocka_unit_test(test_starting),
     };
     int fd = mkstemp(socket_path); /* for its name */
     close(fd);
