@@ -12,8 +12,10 @@ failed=0
 
 # the same library under the name that each release has for it
 libldap=libldap2
+valkey="valkey-server" # since Debian 13
 if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
-    libldap=libldap-2.5-0
+    libldap="libldap-2.5-0"
+    valkey=
 fi
 
 # m4 to libwrap0: for a Sendmail that is unpacked beside Postfix, whose packages conflict
@@ -24,7 +26,7 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules $libldap libwrap0
  postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
- python3-dnspython python3-yaml python3-spf prometheus"
+ python3-dnspython python3-yaml python3-spf prometheus $valkey"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -169,6 +171,17 @@ done
 say "end to end, address and undefined behaviour sanitizers"
 # two modules at a time: the tests wait more than they compute
 end_to_end asan tests/e2e -n 2 --dist loadfile
+
+if [ -n "$valkey" ]; then
+    say "end to end, the same with Valkey for Redis"
+    REDIS_SERVER="valkey-server"
+    export REDIS_SERVER
+    # shellcheck disable=SC2046 # a list of files
+    end_to_end asan $(ls tests/e2e/test_redis*.py) tests/e2e/test_policy_changes.py \
+        tests/e2e/test_gatepostctl.py tests/e2e/test_gatepostctl_cluster.py tests/e2e/test_faults.py \
+        -n 2 --dist loadfile
+    unset REDIS_SERVER
+fi
 
 say "SPF conformance and hostile zones"
 end_to_end asan tests/spf

@@ -4,7 +4,7 @@ import os
 
 from .ports import free_port
 from .process import Process, wait_until
-from .redis_server import LONG_SILENCE, SHORT_SILENCE, RedisServer, ask, in_url
+from .redis_server import LONG_SILENCE, PROGRAM, SHORT_SILENCE, RedisServer, ask, in_url
 
 
 class Sentinel:
@@ -31,7 +31,7 @@ class Sentinel:
                 *([f"requirepass {password}"] if password else []), *directives]) + "\n")
 
     def start(self):
-        self._process = Process(["redis-server", self._conf, "--sentinel"], self._log)
+        self._process = Process([PROGRAM, self._conf, "--sentinel"], self._log)
         self._process.wait_ready(lambda: self.ask("PING") == "PONG")
         return self
 

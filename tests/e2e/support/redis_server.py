@@ -9,6 +9,8 @@ import subprocess
 from .ports import free_port
 from .process import Process, wait_until
 
+# another server that speaks Redis' protocol: valkey-server
+PROGRAM = os.environ.get("REDIS_SERVER", "redis-server")
 # ms without an answer after which a server is down: for Sentinels and nodes that are to notice a
 # death, and at all other times, since the stumbling of a busy machine is no death
 SHORT_SILENCE = 1000
@@ -128,7 +130,7 @@ class RedisServer:
         `options` as on redis-server's command line: "--maxclients", "10".
         """
         call = self._network.call if self._network else lambda function, *args: function(*args)
-        self._process = call(Process, ["redis-server", self._conf, *options],
+        self._process = call(Process, [PROGRAM, self._conf, *options],
                              os.path.join(self.folder, "redis.log"))
 
     def freeze(self):
