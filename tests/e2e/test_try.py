@@ -1,0 +1,84 @@
+"""`gatepost -t` finds what a start would stumble over, all of it, and says of what setting."""
+
+import os
+
+import pytest
+
+from support.gatepost import check, render
+
+GOOD = {"user": "root", "socket_group": "", "trusted": []}
+
+
+@pytest.fixture
+def place(site, domain):
+    """A folder of its own, which anybody may enter, with an empty policy."""
+    folder = site.folder.sub("try-" + domain)
+    os.chmod(folder, 0o755)
+    with open(os.path.join(folder, "policy"), "w"):
+        pass
+    return folder
+
+
+@pytest.fixture
+def try_out(place):
+    """A function (**settings): `gatepost -t` on the good ones with these changes."""
+    def run(**settings):
+        conf = os.path.join(place, "gatepost.conf")
+        with open(conf, "w") as file:
+            file.write(render({**GOOD, "socket": f"unix:{place}/milter.sock",
+                               "store": f"file:{place}/policy", **settings}))
+        finished = check(conf)
+        assert finished.returncode == (78 if finished.stderr else 0)
+        assert bool(finished.stderr) != ("is good" in finished.stdout)
+        return [line.replace(f"gatepost: {conf}: ", "").replace(place, "PLACE")
+                for line in finished.stderr.splitlines()]
+    return run
+
+
+def test_what_is_good(try_out, place):
+    assert try_out() == []
+    assert try_out(socket="unix:/run/no-such-service/milter.sock") == []    # systemd makes it
+    assert try_out(store="redis://127.0.0.1:1/0") == []                     # it may come later
+    assert try_out(store="redis://127.0.0.1:1/0", trusted=["relays"]) == []  # as may its network
+
+
+def test_one_problem_each(try_out, place):
+    assert try_out(user="no-such-user") == [
+        'user "no-such-user": there is no such user: create it (systemd-sysusers, or adduser '
+        '--system), or name another one (user = "root" if it really is root)']
+    assert try_out(socket_group="no-such-group") == [
+        'socket_group "no-such-group": there is no such group']
+    assert try_out(socket=f"unix:{place}/missing/milter.sock") == [
+        'socket "unix:PLACE/missing/milter.sock": its directory PLACE/missing: '
+        'No such file or directory']
+    missing, = try_out(store=f"file:{place}/missing")
+    assert missing.startswith('store "file:PLACE/missing": ') and "No such file" in missing
+    password, = try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/missing")
+    assert "PLACE/missing" in password and "No such file" in password
+
+
+def test_all_problems_at_once(try_out, place):
+    found = try_out(user="no-such-user", socket_group="no-such-group",
+                    socket=f"unix:{place}/missing/milter.sock", store=f"file:{place}/missing")
+    assert [line.split(" ")[0] for line in found] == ["socket_group", "socket", "user", "store"]
+
+
+def test_as_the_user_that_it_will_be(try_out, place):
+    """What only root can read is none that the filter can read."""
+    os.chmod(os.path.join(place, "policy"), 0o600)
+    assert try_out() == []
+    unreadable, = try_out(user="nobody")
+    assert "Permission denied" in unreadable and "PLACE/policy" in unreadable
+
+
+def test_networks(try_out, place, redis):
+    network = {"relays": {"members": ["192.0.2.0/24"]}}
+    assert try_out(trusted=["relays"], network=network) == []
+    unknown = ('network "rellays": nobody defines it: it has no members here, and none in the '
+               'store (gatepostctl network add)')
+    assert try_out(trusted=["rellays"], network=network) == [unknown]
+    assert try_out(listener={"mx": {"service": "smtp", "connect_from": ["rellays"]}},
+                   network=network) == [unknown]
+    assert try_out(trusted=["rellays"], store=redis.url) == [unknown]
+    redis.cli("HSET", "gatepost:network:rellays", "192.0.2.0/24", "")
+    assert try_out(trusted=["rellays"], store=redis.url) == []
