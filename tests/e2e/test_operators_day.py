@@ -3,7 +3,9 @@
 Commands are those of README.md and gatepostctl(8); only the paths are not.
 """
 
+import glob
 import os
+import re
 
 import pytest
 
@@ -111,8 +113,17 @@ def test_a_day(day):
 def check_installation(day):
     for name in ("sbin/gatepost", "sbin/gatepostctl", "share/man/man8/gatepost.8",
                  "share/man/man8/gatepostctl.8", "share/man/man5/gatepost.conf.5",
-                 "share/bash-completion/completions/gatepostctl"):
+                 "share/bash-completion/completions/gatepostctl",
+                 "lib/systemd/system/gatepost.service", "lib/sysusers.d/gatepost.conf",
+                 "lib/tmpfiles.d/gatepost.conf"):
         assert os.path.exists(day.path(name)), name
+    links = 0
+    for name in glob.glob(day.path("share/doc/gatepost/*.md")):
+        with open(name, encoding="utf-8") as document:
+            for target in re.findall(r"\]\(([^)#:]+)\)", document.read()):
+                links += 1
+                assert os.path.exists(os.path.join(os.path.dirname(name), target)), (name, target)
+    assert links > 10
     edited = day.text()
     day.install()
     assert day.text() == edited, "what the operator wrote stays at the next make install"
