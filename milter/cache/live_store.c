@@ -17,14 +17,18 @@ struct store_settings live_store_settings(const struct config *config) {
                                    .user = config->store_user,
                                    .password_file = config->store_password_file,
                                    .key_prefix = config->key_prefix,
+                                   .tls_ca = config->store_tls_ca,
+                                   .tls_cert = config->store_tls_cert,
+                                   .tls_key = config->store_tls_key,
                                    .timeout = config->store_timeout};
 }
 
 /* Everything that makes a store another one; NULL when there is no memory. */
 static char *identity_of(const struct config *config) {
     char *identity;
-    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%" PRId64 " %zu", config->store,
+    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%" PRId64 " %zu", config->store,
                      config->store_user, config->store_password_file, config->key_prefix,
+                     config->store_tls_ca, config->store_tls_cert, config->store_tls_key,
                      config->store_timeout, config->cache_entries);
     return n < 0 ? NULL : identity;
 }

@@ -42,11 +42,15 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->socket_group = cfg_getstr(cfg, "socket_group");
     config->socket_group_given = (cfg_getopt(cfg, "socket_group")->flags & CFGF_MODIFIED) != 0;
     config->user = cfg_getstr(cfg, "user");
+    config->trusted_given = (cfg_getopt(cfg, "trusted")->flags & CFGF_MODIFIED) != 0;
     config->user_given = (cfg_getopt(cfg, "user")->flags & CFGF_MODIFIED) != 0;
     config->socket_mode = (mode_t)strtoul(cfg_getstr(cfg, "socket_mode"), NULL, 8);
     config->store = cfg_getstr(cfg, "store");
     config->store_user = cfg_getstr(cfg, "store_user");
     config->store_password_file = cfg_getstr(cfg, "store_password_file");
+    config->store_tls_ca = cfg_getstr(cfg, "store_tls_ca");
+    config->store_tls_cert = cfg_getstr(cfg, "store_tls_cert");
+    config->store_tls_key = cfg_getstr(cfg, "store_tls_key");
     config->key_prefix = cfg_getstr(cfg, "key_prefix");
     duration_parse(cfg_getstr(cfg, "store_timeout"), &config->store_timeout);
     config->cache_entries = (size_t)cfg_getint(cfg, "cache_entries");
@@ -176,6 +180,12 @@ static int check_together(const struct config *config, struct why *why) {
         return why_set(why, "%s:%d: store_user: \"%s\" needs a store_password_file", config->path,
                        config_schema_line(cfg_getopt(config->cfg, "store_user")),
                        config->store_user);
+    bool cert = config->store_tls_cert[0] != '\0';
+    if (cert != (config->store_tls_key[0] != '\0'))
+        return why_set(
+            why, "%s:%d: %s needs a %s", config->path,
+            config_schema_line(cfg_getopt(config->cfg, cert ? "store_tls_cert" : "store_tls_key")),
+            cert ? "store_tls_cert" : "store_tls_key", cert ? "store_tls_key" : "store_tls_cert");
     return 0;
 }
 

@@ -145,16 +145,27 @@ static int parse_hosts(const char *rest, int parse(char *rest, struct store_url 
     return why_set(why, "it must be %s", form);
 }
 
-static int parse_tls(const char *rest, struct store_url *out, struct why *why) {
-    out->tls = true;
-#ifdef HAVE_HIREDIS_SSL
-    return parse_hosts(rest, parse_single, "rediss://HOST[:PORT][/DB]", out, why);
-#else
-    (void)rest;
-    return refuse(
-        why, "rediss:// needs a hiredis with TLS (1.0 or later, hiredis_ssl), which this build "
-             "has not: use a local stunnel, or redis+unix://");
+/* The schemes whose URLs name hosts, each also as rediss... for TLS. */
+static const struct scheme {
+    const char *name;
+    int (*parse)(char *rest, struct store_url *out);
+    const char *form;
+} schemes[] = {
+    {"redis://", parse_single, "redis://HOST[:PORT][/DB]"},
+    {"redis+sentinel://", parse_sentinel, "redis+sentinel://HOST[:PORT][,...]/NAME[/DB]"},
+    {"redis+cluster://", parse_cluster, "redis+cluster://HOST[:PORT][,...]"}};
+
+static int parse_scheme(const struct scheme *scheme, const char *rest, bool tls,
+                        struct store_url *out, struct why *why) {
+    char form[80];
+    out->tls = tls;
+#ifndef HAVE_HIREDIS_SSL
+    if (tls)
+        return refuse(why, "rediss:// needs a hiredis with TLS (1.0 or later, hiredis_ssl), which "
+                           "this build has not: use a local stunnel, or redis+unix://");
 #endif
+    snprintf(form, sizeof form, "redis%s%s", tls ? "s" : "", scheme->form + strlen("redis"));
+    return parse_hosts(rest, scheme->parse, form, out, why);
 }
 
 int store_url_parse(const char *text, struct store_url *out, struct why *why) {
@@ -162,15 +173,13 @@ int store_url_parse(const char *text, struct store_url *out, struct why *why) {
     *out = (struct store_url){0};
     if ((rest = behind(text, "redis+unix://")) != NULL)
         return parse_unix(rest, out, why);
-    if ((rest = behind(text, "redis://")) != NULL)
-        return parse_hosts(rest, parse_single, "redis://HOST[:PORT][/DB]", out, why);
-    if ((rest = behind(text, "rediss://")) != NULL)
-        return parse_tls(rest, out, why);
-    if ((rest = behind(text, "redis+sentinel://")) != NULL)
-        return parse_hosts(rest, parse_sentinel, "redis+sentinel://HOST[:PORT][,...]/NAME[/DB]",
-                           out, why);
-    if ((rest = behind(text, "redis+cluster://")) != NULL)
-        return parse_hosts(rest, parse_cluster, "redis+cluster://HOST[:PORT][,...]", out, why);
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if ((rest = behind(text, schemes[i].name)) != NULL)
+            return parse_scheme(&schemes[i], rest, false, out, why);
+        if ((rest = behind(text, "rediss")) != NULL &&
+            (rest = behind(rest, schemes[i].name + strlen("redis"))) != NULL)
+            return parse_scheme(&schemes[i], rest, true, out, why);
+    }
     if ((rest = behind(text, "file:")) != NULL) {
         out->kind = STORE_FILE;
         return copy_path(rest, out, why);

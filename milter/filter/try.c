@@ -79,7 +79,7 @@ static unsigned try_network(const struct config *config, struct store *store, co
 
 static unsigned try_networks(const struct config *config, struct store *store) {
     unsigned found = 0;
-    for (size_t i = 0; i < config->trusted.n; i++)
+    for (size_t i = 0; config->trusted_given && i < config->trusted.n; i++)
         found += try_network(config, store, config->trusted.items[i]);
     for (size_t l = 0; l < config->n_listeners; l++)
         for (size_t i = 0; i < config->listeners[l].connect_from.n; i++)

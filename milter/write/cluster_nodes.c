@@ -20,14 +20,10 @@
 int cluster_nodes_init(struct cluster_nodes *cluster, const struct store_settings *settings,
                        const struct store_url *url, struct why *why) {
     *cluster = (struct cluster_nodes){.timeout = settings->timeout};
-    if (redis_login_open(settings->user, settings->password_file, &cluster->login, why) != 0)
-        return -1;
     cluster->prefix = strdup(settings->key_prefix);
-    cluster->map =
-        redis_map_new(url, settings->url, settings->key_prefix, cluster->login, settings->timeout);
-    if (cluster->prefix != NULL && cluster->map != NULL)
-        return 0;
-    return why_set(why, "no memory");
+    if (cluster->prefix == NULL)
+        return why_set(why, "no memory");
+    return redis_map_open(settings, url, &cluster->map, why);
 }
 
 void cluster_nodes_clear(struct cluster_nodes *cluster) {
@@ -38,7 +34,6 @@ void cluster_nodes_clear(struct cluster_nodes *cluster) {
         free(member);
     }
     redis_map_free(cluster->map);
-    redis_login_free(cluster->login);
     free(cluster->prefix);
 }
 

@@ -25,7 +25,6 @@ struct redis_member {
 };
 
 struct cluster_nodes {
-    struct redis_login *login;
     struct redis_map *map;
     char *prefix;
     int64_t timeout;  /* milliseconds for each wait */

@@ -38,9 +38,11 @@ struct config_network {
 struct config {
     const char *path; /* the caller's */
     const char *socket, *socket_group, *user;
-    bool socket_group_given, user_given; /* in the file; a default may name nobody */
+    /* in the file; a default may name nobody */
+    bool socket_group_given, user_given, trusted_given;
     mode_t socket_mode;
     const char *store, *store_user, *store_password_file, *key_prefix;
+    const char *store_tls_ca, *store_tls_cert, *store_tls_key; /* "": none */
     int64_t store_timeout, cache_ttl, stale_max; /* milliseconds */
     size_t cache_entries;
     const char *authserv_id; /* "": the MTA's {j} */

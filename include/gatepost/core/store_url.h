@@ -21,19 +21,20 @@ struct store_seed {
 /* The `store` setting, taken apart. */
 struct store_url {
     enum store_kind kind;
-    char host[256]; /* redis:, rediss: */
+    char host[256]; /* redis: */
     int port;
     char path[256]; /* redis+unix:, file: */
     int db;
-    bool tls;         /* rediss: */
+    bool tls;         /* rediss: and the like */
     char master[128]; /* redis+sentinel: the name that the Sentinels know it by */
     struct store_seed seeds[STORE_SEEDS];
     size_t n_seeds;
 };
 
 /*
- * Parses redis://HOST[:PORT][/DB], rediss:// likewise, redis+unix:///PATH[?db=N],
- * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH.
+ * Parses redis://HOST[:PORT][/DB], redis+unix:///PATH[?db=N],
+ * redis+sentinel://HOST[:PORT][,...]/NAME[/DB], redis+cluster://HOST[:PORT][,...] or file:PATH;
+ * rediss for redis means TLS, where hosts are named.
  * Returns 0, or -1 with the reason in `why`. A password in the URL is refused: it belongs into
  * store_password_file.
  */

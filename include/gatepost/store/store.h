@@ -15,6 +15,7 @@
 
 struct store_settings {
     const char *url, *user, *password_file, *key_prefix;
+    const char *tls_ca, *tls_cert, *tls_key; /* PEM files; "": none */
     int64_t timeout; /* milliseconds for one store_get(), connecting included */
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../redis/tls.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/waiting.h"
@@ -26,6 +27,7 @@ struct redis_map {
     struct store_url url;
     char *store, *prefix;
     struct redis_login *login;
+    struct redis_tls *tls; /* NULL: without TLS */
     int64_t timeout;
     struct redis_watches merge;
     pthread_mutex_t asking;     /* held by who makes the map anew */
@@ -39,27 +41,31 @@ struct redis_map {
     pthread_t thread;
 };
 
-struct redis_map *redis_map_new(const struct store_url *url, const char *store, const char *prefix,
-                                struct redis_login *login, int64_t timeout) {
+int redis_map_open(const struct store_settings *settings, const struct store_url *url,
+                   struct redis_map **out, struct why *why) {
     struct redis_map *map = calloc(1, sizeof *map);
     if (map == NULL)
-        return NULL;
-    map->store = strdup(store);
-    map->prefix = strdup(prefix);
-    if (map->store == NULL || map->prefix == NULL) {
-        free(map->store);
-        free(map->prefix);
-        free(map);
-        return NULL;
-    }
+        return why_set(why, "no memory");
     map->url = *url;
-    map->login = login;
-    map->timeout = timeout;
+    map->timeout = settings->timeout;
+    map->store = strdup(settings->url);
+    map->prefix = strdup(settings->key_prefix);
     redis_watches_init(&map->merge, map->store);
     pthread_mutex_init(&map->asking, NULL);
     pthread_mutex_init(&map->lock, NULL);
     clock_cond_init(&map->changed);
-    return map;
+    int rc = 0;
+    if (map->store == NULL || map->prefix == NULL)
+        rc = why_set(why, "no memory");
+    else if (redis_login_open(settings->user, settings->password_file, &map->login, why) != 0 ||
+             (url->tls && redis_tls_open(settings, &map->tls, why) != 0))
+        rc = -1;
+    if (rc != 0) {
+        redis_map_free(map);
+        return -1;
+    }
+    *out = map;
+    return 0;
 }
 
 void redis_map_free(struct redis_map *map) {
@@ -73,6 +79,8 @@ void redis_map_free(struct redis_map *map) {
     pthread_mutex_destroy(&map->asking);
     pthread_mutex_destroy(&map->lock);
     pthread_cond_destroy(&map->changed);
+    redis_login_free(map->login);
+    redis_tls_free(map->tls);
     free(map->store);
     free(map->prefix);
     free(map);
@@ -96,7 +104,8 @@ void redis_map_doubt(struct redis_map *map) {
  * nobody else shall wait for its name to be resolved. NULL when there is no memory.
  */
 static struct redis_node *now_add(struct redis_map *map, const char *host, int port) {
-    struct redis_node *node = redis_node_add(&map->nodes, host, port, map->login, map->store, map);
+    struct redis_node *node =
+        redis_node_add(&map->nodes, host, port, map->login, map->tls, map->store, map);
     if (node != NULL && node->watch == NULL && map->watching)
         redis_pool_supervise(node->pool, true);
     return node;
@@ -151,6 +160,7 @@ static struct redis_server *whom_to_ask(struct redis_map *map, size_t *n_nodes, 
     for (size_t i = 0; servers != NULL && i < map->url.n_seeds; i++) {
         struct redis_server *server = &servers[(*n)++];
         server->login = map->login;
+        server->tls = map->tls;
         server->port = map->url.seeds[i].port;
         memcpy(server->host, map->url.seeds[i].host, sizeof server->host);
     }

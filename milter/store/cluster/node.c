@@ -15,8 +15,9 @@ struct redis_node *redis_node_find(struct redis_node *list, const char *host, in
 }
 
 struct redis_node *redis_node_add(struct redis_node **list, const char *host, int port,
-                                  struct redis_login *login, const char *store, void *owner) {
-    struct redis_server server = {.port = port, .login = login};
+                                  struct redis_login *login, struct redis_tls *tls,
+                                  const char *store, void *owner) {
+    struct redis_server server = {.port = port, .login = login, .tls = tls};
     struct redis_node *node = redis_node_find(*list, host, port);
     if (node != NULL)
         return node;

@@ -21,14 +21,12 @@ struct store_cluster {
     struct store store;
     char *prefix;
     int64_t timeout;
-    struct redis_login *login;
     struct redis_map *map;
 };
 
 static void cluster_free(struct store *store) {
     struct store_cluster *cluster = (struct store_cluster *)store;
     redis_map_free(cluster->map);
-    redis_login_free(cluster->login);
     free(cluster->prefix);
     free(cluster);
 }
@@ -237,16 +235,9 @@ int store_cluster_open(const struct store_settings *settings, const struct store
     cluster->store.ops = &cluster_ops;
     cluster->store.remote = true;
     cluster->timeout = settings->timeout;
-    int rc = redis_login_open(settings->user, settings->password_file, &cluster->login, why);
-    if (rc == 0) {
-        cluster->prefix = strdup(settings->key_prefix);
-        cluster->map = redis_map_new(url, settings->url, settings->key_prefix, cluster->login,
-                                     settings->timeout);
-        rc = cluster->prefix == NULL || cluster->map == NULL ? -1 : 0;
-        if (rc != 0)
-            why_set(why, "no memory");
-    }
-    if (rc != 0) {
+    cluster->prefix = strdup(settings->key_prefix);
+    why_set(why, "no memory");
+    if (cluster->prefix == NULL || redis_map_open(settings, url, &cluster->map, why) != 0) {
         cluster_free(&cluster->store);
         return -1;
     }

@@ -123,7 +123,9 @@ static int take_greeting(redisContext *conn, const struct redis_server *server, 
     redisReply *reply = redis_conn_read(conn, deadline, why);
     if (reply == NULL)
         return -1;
-    if (strcmp(command, "ROLE") == 0) {
+    if (strcmp(command, "PING") == 0) {
+        rc = 0; /* any answer will do */
+    } else if (strcmp(command, "ROLE") == 0) {
         rc = redis_conn_check_role(reply, why);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         enum redis_fault fault = redis_error_judge(reply->str, command, NULL, why);
@@ -135,12 +137,16 @@ static int take_greeting(redisContext *conn, const struct redis_server *server, 
     return rc;
 }
 
-/* AUTH, SELECT and ROLE, as far as they are needed, in one round trip. */
+/* PING, AUTH, SELECT and ROLE, as far as they are needed, in one round trip. */
 static int greet(redisContext *conn, const struct redis_server *server, int64_t deadline,
                  struct why *why) {
-    const char *commands[3];
+    const char *commands[4];
     char password[REDIS_PASSWORD_SIZE];
     size_t n = 0;
+    if (server->tls != NULL) { /* only its answer shows that our certificate was good enough */
+        redisAppendCommand(conn, "PING");
+        commands[n++] = "PING";
+    }
     if (server->login != NULL && redis_login_password(server->login, password)) {
         const char *user = redis_login_user(server->login);
         const char *with_user[] = {"AUTH", user, password};
@@ -160,9 +166,16 @@ static int greet(redisContext *conn, const struct redis_server *server, int64_t 
     }
     if (n > 0 && redis_conn_flush(conn, deadline, why) != 0)
         return -1;
-    for (size_t i = 0; i < n; i++)
-        if (take_greeting(conn, server, commands[i], deadline, why) != 0)
-            return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (take_greeting(conn, server, commands[i], deadline, why) == 0)
+            continue;
+        if (i == 0 && server->tls != NULL && clock_now_ms() < deadline) {
+            struct why reason = *why;
+            why_set(why, "TLS: the server hung up: %s: %s", reason.text,
+                    redis_tls_hint(server->tls));
+        }
+        return -1;
+    }
     return 0;
 }
 
@@ -188,7 +201,8 @@ redisContext *redis_conn_open(const struct redis_server *server, int64_t deadlin
             redisFree(conn);
         return NULL;
     }
-    if ((server->tls && redis_tls_start(conn, server->host, deadline, why) != 0) ||
+    if ((server->tls != NULL &&
+         redis_tls_start(server->tls, conn, server->host, deadline, why) != 0) ||
         greet(conn, server, deadline, why) != 0) {
         redisFree(conn);
         return NULL;

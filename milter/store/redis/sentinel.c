@@ -29,6 +29,7 @@ struct redis_sentinel {
     char master[128];
     char *store;
     struct redis_login *login;
+    struct redis_tls *tls;
     struct redis_pool *pool;
     int64_t timeout;
     pthread_mutex_t lock;
@@ -54,8 +55,8 @@ struct named_master {
 };
 
 struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const char *store,
-                                          struct redis_login *login, struct redis_pool *pool,
-                                          int64_t timeout) {
+                                          struct redis_login *login, struct redis_tls *tls,
+                                          struct redis_pool *pool, int64_t timeout) {
     struct redis_sentinel *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
@@ -68,6 +69,7 @@ struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const cha
     memcpy(s->master, url->master, sizeof s->master);
     s->n_seeds = url->n_seeds;
     s->login = login;
+    s->tls = tls;
     s->pool = pool;
     s->timeout = timeout;
     s->stop_fd = -1;
@@ -96,7 +98,8 @@ static void name_it(const struct redis_sentinel *s, const char *reason, struct w
 static redisContext *connect_to(struct redis_sentinel *s, bool login, int64_t deadline,
                                 struct why *why) {
     struct why reason;
-    struct redis_server server = {.port = s->seeds[s->at].port, .login = login ? s->login : NULL};
+    struct redis_server server = {
+        .port = s->seeds[s->at].port, .login = login ? s->login : NULL, .tls = s->tls};
     memcpy(server.host, s->seeds[s->at].host, sizeof server.host);
     redisContext *conn = redis_conn_open(&server, deadline, &reason);
     if (conn == NULL)

@@ -60,6 +60,11 @@ class RedisServer:
         with open(self._conf, "w") as conf:
             conf.write("\n".join([*lines, *directives]) + "\n")
 
+    def add(self, directives):
+        """Further lines, before it starts."""
+        with open(self._conf, "a") as conf:
+            conf.write("\n".join(directives) + "\n")
+
     @property
     def url(self):
         return f"redis://{in_url(self.host)}:{self.port}/0"

@@ -1,4 +1,4 @@
-"""Owns the self-signed certificate that Postfix shows."""
+"""Owns certificates: the self-signed one that Postfix shows, and those of a CA of the tests' own."""
 
 import os
 import subprocess
@@ -15,3 +15,42 @@ class Certificate:
              "-nodes", "-days", "2", "-subj", f"/CN={name}",
              "-keyout", self.key, "-out", self.cert],
             check=True, capture_output=True)
+
+
+def _openssl(*argv):
+    subprocess.run(["openssl", *argv], check=True, capture_output=True)
+
+
+class Authority:
+    """A CA below `folder`: ca.pem, and what it issues."""
+
+    def __init__(self, folder):
+        os.makedirs(folder, exist_ok=True)
+        self._folder = folder
+        self.cert = os.path.join(folder, "ca.pem")
+        self._key = os.path.join(folder, "ca.key")
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-days", "2", "-subj", "/CN=the tests' CA", "-keyout", self._key,
+                 "-out", self.cert)
+
+    def issue(self, name, subject="IP:127.0.0.1", expired=False):
+        """(cert, key) for a subjectAltName."""
+        cert, key, request, extensions = (os.path.join(self._folder, f"{name}.{kind}")
+                                          for kind in ("pem", "key", "csr", "ext"))
+        with open(extensions, "w") as file:
+            file.write(f"subjectAltName = {subject}\n")
+        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        dates = ["-not_before", "20200101000000Z", "-not_after", "20210101000000Z"] \
+            if expired else ["-days", "2"]
+        _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
+                 "-CAcreateserial", "-extfile", extensions, *dates, "-out", cert)
+        os.chmod(key, 0o644)    # of whichever user a server or the filter becomes
+        return cert, key
+
+
+def directives(authority, certificate, port, *more):
+    """The lines of redis.conf for TLS, which demands a certificate of its clients."""
+    cert, key = certificate
+    return [f"tls-port {port}", f"tls-cert-file {cert}", f"tls-key-file {key}",
+            f"tls-ca-cert-file {authority.cert}", "tls-auth-clients yes", *more]

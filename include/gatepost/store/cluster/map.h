@@ -16,11 +16,11 @@
 struct redis_map;
 
 /*
- * For the cluster of a redis+cluster: URL. `store` names it in the log; the texts are copied, the
- * login is borrowed. `timeout` is in milliseconds, for each answer. NULL: no memory.
+ * For the cluster of a redis+cluster: or rediss+cluster: URL. The texts are copied. Returns 0 and
+ * the map, owned by the caller, or -1 with the reason. Asks nobody yet.
  */
-struct redis_map *redis_map_new(const struct store_url *url, const char *store, const char *prefix,
-                                struct redis_login *login, int64_t timeout);
+int redis_map_open(const struct store_settings *settings, const struct store_url *url,
+                   struct redis_map **out, struct why *why);
 /* All nodes must have been released. */
 void redis_map_free(struct redis_map *map);
 

@@ -31,7 +31,8 @@ struct redis_node *redis_node_find(struct redis_node *list, const char *host, in
  * names the store in the log. NULL: no memory.
  */
 struct redis_node *redis_node_add(struct redis_node **list, const char *host, int port,
-                                  struct redis_login *login, const char *store, void *owner);
+                                  struct redis_login *login, struct redis_tls *tls,
+                                  const char *store, void *owner);
 
 /* Takes out of the list those that serve nothing and are no guests at `now`, or all. */
 struct redis_node *redis_node_take_out(struct redis_node **list, bool all, int64_t now);

@@ -16,6 +16,8 @@
 #include "gatepost/core/why.h"
 #include "gatepost/store/redis/login.h"
 
+struct redis_tls;
+
 /* A server, and how it is greeted. A value: copy it. */
 struct redis_server {
     char path[256]; /* of its unix socket; "" for TCP */
@@ -23,9 +25,9 @@ struct redis_server {
     char found[64]; /* the address that the name was last found to be; "" before */
     int port;
     int db;
-    bool tls;
     bool master;               /* it must be a master: asked by ROLE */
     struct redis_login *login; /* borrowed; NULL for no AUTH */
+    struct redis_tls *tls;     /* borrowed; NULL for none */
 };
 
 /* Long enough for redis_server_name(). */

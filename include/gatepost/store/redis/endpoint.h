@@ -1,6 +1,6 @@
 /*
- * The one server that a redis:, rediss:, redis+unix: or redis+sentinel: URL speaks of, with what
- * it takes to reach it.
+ * The one server that a redis:, rediss:, redis+unix:, redis+sentinel: or rediss+sentinel: URL
+ * names, with what it takes to reach it.
  */
 #ifndef GATEPOST_STORE_REDIS_SERVER_H
 #define GATEPOST_STORE_REDIS_SERVER_H
@@ -11,6 +11,7 @@
 
 struct redis_endpoint {
     struct redis_login *login;
+    struct redis_tls *tls; /* NULL: without TLS */
     struct redis_pool *pool;
     struct redis_sentinel *sentinel; /* NULL: the server is always the same */
 };

@@ -12,13 +12,14 @@
 struct redis_sentinel;
 
 /*
- * The Sentinels of a redis+sentinel: URL, for a pool, which must outlive this; `store` names the
- * store in the log. `timeout` is the milliseconds for each answer. A Sentinel that wants a login is
- * given that of the servers. NULL: no memory.
+ * The Sentinels of a redis+sentinel: or rediss+sentinel: URL, for a pool, which must outlive this,
+ * as must login and TLS (NULL: without); `store` names the store in the log. `timeout` is the
+ * milliseconds for each answer. A Sentinel that wants a login is given that of the servers. NULL:
+ * no memory.
  */
 struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const char *store,
-                                          struct redis_login *login, struct redis_pool *pool,
-                                          int64_t timeout);
+                                          struct redis_login *login, struct redis_tls *tls,
+                                          struct redis_pool *pool, int64_t timeout);
 void redis_sentinel_free(struct redis_sentinel *sentinel);
 
 /*
