@@ -273,6 +273,9 @@ static const struct decision_step *ask_listed(struct decision *d) {
 
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
+    bool known = policy_is_known(d->policy);
+    if (!ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown_login))
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     if (service_refused(d))
         return DECISION_MADE;
     const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS);

@@ -183,7 +183,8 @@ static void word_known(struct wording *w, const struct decision_step *step) {
     if (step->value)
         put_step(w, step, "the account or its domain has policy");
     else
-        put_step(w, step, "neither the account nor its domain has policy; unknown_sender = %s",
+        put_step(w, step, "neither the account nor its domain has policy; %s = %s",
+                 w->decision->facts->logged_in ? "unknown_login" : "unknown_sender",
                  step->listener ? "reject" : "accept");
 }
 
