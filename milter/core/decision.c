@@ -207,6 +207,8 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
     /* the null sender is nobody that the store could know */
     if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
+    if (facts->logged_in && facts->misnamed)
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
 }
 

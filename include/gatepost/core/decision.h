@@ -66,6 +66,7 @@ struct decision_facts {
     bool tls;
     bool logged_in;
     bool has_account; /* false for the null sender without a login */
+    bool misnamed;    /* the login: no account can have its name */
     int64_t now;      /* seconds since the epoch */
 };
 

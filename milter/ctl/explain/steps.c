@@ -148,6 +148,8 @@ static void word_account(struct wording *w, const struct decision_step *step) {
     if (!step->value)
         put_step(w, step, "the null sender%s",
                  step->listener ? ", which unknown_sender = reject takes for unknown" : "");
+    else if (w->decision->facts->misnamed)
+        put_step(w, step, "of the login; no account can have this name");
     else
         put_step(w, step, "of the %s", w->decision->facts->logged_in ? "login" : "sender");
 }

@@ -27,7 +27,7 @@ auth_failure_delay = 0 secs
 auth_cache_size = 0
 passdb {{
   driver = passwd-file
-  args = scheme=PLAIN username_format=%Lu {folder}/users
+  args = scheme=PLAIN username_format={lookup} {folder}/users
 }}
 userdb {{
   driver = static
@@ -47,9 +47,12 @@ service stats {{
 
 
 class Dovecot:
-    """`users` are logins (bytes, lower case); all have the password PASSWORD."""
+    """`users` are logins (bytes, lower case); all have the password PASSWORD.
 
-    def __init__(self, folder, users=USERS):
+    `lookup` is what of a login the password is looked up by, as Dovecot's variables write it.
+    """
+
+    def __init__(self, folder, users=USERS, lookup="%Lu"):
         self.folder = folder
         self.auth_socket = os.path.join(folder, "run", "postfix-auth")
         os.makedirs(os.path.join(folder, "run"), exist_ok=True)
@@ -62,7 +65,7 @@ class Dovecot:
         shutil.chown(os.path.join(folder, "users"), group="dovecot")
         self._conf = os.path.join(folder, "dovecot.conf")
         with open(self._conf, "w") as conf:
-            conf.write(_CONF.format(folder=folder, name=os.path.basename(folder)))
+            conf.write(_CONF.format(folder=folder, lookup=lookup, name=os.path.basename(folder)))
         self._process = None
 
     def start(self):

@@ -242,6 +242,7 @@ static void run_case(struct row *row, decided_case *check) {
         .tls = row->tls,
         .logged_in = logged_in,
         .has_account = account.text[0] != '\0',
+        .misnamed = account.misnamed,
         .now = 1800000000};
     ip_parse(row->client, strlen(row->client), &facts.client);
     for (size_t i = 0; i < SUBJECTS; i++) {

@@ -12,7 +12,7 @@ static const unsigned reasons_of[RULES] = {
     [RULE_TRUSTED] = BIT(REASON_TRUSTED) | BIT(REASON_POLICY_UNAVAILABLE),
     [RULE_TLS] = BIT(REASON_TLS_REQUIRED),
     [RULE_AUTH] = BIT(REASON_AUTH_REQUIRED),
-    [RULE_ACCOUNT] = BIT(REASON_UNKNOWN_SENDER),
+    [RULE_ACCOUNT] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_POLICY] = BIT(REASON_POLICY_UNAVAILABLE),
     [RULE_KNOWN] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED),
@@ -236,6 +236,7 @@ static void test_random(void **state) {
         struct decision_facts facts = {.tls = rand() % 2,
                                        .logged_in = rand() % 2,
                                        .has_account = rand() % 8 != 0,
+                                       .misnamed = rand() % 8 == 0,
                                        .now = 1800000000};
         ip_parse("192.0.2.1", 9, &facts.client);
         if (rand() % 4 == 0)
