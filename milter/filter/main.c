@@ -12,6 +12,7 @@
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/base/waiting.h"
+#include "reload.h"
 #include "serve.h"
 #include "socket.h"
 
@@ -87,6 +88,7 @@ static int run(struct config *config) {
         return EXIT_FAILURE;
     }
     probe_store(runtime);
+    reload_warn(runtime->config);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
     if (log_started() != 0) {
@@ -114,6 +116,8 @@ int main(int argc, char **argv) {
     }
     if (arguments.print)
         config_print_changed(config, stdout);
+    if (arguments.test && config_secret_is_exposed(config, &why))
+        fprintf(stderr, "gatepost: warning: %s\n", why.text);
     if (arguments.test)
         printf("gatepost: %s: the configuration is good\n", arguments.config);
     if (arguments.print || arguments.test) {
