@@ -1,7 +1,7 @@
 /*
- * The policy cache. Owns the joining of look-ups, the bound on subjects, and that no look-up gets
- * what a change has overtaken; asking and decoding are policy_fetch.c's, whether changes are heard
- * of epochs.c's.
+ * The policy cache. Owns the joining of look-ups, and that no look-up gets what a change has
+ * overtaken; which subjects are kept is policy_entries.c's, asking and decoding policy_fetch.c's,
+ * whether changes are heard of epochs.c's.
  */
 #include "policy_cache.h"
 
@@ -10,35 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "gatepost/base/clock.h"
+#include "gatepost/base/keyed_hash.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/base/waiting.h"
+#include "policy_entries.h"
 
 /* Parts with a lock of their own, held for a few instructions, so that threads seldom meet. */
 #define SHARDS_MAX 64
 #define SHARD_MIN_ENTRIES 64
 
-struct entry {
-    struct shared_policy *known; /* what was known last; NULL for nothing */
-    uint64_t ticket;             /* of the look-up under way; 0 for none */
-    uint64_t failed;             /* ticket of the last one that failed */
-    bool overtaken;              /* the subject changed since that look-up began */
-    bool outdated;               /* or since `known` was asked for: it must not serve again */
-    bool used;                   /* since the hand came by */
-    unsigned pins;               /* look-ups that hold this entry */
-    UT_hash_handle hh;
-    char subject[];
-};
-
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
     pthread_cond_t answered;
-    struct entry *entries; /* in the order of their making, on which the hand goes round */
-    struct entry *hand;
-    size_t n;
+    struct entries entries;
     uint64_t tickets;
     struct why why; /* of the last failure */
     /* Changes that wait for the lock. Its holder may not get the processor for a while; the many
@@ -50,7 +35,7 @@ struct policy_cache {
     struct policy_cache_settings settings;
     atomic_int_fast64_t ttl, stale_max; /* milliseconds */
     struct epochs epochs;
-    size_t n_shards, limit; /* of entries in a shard */
+    size_t n_shards;
     struct shard shards[];
 };
 
@@ -80,22 +65,12 @@ struct policy_cache *policy_cache_new(const struct policy_cache_settings *settin
     memset(cache, 0, size);
     cache->settings = *settings;
     cache->n_shards = shards;
-    cache->limit = shards == 0 ? 0 : settings->entries / shards;
     for (size_t i = 0; i < shards; i++) {
         pthread_mutex_init(&cache->shards[i].lock, NULL);
         clock_cond_init(&cache->shards[i].answered);
+        entries_init(&cache->shards[i].entries, settings->entries / shards);
     }
     return cache;
-}
-
-static void drop_locked(struct shard *shard, struct entry *entry) {
-    if (shard->hand == entry)
-        shard->hand = entry->hh.next;
-    HASH_DEL(shard->entries, entry);
-    shard->n--;
-    metrics_cache_entries(-1);
-    shared_policy_release(entry->known);
-    free(entry);
 }
 
 void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_max) {
@@ -107,8 +82,7 @@ void policy_cache_free(struct policy_cache *cache) {
     if (cache == NULL)
         return;
     for (size_t i = 0; i < cache->n_shards; i++) {
-        while (cache->shards[i].entries != NULL)
-            drop_locked(&cache->shards[i], cache->shards[i].entries);
+        entries_clear_locked(&cache->shards[i].entries);
         pthread_mutex_destroy(&cache->shards[i].lock);
         pthread_cond_destroy(&cache->shards[i].answered);
     }
@@ -124,52 +98,13 @@ static bool is_fresh_locked(const struct policy_cache *cache, const struct shard
 }
 
 static void find_shard(struct policy_cache *cache, struct ask *ask, const char *subject) {
-    size_t len = strlen(subject);
     ask->subject = subject;
-    HASH_VALUE(subject, len, ask->hash);
+    ask->hash = (unsigned)keyed_hash(subject, strlen(subject));
     ask->shard = &cache->shards[(ask->hash >> 16) % cache->n_shards];
 }
 
 static struct entry *find_locked(const struct ask *ask) {
-    struct entry *entry;
-    HASH_FIND_BYHASHVALUE(hh, ask->shard->entries, ask->subject, strlen(ask->subject), ask->hash,
-                          entry);
-    return entry;
-}
-
-/*
- * Makes room for one entry: the hand goes round and takes the first that was not used since it
- * came by last. False when every entry is held.
- */
-static bool make_room_locked(const struct policy_cache *cache, struct shard *shard) {
-    for (size_t steps = 2 * shard->n; shard->n >= cache->limit && steps > 0; steps--) {
-        struct entry *entry = shard->hand != NULL ? shard->hand : shard->entries;
-        shard->hand = entry->hh.next;
-        if (entry->pins == 0 && !entry->used)
-            drop_locked(shard, entry);
-        else
-            entry->used = false;
-    }
-    return shard->n < cache->limit;
-}
-
-static struct entry *insert_locked(const struct policy_cache *cache, const struct ask *ask) {
-    struct shard *shard = ask->shard;
-    size_t len = strlen(ask->subject);
-    if (!make_room_locked(cache, shard))
-        return NULL;
-    struct entry *entry = calloc(1, sizeof *entry + len + 1);
-    if (entry == NULL)
-        return NULL;
-    memcpy(entry->subject, ask->subject, len + 1);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->entries, entry->subject, len, ask->hash, entry);
-    if (entry->hh.tbl == NULL) {
-        free(entry);
-        return NULL;
-    }
-    shard->n++;
-    metrics_cache_entries(1);
-    return entry;
+    return entries_find_locked(&ask->shard->entries, ask->subject, ask->hash);
 }
 
 /* Answers from what is fresh, joins a look-up under way, or becomes the one that asks. */
@@ -181,13 +116,13 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
     if (entry != NULL && is_fresh_locked(cache, shard, entry, now)) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
-        entry->used = true;
+        entries_used_locked(&shard->entries, entry);
     } else if (entry != NULL && entry->ticket != 0 && !entry->overtaken) {
         ask->step = JOIN;
         ask->ticket = entry->ticket;
     } else {
         if (entry == NULL)
-            entry = insert_locked(cache, ask);
+            entry = entries_add_locked(&shard->entries, ask->subject, ask->hash);
         ask->step = LOAD;
         ask->ticket = ++shard->tickets;
         if (entry != NULL) {
@@ -207,7 +142,7 @@ static void unpin_locked(struct ask *ask) {
     struct entry *entry = ask->entry;
     ask->entry = NULL;
     if (--entry->pins == 0 && (entry->known == NULL || entry->outdated))
-        drop_locked(ask->shard, entry);
+        entries_drop_locked(&ask->shard->entries, entry);
 }
 
 /* Hands what the store said to those who wait; NULL: it did not answer. */
@@ -226,8 +161,7 @@ static void publish(struct ask *ask, const char *why) {
             entry->failed = ask->ticket;
             why_set(&ask->shard->why, "%s", why);
         } else if (!entry->overtaken) {
-            last = entry->known;
-            entry->known = shared_policy_acquire(ask->known);
+            last = entries_learn_locked(&ask->shard->entries, entry, ask->known);
             entry->outdated = false;
         }
         pthread_cond_broadcast(&ask->shard->answered);
@@ -276,7 +210,7 @@ static void join(struct policy_cache *cache, struct ask *ask, int64_t deadline, 
     if (is_fresh_locked(cache, shard, entry, clock_now_ms())) {
         ask->step = HIT;
         ask->known = shared_policy_acquire(entry->known);
-        entry->used = true;
+        entries_used_locked(&shard->entries, entry);
     } else if (entry->failed >= ask->ticket) {
         ask->step = FAILED;
         *why = shard->why;
@@ -298,7 +232,7 @@ static void serve_stale(struct policy_cache *cache, struct ask *ask) {
         now - epochs_valid_at(&cache->epochs, &entry->known->asked, now) <=
             atomic_load(&cache->stale_max)) {
         ask->known = shared_policy_acquire(entry->known);
-        entry->used = true;
+        entries_used_locked(&ask->shard->entries, entry);
     }
     pthread_mutex_unlock(&ask->shard->lock);
 }
@@ -352,7 +286,8 @@ int policy_cache_get(struct policy_cache *cache, const char *const *subjects, si
 
 /*
  * What is known of a subject does not hold any more, nor what a look-up under way may bring. Frees
- * nothing: the watch must not wait for a lock of malloc()'s. The next look-up does, or the hand.
+ * nothing: the watch must not wait for a lock of malloc()'s. The next look-up does, or who needs
+ * room.
  */
 static void overtake_locked(struct entry *entry) {
     entry->overtaken = entry->outdated = true;
@@ -384,7 +319,7 @@ static void forget_all(struct policy_cache *cache) {
     for (size_t i = 0; i < cache->n_shards; i++) {
         struct shard *shard = &cache->shards[i];
         lock_to_change(shard);
-        for (struct entry *entry = shard->entries; entry != NULL; entry = entry->hh.next)
+        for (struct entry *entry = shard->entries.table; entry != NULL; entry = entry->hh.next)
             overtake_locked(entry);
         unlock_changed(shard);
     }
@@ -405,7 +340,7 @@ size_t policy_cache_entries(struct policy_cache *cache) {
     size_t n = 0;
     for (size_t i = 0; i < cache->n_shards; i++) {
         pthread_mutex_lock(&cache->shards[i].lock);
-        n += cache->shards[i].n;
+        n += entries_count_locked(&cache->shards[i].entries);
         pthread_mutex_unlock(&cache->shards[i].lock);
     }
     return n;

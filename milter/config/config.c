@@ -132,6 +132,7 @@ static int copy_listener(cfg_t *section, struct config_listener *listener) {
         .tls_required = word(&need_words, section, "tls") == NEED_REQUIRED,
         .auth_required = word(&need_words, section, "auth") == NEED_REQUIRED,
         .reject_unknown = strcmp(cfg_getstr(section, "unknown_sender"), "reject") == 0,
+        .reject_unknown_login = strcmp(cfg_getstr(section, "unknown_login"), "reject") == 0,
         .mode = (enum mode)word(&mode_words, section, "mode"),
     };
     listener->daemon_name = cfg_getstr(section, "daemon_name");

@@ -49,7 +49,7 @@ static int check_either(const char *value, const char *a, const char *b, struct 
     return why_set(why, "it must be %s or %s", a, b);
 }
 
-int check_unknown_sender(const char *value, struct why *why) {
+int check_unknown(const char *value, struct why *why) {
     return check_either(value, "accept", "reject", why);
 }
 

@@ -17,12 +17,17 @@
 static cfg_opt_t protocol_options[] = {CFG_STR_LIST("services", "{}", CFGF_NONE), CFG_END()};
 static cfg_opt_t network_options[] = {CFG_STR_LIST("members", "{}", CFGF_NONE), CFG_END()};
 static cfg_opt_t reply_options[] = {CFG_STR("text", NULL, CFGF_NODEFAULT), CFG_END()};
-static cfg_opt_t listener_options[] = {
-    CFG_STR("daemon_name", "", CFGF_NONE),          CFG_INT("daemon_port", 0, CFGF_NONE),
-    CFG_STR("daemon_addr", "", CFGF_NONE),          CFG_STR("service", "smtp", CFGF_NONE),
-    CFG_STR("tls", "optional", CFGF_NONE),          CFG_STR("auth", "optional", CFGF_NONE),
-    CFG_STR("unknown_sender", "accept", CFGF_NONE), CFG_STR_LIST("connect_from", "{}", CFGF_NONE),
-    CFG_STR("mode", "enforce", CFGF_NONE),          CFG_END()};
+static cfg_opt_t listener_options[] = {CFG_STR("daemon_name", "", CFGF_NONE),
+                                       CFG_INT("daemon_port", 0, CFGF_NONE),
+                                       CFG_STR("daemon_addr", "", CFGF_NONE),
+                                       CFG_STR("service", "smtp", CFGF_NONE),
+                                       CFG_STR("tls", "optional", CFGF_NONE),
+                                       CFG_STR("auth", "optional", CFGF_NONE),
+                                       CFG_STR("unknown_sender", "accept", CFGF_NONE),
+                                       CFG_STR("unknown_login", "accept", CFGF_NONE),
+                                       CFG_STR_LIST("connect_from", "{}", CFGF_NONE),
+                                       CFG_STR("mode", "enforce", CFGF_NONE),
+                                       CFG_END()};
 static cfg_opt_t spf_options[] = {CFG_STR("none", "accept", CFGF_NONE),
                                   CFG_STR("neutral", "accept", CFGF_NONE),
                                   CFG_STR("pass", "accept", CFGF_NONE),
@@ -112,7 +117,8 @@ static const struct {
     {"listener|service", check_listener_service},
     {"listener|tls", check_need},
     {"listener|auth", check_need},
-    {"listener|unknown_sender", check_unknown_sender},
+    {"listener|unknown_sender", check_unknown},
+    {"listener|unknown_login", check_unknown},
     {"listener|connect_from", check_name},
     {"listener|mode", check_mode},
     {"spf", NULL},

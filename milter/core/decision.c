@@ -207,6 +207,8 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
     /* the null sender is nobody that the store could know */
     if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
+    if (facts->logged_in && facts->misnamed)
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
 }
 
@@ -273,6 +275,9 @@ static const struct decision_step *ask_listed(struct decision *d) {
 
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
+    bool known = policy_is_known(d->policy);
+    if (!ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown_login))
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     if (service_refused(d))
         return DECISION_MADE;
     const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS);

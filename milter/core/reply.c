@@ -44,6 +44,8 @@ static const char *const default_templates[REASONS] = {
                                  "the address is not in the account's list of authorized ones",
     [REASON_UNKNOWN_SENDER] = "{account} is not registered to send here: "
                               "neither the address nor its domain is known",
+    [REASON_UNKNOWN_LOGIN] = "the login {account} is not registered here: "
+                             "log in with the full address of the account",
     [REASON_SPF] = "{domain} does not authorize {client} to send mail as {account} (SPF {spf})",
     [REASON_SPF_REQUIRED] = "{account} may send only from its listed addresses or with an SPF "
                             "pass: {client} is not listed and SPF says {spf}",

@@ -19,6 +19,7 @@ static const char *const reason_names[] = {
     [REASON_IP_NOT_AUTHORIZED] = "ip-not-authorized",
     [REASON_IP_AUTHORIZED] = "ip-authorized",
     [REASON_UNKNOWN_SENDER] = "unknown-sender",
+    [REASON_UNKNOWN_LOGIN] = "unknown-login",
     [REASON_SPF] = "spf",
     [REASON_SPF_PASS] = "spf-pass",
     [REASON_SPF_REQUIRED] = "spf-required",
@@ -41,8 +42,8 @@ static const char *const service_names[] = {"smtp",   "submission", "submissions
 const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or reject");
 const struct words reason_words =
     WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
-                        "ip-not-authorized, unknown-sender, spf, spf-required, policy-unavailable, "
-                        "policy-malformed, sender-ambiguous or header-forged");
+                        "ip-not-authorized, unknown-sender, unknown-login, spf, spf-required, "
+                        "policy-unavailable, policy-malformed, sender-ambiguous or header-forged");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words need_words = WORDS(need_names, "required or optional");

@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/keyed_hash.h"
 #include "gatepost/base/waiting.h"
 
 /* Parts with a lock of their own, so that threads seldom meet. */
@@ -131,7 +132,7 @@ static struct shard *key_make(struct dns_cache *cache, const char *name, enum dn
         key->text[n++] = (char)(*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name);
     key->text[n] = '\0';
     key->len = n;
-    HASH_VALUE(key->text, n, key->hash);
+    key->hash = (unsigned)keyed_hash(key->text, n);
     return &cache->shards[key->hash >> 28]; /* the hash table takes the lower bits */
 }
 

@@ -12,6 +12,7 @@
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/base/waiting.h"
+#include "reload.h"
 #include "serve.h"
 #include "socket.h"
 #include "try.h"
@@ -88,6 +89,7 @@ static int run(struct config *config) {
         return EXIT_FAILURE;
     }
     probe_store(runtime);
+    reload_warn(runtime->config);
     log_event(LOG_INFO, "start", "version", PACKAGE_VERSION, "socket", config->socket, "store",
               config->store, (char *)NULL);
     if (log_started() != 0) {
@@ -115,6 +117,8 @@ int main(int argc, char **argv) {
     }
     if (arguments.print)
         config_print_changed(config, stdout);
+    if (arguments.test && config_secret_is_exposed(config, &why))
+        fprintf(stderr, "gatepost: warning: %s\n", why.text);
     unsigned problems = arguments.test ? config_try(config) : 0;
     if (arguments.test && problems == 0)
         printf("gatepost: %s: the configuration is good\n", arguments.config);

@@ -22,6 +22,12 @@ static void name_all_ignored(const struct config *old, const struct config *new)
     name_ignored("http_listen", strcmp(old->http_listen, new->http_listen) != 0);
 }
 
+void reload_warn(const struct config *config) {
+    struct why why;
+    if (config_secret_is_exposed(config, &why))
+        log_event(LOG_WARNING, "password-exposed", "problem", why.text, (char *)NULL);
+}
+
 int reload_configuration(struct runtime **current) {
     struct runtime *last = *current, *fresh;
     struct config *config;
@@ -37,6 +43,7 @@ int reload_configuration(struct runtime **current) {
     name_all_ignored(last->config, fresh->config);
     live_store_keep(fresh->store, fresh->config);
     log_open(fresh->config->log, fresh->config->log_format, fresh->config->log_level);
+    reload_warn(fresh->config);
     runtime_publish(runtime_acquire(fresh));
     *current = fresh;
     runtime_release(last);

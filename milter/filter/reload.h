@@ -15,4 +15,7 @@
  */
 int reload_configuration(struct runtime **current);
 
+/* Logs what is dangerous in a configuration that is taken into use, at start or by a reload. */
+void reload_warn(const struct config *config);
+
 #endif

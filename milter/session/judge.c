@@ -63,6 +63,7 @@ static int name_account(struct judgement *j, const char *login, const char *send
     int rc = login != NULL ? address_from_login(login, &rules, &j->account)
                            : address_from_sender(sender, &rules, &j->account);
     j->facts.logged_in = login != NULL;
+    j->facts.misnamed = rc == 0 && login != NULL && j->account.misnamed;
     j->facts.has_account = rc == 0 && (login != NULL || j->account.text[0] != '\0');
     return rc;
 }

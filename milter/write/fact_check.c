@@ -89,6 +89,8 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
     } else if (domain != NULL) {
         fault = domain_fault(domain + 1);
     }
+    if (fault == NULL && canonical.misnamed && name[0] != '@')
+        fault = "no account can have this name";
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)
         fault = "the address has more than one '@'";

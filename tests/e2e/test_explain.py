@@ -121,17 +121,17 @@ def test_a_switched_off_protocol(ctl, policy):
     assert told["reply"] == ("550 5.7.1 submission is switched off for alice@example.com: switch "
                              "it on in the account's settings")
     assert [step["step"] for step in told["steps"]] == [
-        "connect", "trusted", "tls", "auth", "account", "policy", "service", "mode"]
+        "connect", "trusted", "tls", "auth", "account", "policy", "known", "service", "mode"]
     subjects = [(f["subject"], f["value"]) for f in step_of(told, "policy")["facts"]]
     assert subjects == [("account:alice@example.com", "found"), ("account:@example.com", "absent"),
                         ("account:*", "found")]
     text = ctl.run("explain", "--ip", "192.0.2.1", "--login", "alice@example.com", "--tls",
                    "--listener", "submission")
     assert text.status == 5
-    for words in ("  7  service      refused: submission\n"
+    for words in ("  8  service      refused: submission\n"
                   "      off            gatepost:account:alice@example.com protocol:submission\n",
                   "\nverdict    reject\nreason     protocol-disabled\n",
-                  "\nfield      protocol:submission\n", "decided by step 7\n"):
+                  "\nfield      protocol:submission\n", "decided by step 8\n"):
         assert words in text.out, text
     assert "session" not in text.out
 
@@ -255,12 +255,12 @@ def test_only_what_was_asked_is_shown(ctl, redis):
     words = ["--ip", "192.0.2.1", "--login", "a@b.example", "--tls", "--listener", "submission"]
     begin = ["connect", "trusted", "tls", "auth", "account", "policy"]
     redis.cli("SET", "gatepost:account:*", "a string")
-    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "service")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["known", "service", "mode"], "service")
     redis.cli("HSET", "gatepost:account:a@b.example", "protocol:submission", "off")
-    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["service", "mode"], "mode")
+    assert steps_of(explain(on_redis, *words)[1]) == (begin + ["known", "service", "mode"], "mode")
     redis.cli("HSET", "gatepost:account:a@b.example", "Mode", "moniter")
     _, told = explain(on_redis, *words)
-    assert (told["field"], *steps_of(told)) == ("Mode", begin + ["service", "mode"], "mode")
+    assert (told["field"], *steps_of(told)) == ("Mode", begin + ["known", "service", "mode"], "mode")
 
 
 def test_networks_that_cannot_be_read(ctl, redis):
@@ -303,3 +303,19 @@ def test_no_policy_file(policy):
     ctl = Gatepostctl(policy.path + ".conf", {**SETTINGS, "store": "file:/nonexistent/policy"})
     run = ctl.run("explain", "--ip", "192.0.2.1", "--from", "a@b.example", "--json")
     assert run.status == 2 and "/nonexistent/policy" in run.json()["error"]
+
+
+def test_an_unknown_login(policy, dns):
+    ctl = Gatepostctl(policy.path + ".conf", {
+        **SETTINGS, "store": "file:" + policy.path, "listener": {
+            "in": {"service": "submission", "unknown_login": "reject"}}})
+    policy("account:alice@example.com protocol:submission off\naccount:* tls optional\n")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "alice@evil.example",
+                           "--listener", "in")
+    assert (status, told["reason"]) == (5, "unknown-login")
+    assert told["reply"] == ("550 5.7.1 the login alice@evil.example is not registered here: log in "
+                             "with the full address of the account")
+    known = step_of(told, "known")
+    assert (known["answer"], known["because"]) == (
+        "no", "neither the account nor its domain has policy; unknown_login = reject")
+    assert told["steps"][-2] == known

@@ -701,6 +701,7 @@ FINDINGS = [
     ("account:Alice@b.example", "tls", "required", "never-asked"),
     ("account:a+x@b.example", "tls", "required", "never-asked"),
     ("account:a@b\u00fc.example", "tls", "required", "never-asked"),
+    ("account:al\u00adice@b.example", "tls", "required", "never-asked"),
     ("acount:a@b.example", "tls", "required", "unknown-key"),
 ]
 
@@ -753,6 +754,28 @@ def test_lint_of_the_store(redis, on_redis):
     redis.cli("HSET", "gatepost:account:alice@example.com", "TLS", "optional")
     found = on_redis.run("lint", "--json").json()["findings"]
     assert ("malformed", "tls") in [(f["kind"], f["field"]) for f in found]
+
+
+def test_lint_advises_on_unknown_logins(folder, redis):
+    def warnings(policy, **options):
+        settings = {"store": redis.url, "listener": {
+            "mx": {"service": "smtp"}, "in": {"service": "submission", **options.pop("of", {})}}}
+        ctl = Gatepostctl(folder.file("logins.conf"), {**settings, **options})
+        redis.cli("FLUSHALL")
+        for account in policy:
+            redis.cli("HSET", "gatepost:account:" + account, "tls", "required")
+        run = ctl.do("lint")
+        assert run.out == ""
+        assert ctl.run("lint", "--json").json()["findings"] == []
+        return run.err
+
+    one, two = ["alice@a.example", "@a.example", "*"], ["alice@a.example", "@b.example"]
+    assert 'listener "in": unknown_login is accept' in warnings(two)
+    assert "unknown_login" in warnings(one, default_domain="a.example")
+    assert warnings(one) == ""
+    assert warnings(two, of={"unknown_login": "reject"}) == ""
+    assert warnings(two, of={"service": "smtp"}) == ""
+    assert "unknown_login" in warnings(two, of={"service": "smtp", "auth": "required"})
 
 
 def test_lint_of_a_broken_policy_file(policy_path, on_file):

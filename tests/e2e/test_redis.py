@@ -4,12 +4,14 @@ The servers are the tests' own. There is no policy cache here: what the store sa
 """
 
 import os
+import signal
 import socket
 from statistics import median
 
 import pytest
 
 from support import policy
+from support.gatepost import check
 from support.policy_asker import Asker
 from support.process import wait_until
 from support.redis_login import acl_of_the_package, password_file
@@ -284,6 +286,38 @@ def test_a_changed_password_needs_no_restart(site, make_redis, start, mail, doma
     report("password changed: recovery", recovery)
     assert recovery < RECOVERY
     assert not any(word in line for line in gatepost.log_lines() for word in ("first", "second"))
+
+
+@pytest.mark.parametrize("mode, problem", [
+    (0o600, None), (0o640, None), (0o440, None),
+    (0o644, "every user of this host has access to it (mode 0644)"),
+    (0o602, "every user of this host has access to it (mode 0602)"),
+    (0o660, "its group may change it (mode 0660)"),
+])
+def test_a_password_file_that_others_can_read(site, make_redis, start, domain, mode, problem):
+    """A warning at the start, at a reload and of -t, and all goes on."""
+    redis = make_redis(password="secret")
+    path = password_file(site, "password-" + domain, "secret")
+    os.chmod(path, 0o600)
+    gatepost = start(redis.url, store_password_file=path)
+    gatepost.wait_log("event=start ")
+    assert not gatepost.events("password-exposed")
+    os.chmod(path, mode)
+    os.kill(gatepost.pid, signal.SIGUSR1)
+    gatepost.wait_log("event=reload ")
+    tested = check(gatepost.conf)
+    assert tested.returncode == 0
+    again = start(redis.url, store_password_file=path)
+    again.wait_log("event=start ")
+    told = [gatepost.events("password-exposed"), again.events("password-exposed")]
+    if problem is None:
+        assert told == [[], []] and tested.stderr == ""
+        return
+    for events in told:
+        assert len(events) == 1 and path in str(events[0]) and problem in str(events[0])
+    assert "gatepost: warning: store_password_file: " + path in tested.stderr
+    assert problem in tested.stderr
+    assert "secret" not in str(told) + tested.stderr
 
 
 def test_a_user_without_the_right_to_look_up(site, make_redis, start, mail, domain):

@@ -28,6 +28,8 @@ struct address_rules {
 struct address {
     char *text;         /* local@domain, or the local part alone; malloc'd */
     const char *domain; /* into text, behind the '@'; NULL when there is none */
+    /* Of a login: no account can have this name, and which one it was taken for is not known. */
+    bool misnamed;
 };
 
 /* Behind the quoted-string that begins at `at` (RFC 5321 4.1.2), or the end of what is not closed.
@@ -65,7 +67,14 @@ int address_from_sender(const char *sender, const struct address_rules *rules, s
  */
 void xtext_decode(char *text);
 
-/* The account of a SASL login: no quoting and no routes there. Returns as above. */
+/*
+ * The account of a SASL login: no quoting and no routes there. White space is dropped at the ends
+ * and around the '@', and is one space elsewhere: directories and databases compare names in that
+ * way, so that "alice@example.com " has logged in as alice@example.com. Total, but `misnamed` where
+ * the account would be a guess: the local part is empty, the login has control characters or
+ * invisible ones, or the domain is no domain name, which includes what IDNA refuses and the '?'
+ * that Postfix writes for what it cannot print. Returns as above.
+ */
 int address_from_login(const char *login, const struct address_rules *rules, struct address *out);
 
 /* Frees what `address` owns and empties it. */

@@ -42,8 +42,9 @@ struct decision_rules {
 struct decision_listener {
     const char *name, *service;
     bool tls_required, auth_required;
-    bool reject_unknown;   /* unknown_sender = reject */
-    bool has_connect_from; /* only clients of its networks may connect */
+    bool reject_unknown;       /* unknown_sender = reject */
+    bool reject_unknown_login; /* unknown_login = reject */
+    bool has_connect_from;     /* only clients of its networks may connect */
     enum mode mode;
 };
 
@@ -65,6 +66,7 @@ struct decision_facts {
     bool tls;
     bool logged_in;
     bool has_account; /* false for the null sender without a login */
+    bool misnamed;    /* the login: no account can have its name */
     int64_t now;      /* seconds since the epoch */
 };
 

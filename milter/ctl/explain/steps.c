@@ -148,6 +148,8 @@ static void word_account(struct wording *w, const struct decision_step *step) {
     if (!step->value)
         put_step(w, step, "the null sender%s",
                  step->listener ? ", which unknown_sender = reject takes for unknown" : "");
+    else if (w->decision->facts->misnamed)
+        put_step(w, step, "of the login; no account can have this name");
     else
         put_step(w, step, "of the %s", w->decision->facts->logged_in ? "login" : "sender");
 }
@@ -183,7 +185,8 @@ static void word_known(struct wording *w, const struct decision_step *step) {
     if (step->value)
         put_step(w, step, "the account or its domain has policy");
     else
-        put_step(w, step, "neither the account nor its domain has policy; unknown_sender = %s",
+        put_step(w, step, "neither the account nor its domain has policy; %s = %s",
+                 w->decision->facts->logged_in ? "unknown_login" : "unknown_sender",
                  step->listener ? "reject" : "accept");
 }
 

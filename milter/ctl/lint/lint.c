@@ -249,6 +249,7 @@ static int lint_store(struct lint *lint) {
         lint_found(lint, "unknown-key", NULL, NULL,
                    "%zu keys have a NUL octet in their names: no look-up asks for them",
                    round.names.odd);
+    lint_logins(lint->ctl->config, &round.names);
     ctl_progress_begin(&round.progress, "lint", round.names.n);
     if (lint_subjects(&round, &why) != 0)
         status = ctl_fail(lint->ctl, "%s", why.text);

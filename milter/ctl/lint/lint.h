@@ -38,6 +38,12 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
 /* The members of a network: listed twice, inside another one. As above. */
 int lint_members(struct lint *lint, const char *subject, const struct store_hash *hash);
 
+/*
+ * Warns, on standard error, when a listener for logins takes those whose account nobody has
+ * registered, and there is more than one domain that they could be of. It is no finding.
+ */
+void lint_logins(const struct config *config, const struct ctl_names *names);
+
 /* What was changed by others than gatepostctl since then (milliseconds). The exit status. */
 int lint_since(struct lint *lint, int64_t since);
 

@@ -40,7 +40,7 @@ disable_plaintext_auth = no
 auth_username_format = %u
 passdb {{
   driver = passwd-file
-  args = scheme=PLAIN username_format=%Lu {folder}/users
+  args = scheme=PLAIN username_format={lookup} {folder}/users
 }}
 userdb {{
   driver = static
@@ -56,7 +56,7 @@ auth_username_format = %{{user}}
 passdb passwd-file {{
   passwd_file_path = {folder}/users
   default_password_scheme = PLAIN
-  auth_username_format = %{{user | lower}}
+  auth_username_format = {lookup}
 }}
 userdb static {{
   fields {{
@@ -68,15 +68,22 @@ userdb static {{
 """
 
 
-def _conf():
+def _conf(lookup, **names):
     version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True).stdout
-    return (_CONF_2_3 if version.startswith("2.3") else _CONF_2_4) + _COMMON
+    if version.startswith("2.3"):
+        conf, formats = _CONF_2_3, {"user": "%Lu", "local": "%Ln"}
+    else:
+        conf, formats = _CONF_2_4, {"user": "%{user | lower}", "local": "%{user | username | lower}"}
+    return (conf + _COMMON).format(lookup=formats[lookup], **names)
 
 
 class Dovecot:
-    """`users` are logins (bytes, lower case); all have the password PASSWORD."""
+    """`users` are logins (bytes, lower case); all have the password PASSWORD.
 
-    def __init__(self, folder, users=USERS):
+    `lookup` is what of a login the password is looked up by: "user", or "local" for the local part.
+    """
+
+    def __init__(self, folder, users=USERS, lookup="user"):
         self.folder = folder
         self.auth_socket = os.path.join(folder, "run", "postfix-auth")
         os.makedirs(os.path.join(folder, "run"), exist_ok=True)
@@ -89,7 +96,7 @@ class Dovecot:
         shutil.chown(os.path.join(folder, "users"), group="dovecot")
         self._conf = os.path.join(folder, "dovecot.conf")
         with open(self._conf, "w") as conf:
-            conf.write(_conf().format(folder=folder, name=os.path.basename(folder)))
+            conf.write(_conf(lookup, folder=folder, name=os.path.basename(folder)))
         self._process = None
 
     def start(self):

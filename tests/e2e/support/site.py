@@ -24,13 +24,14 @@ class Site:
     """`doors` are Postfix's listeners, `users` the logins that Dovecot knows (bytes, lower case).
     """
 
-    def __init__(self, doors=None, users=USERS, milter_socket=None):
+    def __init__(self, doors=None, users=USERS, milter_socket=None,
+                 password_lookup="user"):
         self._doors = DOORS if doors is None else doors
         self.folder = Folder()
         self.milter_socket = milter_socket or self.folder.file("milter.sock")
         self.nameserver = NameServer()
         self.sink = SmtpSink()
-        self.dovecot = Dovecot(self.folder.sub("dovecot"), users)
+        self.dovecot = Dovecot(self.folder.sub("dovecot"), users, password_lookup)
         self.postfix = Postfix(
             self.folder.sub("postfix"), "unix:" + self.milter_socket,
             Certificate(self.folder.path), self.dovecot.auth_socket, self.sink.port,

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <uthash.h>
+
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "milter/cache/policy_cache.h"
@@ -19,6 +21,7 @@ struct gate_store {
     unsigned allowed;    /* of them, how many may go on */
     bool changed, fails; /* as the look-up sees it when it begins */
     bool absent;
+    bool strangers; /* subjects that begin with "account:stranger" are absent */
 };
 
 static int gate_get(struct store *store, const char *const *subjects, size_t n,
@@ -27,7 +30,6 @@ static int gate_get(struct store *store, const char *const *subjects, size_t n,
     struct gate_store *gate = (struct gate_store *)store;
     static struct store_field any = {"source", "any", 6, 3},
                               authorized = {"source", "authorized", 6, 10};
-    (void)subjects;
     pthread_mutex_lock(&gate->lock);
     unsigned turn = ++gate->asked;
     bool changed = gate->changed, fails = gate->fails;
@@ -37,10 +39,12 @@ static int gate_get(struct store *store, const char *const *subjects, size_t n,
     pthread_mutex_unlock(&gate->lock);
     why_set(why, "the gate is shut");
     for (size_t i = 0; i < n && !fails; i++) {
-        hashes[i].answer = gate->absent ? STORE_ABSENT : STORE_FOUND;
+        bool absent =
+            gate->absent || (gate->strangers && strncmp(subjects[i], "account:stranger", 16) == 0);
+        hashes[i].answer = absent ? STORE_ABSENT : STORE_FOUND;
         hashes[i].fields = malloc(sizeof any);
         hashes[i].fields[0] = changed ? authorized : any;
-        hashes[i].n = gate->absent ? 0 : 1;
+        hashes[i].n = absent ? 0 : 1;
     }
     return fails ? -1 : 0;
 }
@@ -335,6 +339,79 @@ static void test_bounded_and_the_used_stay(void **state) {
     close_bench(&bench);
 }
 
+static void look_at(struct bench *bench, const char *name, int from, int to, int times) {
+    char subject[40];
+    bool stale;
+    for (int i = from; i < to; i++)
+        for (int j = 0; j < times; j++) {
+            snprintf(subject, sizeof subject, "account:%s%d", name, i);
+            look(bench, subject, &stale);
+        }
+}
+
+/* Made-up senders, however many and before or after, displace no account that exists. */
+static void test_a_flood_of_strangers(void **state) {
+    struct bench bench;
+    (void)state;
+    for (int times = 1; times <= 3; times++) {
+        open_bench(&bench, 640, 60000, 60000);
+        bench.gate.strangers = true;
+        policy_cache_note(bench.cache, STORE_WATCHED, NULL);
+        look_at(&bench, "stranger", 0, 3000, times);
+        look_at(&bench, "alice", 0, 300, 1);
+        look_at(&bench, "stranger", 3000, 20000, times);
+        assert_int_equal(bench.gate.asked, 20300);
+        look_at(&bench, "alice", 0, 300, 1); /* not one of them is asked for again */
+        assert_int_equal(bench.gate.asked, 20300);
+        assert_in_range(policy_cache_entries(bench.cache), 300, 640);
+        close_bench(&bench);
+    }
+}
+
+/* What is not there, but is asked for all the time, as the domain of many accounts is. */
+static void test_a_flood_and_what_is_absent(void **state) {
+    struct bench bench;
+    bool stale;
+    (void)state;
+    open_bench(&bench, 640, 60000, 60000);
+    bench.gate.strangers = true;
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
+    look_at(&bench, "alice", 0, 2000, 1); /* there is no room any more */
+    look(&bench, "account:stranger's domain", &stale);
+    look(&bench, "account:stranger's domain", &stale);
+    for (int i = 0; i < 5000; i += 500) {
+        look_at(&bench, "stranger", i, i + 500, 1);
+        assert_int_equal(look(&bench, "account:stranger's domain", &stale), SEEN_ABSENT);
+    }
+    assert_int_equal(bench.gate.asked, 2000 + 1 + 5000);
+    close_bench(&bench);
+}
+
+/* Names that all meet the victim in one part of a cache with uthash's own hash. */
+static void test_chosen_names(void **state) {
+    struct bench bench;
+    bool stale;
+    unsigned victim, hash, chosen = 0;
+    (void)state;
+    open_bench(&bench, 4096, 60000, 60000);
+    policy_cache_note(bench.cache, STORE_WATCHED, NULL);
+    look(&bench, "account:victim", &stale);
+    HASH_VALUE("account:victim", strlen("account:victim"), victim);
+    for (int i = 0; chosen < 400; i++) {
+        char subject[40];
+        snprintf(subject, sizeof subject, "account:m%d", i);
+        HASH_VALUE(subject, strlen(subject), hash);
+        if ((hash >> 16) % 64 != (victim >> 16) % 64)
+            continue;
+        look(&bench, subject, &stale);
+        chosen++;
+    }
+    assert_int_equal(bench.gate.asked, 401);
+    look(&bench, "account:victim", &stale);
+    assert_int_equal(bench.gate.asked, 401);
+    close_bench(&bench);
+}
+
 static void test_no_cache(void **state) {
     struct bench bench;
     bool stale;
@@ -361,6 +438,9 @@ int main(void) {
         cmocka_unit_test(test_stale_serves_for_its_time),
         cmocka_unit_test(test_ttl),
         cmocka_unit_test(test_bounded_and_the_used_stay),
+        cmocka_unit_test(test_a_flood_of_strangers),
+        cmocka_unit_test(test_a_flood_and_what_is_absent),
+        cmocka_unit_test(test_chosen_names),
         cmocka_unit_test(test_no_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

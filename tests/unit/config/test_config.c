@@ -78,6 +78,8 @@ static void test_errors(void **state) {
         {"log_level = notice\n", 1, "error, warning, info or debug"},
         {"authentication_results = maybe\n", 1, "authentication_results"},
         {"listener \"mx\" { service = submision }\n", 1, "smtp, submission or submissions"},
+        {"listener \"mx\" { unknown_login = defer }\n", 1,
+         "unknown_login: \"defer\": it must be accept or reject"},
         {"listener \"mx\" { daemon_port = 0 }\n", 1, "daemon_port: 0 is not a port"},
         {"listener \"mx\" { daemon_port = smtp }\n", 1, "daemon_port"},
         {"listener \"mx\" { daemon_addr = \"example\" }\n", 1, "daemon_addr"},
@@ -137,6 +139,13 @@ static void test_defaults(void **state) {
     assert_int_equal(config->rules.spf[RESULT_TEMPERROR], VERDICT_DEFER);
     assert_int_equal(config->n_listeners, 1);
     assert_string_equal(config_listener(config, "x", "25", "127.0.0.1")->rules.service, "smtp");
+    assert_false(config->listeners[0].rules.reject_unknown_login);
+    config_free(config);
+    config = load("listener \"mx\" { }\nlistener \"in\" { unknown_login = reject }\n", &why);
+    assert_non_null(config);
+    assert_false(config->listeners[0].rules.reject_unknown_login);
+    assert_true(config->listeners[1].rules.reject_unknown_login);
+    assert_false(config->listeners[1].rules.reject_unknown);
     config_free(config);
 }
 

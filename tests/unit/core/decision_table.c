@@ -65,6 +65,8 @@ static void read_door(char *rest) {
             door->rules.auth_required = true;
         else if (strcmp(option, "unknown_sender=reject") == 0)
             door->rules.reject_unknown = true;
+        else if (strcmp(option, "unknown_login=reject") == 0)
+            door->rules.reject_unknown_login = true;
         else if (strcmp(option, "mode=monitor") == 0)
             door->rules.mode = MODE_MONITOR;
         else if (strncmp(option, "connect_from=", 13) == 0)
@@ -216,6 +218,11 @@ static const struct door *door_of(const struct row *row) {
     return NULL;
 }
 
+static bool is_of(const char *subject, const char *prefix, const char *name) {
+    size_t len = strlen(prefix);
+    return strncmp(subject, prefix, len) == 0 && strcmp(subject + len, name) == 0;
+}
+
 static void run_case(struct row *row, decided_case *check) {
     const struct address_rules rules = {.default_domain = row->default_domain,
                                         .delimiters = row->delimiters,
@@ -235,14 +242,18 @@ static void run_case(struct row *row, decided_case *check) {
         .tls = row->tls,
         .logged_in = logged_in,
         .has_account = account.text[0] != '\0',
+        .misnamed = account.misnamed,
         .now = 1800000000};
     ip_parse(row->client, strlen(row->client), &facts.client);
     for (size_t i = 0; i < SUBJECTS; i++) {
         set.subjects[i] = row->subjects[i];
         set.policies[i] = row->policies[i];
     }
-    /* a domain's policy is not asked for an account without one */
-    if (account.domain == NULL)
+    /* what is another account's is not asked for */
+    if (!is_of(row->subjects[SUBJECT_ACCOUNT], "account:", account.text))
+        set.policies[SUBJECT_ACCOUNT] = NULL;
+    if (account.domain == NULL ||
+        !is_of(row->subjects[SUBJECT_DOMAIN], "account:@", account.domain))
         set.policies[SUBJECT_DOMAIN] = NULL;
     decide(row, &set, &facts, door, &d);
     check(row, &d, account.text);

@@ -73,16 +73,59 @@ static const struct {
     const char *raw;
     const struct address_rules *rules;
     const char *text, *domain;
+    bool misnamed;
 } logins[] = {
-    {"alice@example.com", &plain, "alice@example.com", "example.com"},
-    {"ALICE@Example.Com", &plain, "alice@example.com", "example.com"},
-    {"alice", &plain, "alice", NULL},
-    {"alice", &with_default, "alice@example.net", "example.net"},
-    {"alice+tag@example.com", &plain, "alice@example.com", "example.com"},
-    {"DOMAIN\\alice", &plain, "domain\\alice", NULL},
-    {"a@b@example.com", &plain, "a@b@example.com", "example.com"},
-    {"\"alice\"@example.com", &plain, "\"alice\"@example.com", "example.com"},
-    {"\xe9t\xe9@example.com", &plain, "\xe9t\xe9@example.com", "example.com"},
+    {"alice@example.com", &plain, "alice@example.com", "example.com", false},
+    {"ALICE@Example.Com", &plain, "alice@example.com", "example.com", false},
+    {"alice", &plain, "alice", NULL, false},
+    {"alice", &with_default, "alice@example.net", "example.net", false},
+    {"alice+tag@example.com", &plain, "alice@example.com", "example.com", false},
+    {"DOMAIN\\alice", &plain, "domain\\alice", NULL, false},
+    {"a@b@example.com", &plain, "a@b@example.com", "example.com", false},
+    {"\"alice\"@example.com", &plain, "\"alice\"@example.com", "example.com", false},
+    {"\xe9t\xe9@example.com", &plain, "\xe9t\xe9@example.com", "example.com", false},
+    /* white space is compared as directories and databases compare it */
+    {" alice@example.com", &plain, "alice@example.com", "example.com", false},
+    {"alice@example.com \t\r\n", &plain, "alice@example.com", "example.com", false},
+    {"Alice \t@ Example.com", &plain, "alice@example.com", "example.com", false},
+    {"alice +shop@example.com", &plain, "alice@example.com", "example.com", false},
+    {"alice@example.com\xc2\xa0", &plain, "alice@example.com", "example.com", false},
+    {"\xe3\x80\x80"
+     "alice@example.com",
+     &plain, "alice@example.com", "example.com", false},
+    {"john \t\xe2\x80\x83 doe@example.com", &plain, "john doe@example.com", "example.com", false},
+    {"alice ", &with_default, "alice@example.net", "example.net", false},
+    {"alice@", &with_default, "alice@example.net", "example.net", false},
+    {"alice@ ", &with_default, "alice@example.net", "example.net", false},
+    {"alice@[192.0.2.1]", &plain, "alice@[192.0.2.1]", "[192.0.2.1]", false},
+    {"alice@host_1.example.", &plain, "alice@host_1.example", "host_1.example", false},
+    {"alice@b\xc3\xbc"
+     "cher.example ",
+     &plain, "alice@xn--bcher-kva.example", "xn--bcher-kva.example", false},
+    {"al\xe2\x80\x8d"
+     "ice@example.com",
+     &plain,
+     "al\xe2\x80\x8d"
+     "ice@example.com",
+     "example.com", false},
+    /* no account can have such a name */
+    {" ", &plain, "", NULL, true},
+    {"@example.com", &plain, "@example.com", "example.com", true},
+    {"alice\x01@example.com", &plain, "alice\x01@example.com", "example.com", true},
+    {"alice@example.com\x7f", &plain, "alice@example.com\x7f", "example.com\x7f", true},
+    {"al\xc2\xad"
+     "ice@example.com",
+     &plain,
+     "al\xc2\xad"
+     "ice@example.com",
+     "example.com", true},
+    {"alice\xe2\x80\x8b@example.com", &plain, "alice\xe2\x80\x8b@example.com", "example.com", true},
+    {"alice@example.com?1", &plain, "alice@example.com?1", "example.com?1", true},
+    {"alice@exam ple.com", &plain, "alice@exam ple.com", "exam ple.com", true},
+    {"alice@i\xe2\x9d\xa4.ws", &plain, "alice@i\xe2\x9d\xa4.ws", "i\xe2\x9d\xa4.ws", true},
+    {"alice@.", &plain, "alice", NULL, true},
+    {"alice@.", &with_default, "alice", NULL, true},
+    {"alice@[192.0.2.1", &plain, "alice@[192.0.2.1", "[192.0.2.1", true},
 };
 
 static void expect(const struct address *got, int rc, const char *raw, const char *text,
@@ -174,6 +217,8 @@ static void test_logins(void **state) {
         struct address got = {0};
         int rc = address_from_login(logins[i].raw, logins[i].rules, &got);
         expect(&got, rc, logins[i].raw, logins[i].text, logins[i].domain);
+        if (got.misnamed != logins[i].misnamed)
+            fail_msg("%s: misnamed %d", logins[i].raw, got.misnamed);
         address_clear(&got);
     }
 }

@@ -12,9 +12,9 @@ static const unsigned reasons_of[RULES] = {
     [RULE_TRUSTED] = BIT(REASON_TRUSTED) | BIT(REASON_POLICY_UNAVAILABLE),
     [RULE_TLS] = BIT(REASON_TLS_REQUIRED),
     [RULE_AUTH] = BIT(REASON_AUTH_REQUIRED),
-    [RULE_ACCOUNT] = BIT(REASON_UNKNOWN_SENDER),
+    [RULE_ACCOUNT] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_POLICY] = BIT(REASON_POLICY_UNAVAILABLE),
-    [RULE_KNOWN] = BIT(REASON_UNKNOWN_SENDER),
+    [RULE_KNOWN] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED),
     [RULE_ACCOUNT_TLS] = BIT(REASON_TLS_REQUIRED),
     [RULE_SOURCE] = BIT(REASON_ACCOUNT) | BIT(REASON_SPF_PASS) | BIT(REASON_SPF) |
@@ -176,8 +176,9 @@ static void test_steps(void **state) {
     add_fact(policy, "mode", "wrong");
     facts.logged_in = true;
     decide_mail(&d, &mx, &facts, &set, RESULT_NONE, RESULT_NONE);
-    expect_steps(&d, "trusted tls auth account policy service account-tls source listed *mode");
-    assert_int_equal(d.steps[8].value, false);
+    expect_steps(&d,
+                 "trusted tls auth account policy known service account-tls source listed *mode");
+    assert_int_equal(d.steps[9].value, false);
     policy_free(policy);
 }
 
@@ -229,11 +230,13 @@ static void test_random(void **state) {
                                                    .tls_required = rand() % 8 == 0,
                                                    .auth_required = rand() % 8 == 0,
                                                    .reject_unknown = rand() % 4 == 0,
+                                                   .reject_unknown_login = rand() % 4 == 0,
                                                    .mode = rand() % 8 == 0 ? MODE_MONITOR
                                                                            : MODE_ENFORCE};
         struct decision_facts facts = {.tls = rand() % 2,
                                        .logged_in = rand() % 2,
                                        .has_account = rand() % 8 != 0,
+                                       .misnamed = rand() % 8 == 0,
                                        .now = 1800000000};
         ip_parse("192.0.2.1", 9, &facts.client);
         if (rand() % 4 == 0)
