@@ -3,6 +3,7 @@
 import pytest
 
 from support import policy
+from support.gatepostctl import Gatepostctl
 from support.policy_asker import Asker
 from support.redis_client import RedisClient
 from support.redis_server import RedisServer
@@ -188,6 +189,28 @@ def test_100000_fields_do_not_pass_store_timeout(server, proxy, start_gatepost, 
         assert max(asker.waits) < TIMEOUT + MARGIN
         assert sorted(asker.waits)[1] < TIMEOUT + 0.1
     assert not gatepost.events("store-down")
+
+
+def test_what_gatepostctl_says(server, site, domain):
+    """lint does not have it read: that would take the server's time."""
+    fill(server, f"account:fat@{domain}", 20000)
+    policy.load(server, "account:a@{d} protocol:smtp off", d=domain)
+    ctl = Gatepostctl(site.folder.file(f"large-{domain}.conf"), {"store": server.url})
+    run = ctl.run("lint")
+    assert run.status == 1 and run.out.count("too large") == 1, run
+    assert f"account:fat@{domain}" in run.out
+    assert server.command_count("hlen") == 2
+    assert server.command_count("hgetall") == 1     # that of a
+    assert "too large" in ctl.do("account", "show", f"fat@{domain}").out
+    assert server.command_count("hgetall") == 1
+    assert "too large" in ctl.run("explain", "--ip", "192.0.2.1", "--from", f"fat@{domain}").out
+    assert ctl.do("export").out.count("\n") == 20001
+    ctl.do("ip", "remove", f"fat@{domain}", "10.0.0.0")
+    assert server.cli("HLEN", f"gatepost:account:fat@{domain}") == "19999"
+    ctl.do("account", "delete", f"fat@{domain}")
+    assert ctl.do("lint").out.count("too large") == 0
+    server.cli("ACL", "SETUSER", "default", "-hlen")
+    assert "protocol:smtp off" in ctl.do("export").out
 
 
 @pytest.mark.parametrize("name, event", [
