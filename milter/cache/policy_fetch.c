@@ -24,22 +24,49 @@ void shared_policy_release(struct shared_policy *known) {
     free(known);
 }
 
+/* A look-up logs so many faults of one key; each log line costs as much as a look-up. */
+#define FAULTS_LOGGED 10
+
+static void report_fault(const char *key, const struct policy_fault *fault) {
+    if (fault->kind == FAULT_UNKNOWN_FIELD)
+        log_event(LOG_WARNING, "policy-unknown-field", "key", key, "field", fault->field, "problem",
+                  fault->why, (char *)NULL);
+    else
+        log_malformed(key, fault->field, fault->why);
+}
+
+/* Those after the first. Malformed fields are all counted. */
+static void report_more(const char *key, const struct policy *policy) {
+    size_t malformed = 0, more = policy->n_faults - FAULTS_LOGGED;
+    char problem[100];
+    for (size_t i = FAULTS_LOGGED; i < policy->n_faults; i++)
+        malformed += policy->faults[i].kind != FAULT_UNKNOWN_FIELD;
+    for (size_t i = 1; i < malformed; i++) /* log_malformed() counts one */
+        metrics_malformed();
+    snprintf(problem, sizeof problem, "%zu more fields are malformed or unknown", more);
+    if (malformed > 0)
+        log_malformed(key, NULL, problem);
+    else
+        log_event(LOG_WARNING, "policy-unknown-field", "key", key, "problem", problem,
+                  (char *)NULL);
+}
+
 static void report_faults(const char *key_prefix, const char *subject,
                           const struct policy *policy) {
-    char key[600];
-    if (!policy->wrong_type && policy->n_faults == 0)
+    char key[600], problem[100];
+    if (!policy->wrong_type && !policy->too_large && policy->n_faults == 0)
         return;
     snprintf(key, sizeof key, "%s%s", key_prefix, subject);
     if (policy->wrong_type)
         log_malformed(key, NULL, "wrong type: the key must be a hash");
-    for (size_t i = 0; i < policy->n_faults; i++) {
-        const struct policy_fault *fault = &policy->faults[i];
-        if (fault->kind == FAULT_UNKNOWN_FIELD)
-            log_event(LOG_WARNING, "policy-unknown-field", "key", key, "field", fault->field,
-                      "problem", fault->why, (char *)NULL);
-        else
-            log_malformed(key, fault->field, fault->why);
-    }
+    snprintf(problem, sizeof problem, "too large: more than %d fields or %d octets",
+             STORE_FIELDS_MAX, STORE_OCTETS_MAX);
+    if (policy->too_large)
+        log_malformed(key, NULL, problem);
+    for (size_t i = 0; i < policy->n_faults && i < FAULTS_LOGGED; i++)
+        report_fault(key, &policy->faults[i]);
+    if (policy->n_faults > FAULTS_LOGGED)
+        report_more(key, policy);
 }
 
 struct policy *policy_decode(const struct store_hash *hash) {
@@ -47,6 +74,7 @@ struct policy *policy_decode(const struct store_hash *hash) {
     if (policy == NULL)
         return NULL;
     policy->wrong_type = hash->answer == STORE_WRONG_TYPE;
+    policy->too_large = hash->answer == STORE_TOO_LARGE;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
         if (policy_add(policy, f->name, f->name_len, f->value, f->value_len) != 0) {

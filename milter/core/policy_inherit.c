@@ -14,9 +14,14 @@ static enum setting_state answer(const struct policy_set *set, size_t subject,
     return setting->state;
 }
 
-static enum setting_state wrong_type(const struct policy_set *set, size_t subject,
+static bool is_unreadable(const struct policy *policy) {
+    return policy->wrong_type || policy->too_large;
+}
+
+static enum setting_state unreadable(const struct policy_set *set, size_t subject,
                                      struct policy_origin *origin) {
-    *origin = (struct policy_origin){set->subjects[subject], "(wrong type)"};
+    *origin = (struct policy_origin){
+        set->subjects[subject], set->policies[subject]->too_large ? "(too large)" : "(wrong type)"};
     return SETTING_MALFORMED;
 }
 
@@ -31,8 +36,8 @@ enum setting_state policy_setting(const struct policy_set *set, size_t setting, 
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
-        if (policy->wrong_type)
-            return wrong_type(set, i, origin);
+        if (is_unreadable(policy))
+            return unreadable(set, i, origin);
         if (policy->settings[setting].state != SETTING_UNSET)
             return answer(set, i, &policy->settings[setting], value, origin);
     }
@@ -72,8 +77,8 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
-        if (policy->wrong_type)
-            return wrong_type(set, i, origin);
+        if (is_unreadable(policy))
+            return unreadable(set, i, origin);
         const struct setting *setting = protocol_of(policy, name);
         if (setting != NULL)
             return answer(set, i, setting, value, origin);
@@ -92,8 +97,8 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
-        if (policy->wrong_type && state == SETTING_UNSET)
-            state = wrong_type(set, i, origin);
+        if (is_unreadable(policy) && state == SETTING_UNSET)
+            state = unreadable(set, i, origin);
         for (size_t j = 0; j < policy->n_ips; j++) {
             const struct ip_entry *entry = &policy->ips[j];
             struct policy_origin here = {set->subjects[i], entry->field};

@@ -92,6 +92,8 @@ static int put_batch(struct exporting *e, const char **subjects, size_t n, struc
         return 0;
     int rc = store_get(e->ctl->store, subjects, n, hashes, NO_DEADLINE, why);
     for (size_t i = 0; i < n; i++) {
+        if (rc == 0 && hashes[i].answer == STORE_TOO_LARGE)
+            rc = ctl_read_whole(e->ctl, subjects[i], &hashes[i], why);
         if (rc == 0)
             rc = put_subject(e, subjects[i], &hashes[i]);
         store_hash_clear(&hashes[i]);

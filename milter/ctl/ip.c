@@ -143,7 +143,7 @@ static int check_listed(struct ctl *ctl, const char *subject, const char *field)
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
+    if (ctl_read_whole(ctl, subject, &hash, &why) != 0)
         return ctl_fail(ctl, "%s", why.text);
     if (find_field(&hash, network, field, &around) == NULL && hash.answer != STORE_WRONG_TYPE)
         status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, field,

@@ -17,6 +17,7 @@ int ctl_open_store(struct ctl *ctl) {
     struct why why;
     if (ctl->store != NULL)
         return CTL_DONE;
+    settings.sizes_first = true;
     if (settings.timeout < PATIENCE)
         settings.timeout = PATIENCE;
     if (store_open(&settings, &ctl->store, &why) == 0)

@@ -130,25 +130,30 @@ static void drop_repeated(struct store_hash *hash) {
     hash->n = kept;
 }
 
+int ctl_read_whole(const struct ctl *ctl, const char *subject, struct store_hash *hash,
+                   struct why *why) {
+    *hash = (struct store_hash){.answer = STORE_UNANSWERED};
+    struct gathering g = {.hash = hash};
+    int answer = store_walk(ctl->store, subject, gather, &g, why);
+    if (answer < 0) {
+        store_hash_clear(hash);
+        return -1;
+    }
+    hash->answer = (enum store_answer)answer;
+    ctl_sort_hash(hash);
+    drop_repeated(hash);
+    return 0;
+}
+
 int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash,
                   struct why *why) {
-    *hash = (struct store_hash){.answer = STORE_UNANSWERED};
-    int rc;
-    if (fact_is_network(subject)) {
-        struct gathering g = {.hash = hash};
-        rc = store_walk(ctl->store, subject, gather, &g, why);
-        if (rc >= 0)
-            hash->answer = (enum store_answer)rc;
-    } else {
-        rc = store_get(ctl->store, &subject, 1, hash, NO_DEADLINE, why);
-    }
-    if (rc < 0) {
+    if (fact_is_network(subject))
+        return ctl_read_whole(ctl, subject, hash, why);
+    if (store_get(ctl->store, &subject, 1, hash, NO_DEADLINE, why) != 0) {
         store_hash_clear(hash);
         return -1;
     }
     ctl_sort_hash(hash);
-    if (fact_is_network(subject))
-        drop_repeated(hash);
     return 0;
 }
 

@@ -24,6 +24,10 @@ int ctl_name_network(const struct ctl *ctl, const char *name, char **subject);
 int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash *hash,
                   struct why *why);
 
+/* As ctl_read_hash(), but of any size: in pieces. */
+int ctl_read_whole(const struct ctl *ctl, const char *subject, struct store_hash *hash,
+                   struct why *why);
+
 /* Puts the fields of a hash into the order of their names. */
 void ctl_sort_hash(struct store_hash *hash);
 

@@ -44,13 +44,24 @@ static void title(const json_t *json, const char *text) {
 
 /* ---- the parts ---- */
 
+static const char *state_of(const struct store_hash *hash) {
+    switch (hash->answer) {
+    case STORE_WRONG_TYPE:
+        return "wrong type";
+    case STORE_TOO_LARGE:
+        return "too large";
+    case STORE_FOUND:
+        return "found";
+    default:
+        return "absent";
+    }
+}
+
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         if (p->subjects[i] == NULL)
             continue;
-        const char *state = p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type"
-                            : p->hashes[i].answer == STORE_FOUND    ? "found"
-                                                                    : "absent";
+        const char *state = state_of(&p->hashes[i]);
         if (json != NULL) {
             json_t *told = json_object();
             json_object_set_new(told, "subject", json_text(p->subjects[i]));
@@ -63,8 +74,9 @@ static void tell_subjects(const struct ctl_policies *p, json_t *json) {
             if (p->hashes[i].answer == STORE_FOUND)
                 printf(" %zu fields\n", p->hashes[i].n);
             else
-                printf(" %s\n", p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
-                                                                        : "no policy");
+                printf(" %s\n", p->hashes[i].answer == STORE_ABSENT       ? "no policy"
+                                : p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
+                                                                          : state);
         }
     }
 }

@@ -26,6 +26,9 @@ struct store_ops {
                     const struct store_maker *maker, void **made, struct why *why);
 };
 
+/* After a pass for sizes: is the hash still to be read? Makes it unanswered then. */
+bool store_hash_wants_reading(struct store_hash *hash);
+
 struct store {
     const struct store_ops *ops;
     bool remote; /* store_is_remote() */

@@ -64,6 +64,17 @@ void store_unwatch(struct store *store) {
     store->ops->unwatch(store);
 }
 
+bool store_is_too_large(size_t fields, size_t octets) {
+    return fields > STORE_FIELDS_MAX || octets > STORE_OCTETS_MAX;
+}
+
+bool store_hash_wants_reading(struct store_hash *hash) {
+    if (hash->answer != STORE_FOUND && hash->answer != STORE_UNANSWERED)
+        return false;
+    hash->answer = STORE_UNANSWERED;
+    return true;
+}
+
 void store_hash_clear(struct store_hash *hash) {
     free(hash->fields);
     if (hash->owner_free != NULL)

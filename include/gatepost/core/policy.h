@@ -54,6 +54,7 @@ struct policy {
     struct policy_fault *faults;
     size_t n_protocols, n_ips, n_faults;
     bool wrong_type; /* the key is there but is no hash: every setting is malformed */
+    bool too_large;  /* the key has more than is read of one subject: the same */
 };
 
 /* An empty policy, to be filled by policy_add(); NULL when there is no memory. */

@@ -17,6 +17,9 @@ struct store_settings {
     const char *url, *user, *password_file, *key_prefix;
     const char *tls_ca, *tls_cert, *tls_key; /* PEM files; "": none */
     int64_t timeout; /* milliseconds for one store_get(), connecting included */
+    /* The number of fields is asked for before a hash is read, so that the server need not put
+       together one that is too large: for tools, which have time for a second round trip. */
+    bool sizes_first;
 };
 
 struct store;
@@ -34,9 +37,20 @@ struct store_field {
     size_t name_len, value_len;
 };
 
-enum store_answer { STORE_UNANSWERED = -1, STORE_ABSENT, STORE_FOUND, STORE_WRONG_TYPE };
+enum store_answer {
+    STORE_UNANSWERED = -1,
+    STORE_ABSENT,
+    STORE_FOUND,
+    STORE_WRONG_TYPE,
+    STORE_TOO_LARGE, /* not read: more than store_get() takes of one subject */
+};
 
-/* The hash of one subject. The fields belong to `owner`. */
+/* What store_get() takes of one subject: fields, and octets of their names and values. */
+#define STORE_FIELDS_MAX 10000
+#define STORE_OCTETS_MAX 1000000
+bool store_is_too_large(size_t fields, size_t octets);
+
+/* The hash of one subject. The fields belong to `owner`. Only one that is found has fields. */
 struct store_hash {
     enum store_answer answer;
     struct store_field *fields;
@@ -51,7 +65,8 @@ struct store_hash {
  * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
  * is unreachable, too slow or refuses, or `deadline` has passed (clock_now_ms(); NO_DEADLINE for
  * the time-out of the settings alone, which holds in any case). While a watched store is known to
- * be down this returns at once, with the reason for which it is.
+ * be down this returns at once, with the reason for which it is. A subject that is too large is
+ * answered so; the others are answered as without it.
  */
 #define NO_DEADLINE INT64_MAX
 int store_get(struct store *store, const char *const *subjects, size_t n, struct store_hash *hashes,

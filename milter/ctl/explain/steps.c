@@ -172,7 +172,10 @@ static void word_policy(struct wording *w, const struct decision_step *step) {
         const struct policy *policy = set->policies[i];
         if (set->subjects[i] == NULL)
             continue;
-        const char *is = policy == NULL ? "absent" : policy->wrong_type ? "wrong type" : "found";
+        const char *is = policy == NULL       ? "absent"
+                         : policy->wrong_type ? "wrong type"
+                         : policy->too_large  ? "too large"
+                                              : "found";
         const struct effective s = {
             .name = "subject", .value = is, .origin = {set->subjects[i], NULL}};
         put_fact(w, told, &s);

@@ -118,6 +118,11 @@ static bool lint_type(struct lint *lint, const char *subject, const struct store
     lint->subjects++;
     if (hash->answer == STORE_WRONG_TYPE)
         lint_found(lint, "wrong-type", subject, NULL, "the key must be a hash");
+    if (hash->answer == STORE_TOO_LARGE)
+        lint_found(
+            lint, "too-large", subject, NULL,
+            "too large: more than %d fields or %d octets; messages that need it are deferred",
+            STORE_FIELDS_MAX, STORE_OCTETS_MAX);
     return hash->answer == STORE_FOUND;
 }
 

@@ -174,6 +174,12 @@ static int add_pending(struct import *im, struct input_facts *facts, struct stor
         drop_last(im);
         return 0;
     }
+    if (hash->answer == STORE_TOO_LARGE) {
+        refuse(im, facts,
+               "the key is too large: remove fields, or delete it first (account delete)");
+        drop_last(im);
+        return 0;
+    }
     if (plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
         return why_set(why, "no memory");
     if (!network && ask_guard(im, p, why) != 0)

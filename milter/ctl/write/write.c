@@ -50,8 +50,14 @@ static int read_before(struct ctl *ctl, struct attempt *a) {
     struct why why;
     if (store_writer_begin(ctl->writer, a->subject, &why) != 0)
         return ctl_fail(ctl, "%s", why.text);
-    if (!fact_is_network(a->subject))
-        return ctl_policies_read(ctl, a->subject, &a->before);
+    if (!fact_is_network(a->subject)) {
+        int status = ctl_policies_read(ctl, a->subject, &a->before);
+        if (status != CTL_DONE || own_hash(a)->answer != STORE_TOO_LARGE)
+            return status;
+        if (ctl_read_whole(ctl, a->subject, own_hash(a), &why) == 0) /* it is edited as others */
+            return CTL_DONE;
+        return ctl_fail(ctl, "%s", why.text);
+    }
     a->before = (struct ctl_policies){0};
     if (ctl_read_hash(ctl, a->subject, own_hash(a), &why) == 0)
         return CTL_DONE;

@@ -21,6 +21,7 @@ struct store_cluster {
     struct store store;
     char *prefix;
     int64_t timeout;
+    bool sizes_first;
     struct redis_map *map;
 };
 
@@ -136,27 +137,25 @@ static bool follow(struct store_cluster *cluster, struct asking *a, size_t n) {
     return more;
 }
 
-static int cluster_get(struct store *store, const char *const *subjects, size_t n,
-                       struct store_hash *hashes, int64_t limit, struct why *why) {
-    struct store_cluster *cluster = (struct store_cluster *)store;
-    int64_t own = clock_now_ms() + cluster->timeout;
-    const struct redis_hgetall pattern = {.prefix = cluster->prefix,
-                                          .subjects = subjects,
-                                          .hashes = hashes,
-                                          .deadline = limit < own ? limit : own};
+/* Those that are unanswered, as the pattern says. Returns as store_get(). */
+static int ask_for(struct store_cluster *cluster, const struct redis_hgetall *pattern, size_t n,
+                   struct why *why) {
+    const struct store_hash *hashes = pattern->hashes;
     struct asking a;
     int rc = 0;
     if (asking_new(&a, n) != 0)
         return why_set(why, "no memory");
     for (size_t i = 0; i < n; i++) {
-        a.nodes[i] =
-            redis_map_find(cluster->map, slot_of(cluster, subjects[i]), pattern.deadline, why);
+        if (hashes[i].answer != STORE_UNANSWERED)
+            continue;
+        a.nodes[i] = redis_map_find(cluster->map, slot_of(cluster, pattern->subjects[i]),
+                                    pattern->deadline, why);
         rc = a.nodes[i] == NULL ? -1 : rc;
     }
     bool more = true;
     for (int round = 0; more && round <= REDIRECTS_MAX; round++) {
         struct why reason;
-        group(&a, &pattern, n);
+        group(&a, pattern, n);
         if (ask_nodes(cluster, &a, &reason) != 0) {
             if (rc == 0)
                 why_set(why, "%s", reason.text);
@@ -175,6 +174,26 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
         }
     }
     return rc;
+}
+
+static int cluster_get(struct store *store, const char *const *subjects, size_t n,
+                       struct store_hash *hashes, int64_t limit, struct why *why) {
+    struct store_cluster *cluster = (struct store_cluster *)store;
+    int64_t own = clock_now_ms() + cluster->timeout;
+    struct redis_hgetall pattern = {.prefix = cluster->prefix,
+                                    .subjects = subjects,
+                                    .hashes = hashes,
+                                    .sizes = cluster->sizes_first,
+                                    .deadline = limit < own ? limit : own};
+    int rc = ask_for(cluster, &pattern, n, why);
+    if (!cluster->sizes_first)
+        return rc;
+    if (rc == 0)
+        pattern.deadline = clock_now_ms() + cluster->timeout;
+    for (size_t i = 0; i < n; i++)
+        store_hash_wants_reading(&hashes[i]);
+    pattern.sizes = false;
+    return ask_for(cluster, &pattern, n, why);
 }
 
 static int cluster_walk(struct store *store, const char *subject, store_take_field *take,
@@ -235,6 +254,7 @@ int store_cluster_open(const struct store_settings *settings, const struct store
     cluster->store.ops = &cluster_ops;
     cluster->store.remote = true;
     cluster->timeout = settings->timeout;
+    cluster->sizes_first = settings->sizes_first;
     cluster->prefix = strdup(settings->key_prefix);
     why_set(why, "no memory");
     if (cluster->prefix == NULL || redis_map_open(settings, url, &cluster->map, why) != 0) {

@@ -161,6 +161,8 @@ static int file_get(struct store *store, const char *const *subjects, size_t n,
             policy_table_subject(table->facts, subjects[i], &n_fields);
         if (fields == NULL) {
             hashes[i].answer = STORE_ABSENT;
+        } else if (policy_table_is_too_large(table->facts, subjects[i])) {
+            hashes[i].answer = STORE_TOO_LARGE;
         } else if (copy_fields(fields, n_fields, &hashes[i]) != 0) {
             why_set(why, "no memory");
             rc = -1;

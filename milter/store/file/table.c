@@ -20,7 +20,7 @@ struct subject {
     char *name; /* the key */
     struct store_field *fields;
     unsigned long *lines; /* of the fields */
-    size_t n;
+    size_t n, octets;     /* fields, and octets of their names and values */
     _Atomic(void *) made; /* NULL until somebody asks for it */
     UT_hash_handle hh;
 };
@@ -90,6 +90,7 @@ static int add_field(struct subject *subject, const char *name, const char *valu
         return -1;
     }
     subject->lines[subject->n] = line;
+    subject->octets += strlen(name_copy) + strlen(value_copy);
     subject->fields[subject->n++] =
         (struct store_field){name_copy, value_copy, strlen(name_copy), strlen(value_copy)};
     /* cppcheck-suppress memleak; the field owns both */
@@ -178,12 +179,22 @@ struct policy_table *policy_table_read(const char *path, FILE *stream, struct wh
     return NULL;
 }
 
+static bool is_too_large(const struct subject *subject) {
+    return store_is_too_large(subject->n, subject->octets);
+}
+
 const struct store_field *policy_table_subject(const struct policy_table *file, const char *name,
                                                size_t *n) {
     struct subject *subject;
     HASH_FIND_STR(file->subjects, name, subject);
     *n = subject == NULL ? 0 : subject->n;
     return subject == NULL ? NULL : subject->fields;
+}
+
+bool policy_table_is_too_large(const struct policy_table *file, const char *name) {
+    struct subject *subject;
+    HASH_FIND_STR(file->subjects, name, subject);
+    return subject != NULL && is_too_large(subject);
 }
 
 void *policy_table_make(struct policy_table *file, const char *name,
@@ -194,8 +205,10 @@ void *policy_table_make(struct policy_table *file, const char *name,
         return maker->make(&(struct store_hash){.answer = STORE_ABSENT});
     void *made = atomic_load(&subject->made);
     if (made == NULL) {
-        void *fresh = maker->make(&(struct store_hash){
-            .answer = STORE_FOUND, .fields = subject->fields, .n = subject->n});
+        const struct store_hash large = {.answer = STORE_TOO_LARGE};
+        const struct store_hash found = {
+            .answer = STORE_FOUND, .fields = subject->fields, .n = subject->n};
+        void *fresh = maker->make(is_too_large(subject) ? &large : &found);
         if (fresh == NULL)
             return NULL;
         atomic_store(&file->maker, maker);

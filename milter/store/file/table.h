@@ -25,6 +25,9 @@ void policy_table_free(struct policy_table *file);
 const struct store_field *policy_table_subject(const struct policy_table *file, const char *subject,
                                                size_t *n);
 
+/* As STORE_TOO_LARGE. */
+bool policy_table_is_too_large(const struct policy_table *file, const char *subject);
+
 /*
  * What the maker makes of a subject, or of one that is absent, with a reference of the caller's;
  * NULL when there is no memory. Made once of each subject, and kept as long as the file: always

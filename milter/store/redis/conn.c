@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -72,26 +73,102 @@ int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why) {
     return 0;
 }
 
-redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why) {
+/* Octets that have arrived and are not taken yet. */
+static size_t buffered(const redisContext *conn) {
+    return conn->reader->len - conn->reader->pos;
+}
+
+/* A reply under way. */
+struct reading {
+    const struct redis_reply_bound *bound;
+    size_t octets; /* that have arrived since it began, those of later replies included */
+    bool headed;   /* its first line is known to be good */
+    bool late;
+};
+
+/*
+ * The first line, before hiredis makes room for what it promises. True when there is more to wait
+ * for.
+ */
+static bool awaits_head(struct reading *r, const redisContext *conn) {
+    const char *line = conn->reader->buf + conn->reader->pos;
+    size_t len = buffered(conn);
+    r->headed = r->headed || (len > 0 && (*line != '*' || memchr(line, '\n', len) != NULL));
+    return !r->headed;
+}
+
+/* The elements that the first line promises; 0 when the reply is no list. */
+static unsigned long long promised(const redisContext *conn) {
+    const char *line = conn->reader->buf + conn->reader->pos;
+    return buffered(conn) > 1 && *line == '*' && line[1] != '-' ? strtoull(line + 1, NULL, 10) : 0;
+}
+
+/* Waits for more octets, and takes them. */
+static enum redis_reading read_more(struct reading *r, redisContext *conn, int64_t deadline,
+                                    struct why *why) {
+    if (wait_ready(conn->fd, POLLIN, deadline, why) != 0) {
+        if (r->late || !is_readable(conn->fd))
+            return r->octets > 0 ? READING_LATE : READING_BROKEN;
+        r->late = true;
+    }
+    size_t before = conn->reader->len;
+    if (redisBufferRead(conn) != REDIS_OK) {
+        why_set(why, "%s", conn->errstr);
+        return READING_BROKEN;
+    }
+    r->octets += conn->reader->len - before;
+    return READING_WHOLE;
+}
+
+enum redis_reading redis_conn_read_bounded(redisContext *conn,
+                                           const struct redis_reply_bound *bound, int64_t deadline,
+                                           redisReply **out, struct why *why) {
+    struct reading r = {.bound = bound, .octets = buffered(conn)};
     void *reply = NULL;
-    bool late = false;
-    for (;;) {
+    enum redis_reading reading = READING_WHOLE;
+    *out = NULL;
+    while (reading == READING_WHOLE && awaits_head(&r, conn) && r.octets < bound->octets)
+        reading = read_more(&r, conn, deadline, why);
+    if (reading == READING_WHOLE && promised(conn) > bound->elements) {
+        why_set(why, "a list of more than %zu elements", bound->elements);
+        return READING_TOO_LARGE;
+    }
+    while (reading == READING_WHOLE) {
         if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
             why_set(why, "%s", conn->reader->errstr);
-            return NULL;
+            return READING_BROKEN;
         }
+        *out = reply;
         if (reply != NULL)
-            return reply;
-        if (wait_ready(conn->fd, POLLIN, deadline, why) != 0) {
-            if (late || !is_readable(conn->fd))
-                return NULL;
-            late = true;
+            return READING_WHOLE;
+        if (r.octets > bound->octets) {
+            why_set(why, "a reply of more than %zu octets", bound->octets);
+            return READING_TOO_LARGE;
         }
-        if (redisBufferRead(conn) != REDIS_OK) {
-            why_set(why, "%s", conn->errstr);
-            return NULL;
-        }
+        reading = read_more(&r, conn, deadline, why);
     }
+    return reading;
+}
+
+redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why) {
+    static const struct redis_reply_bound none = {SIZE_MAX, SIZE_MAX};
+    redisReply *reply;
+    redis_conn_read_bounded(conn, &none, deadline, &reply, why);
+    return reply;
+}
+
+bool redis_conn_has_surplus(const redisContext *conn) {
+    char octet;
+    return buffered(conn) > 0 || recv(conn->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool redis_reply_is_fields(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
 }
 
 redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,

@@ -19,34 +19,64 @@ static void reply_free(void *reply) {
     freeReplyObject(reply);
 }
 
-/* The fields of a reply that is a list; -1 when there is no memory. */
-static int take_fields(const redisReply *reply, struct store_hash *hash) {
+/* A reply has more octets than the names and values in it: "$", their length, the ends of lines. */
+#define OCTETS_AROUND 16
+static const struct redis_reply_bound bound = {.elements = 2 * STORE_FIELDS_MAX,
+                                               .octets = STORE_OCTETS_MAX +
+                                                         2 * STORE_FIELDS_MAX * OCTETS_AROUND};
+
+static bool is_too_large(const redisReply *reply) {
+    size_t octets = 0;
+    for (size_t i = 0; i < reply->elements; i++)
+        octets += reply->element[i]->len;
+    return store_is_too_large(reply->elements / 2, octets);
+}
+
+/* The fields of a reply that is a list of them; -1 when there is no memory. */
+static int take_fields(redisReply *reply, struct store_hash *hash) {
     size_t n = reply->elements / 2;
-    if (n == 0) {
-        hash->answer = STORE_ABSENT;
+    if (n == 0 || is_too_large(reply)) {
+        hash->answer = n == 0 ? STORE_ABSENT : STORE_TOO_LARGE;
+        freeReplyObject(reply);
         return 0;
     }
-    hash->fields = calloc(n, sizeof *hash->fields);
-    if (hash->fields == NULL)
+    struct store_field *fields = calloc(n, sizeof *fields);
+    if (fields == NULL)
         return -1;
-    hash->answer = STORE_FOUND;
-    hash->n = n;
     for (size_t i = 0; i < n; i++) {
         const redisReply *name = reply->element[2 * i], *value = reply->element[2 * i + 1];
-        hash->fields[i] = (struct store_field){name->str, value->str, name->len, value->len};
+        fields[i] = (struct store_field){name->str, value->str, name->len, value->len};
     }
+    *hash = (struct store_hash){STORE_FOUND, fields, n, reply, reply_free};
     return 0;
 }
 
 /* What one look-up came to so far; what is worse is greater. */
-enum outcome { LOOKUP_DONE, LOOKUP_REFUSED, LOOKUP_LATER, LOOKUP_LOGIN, LOOKUP_BROKEN };
+enum outcome {
+    LOOKUP_DONE,
+    LOOKUP_REFUSED,
+    LOOKUP_LATER,
+    LOOKUP_SKIPPED, /* what was too large is still on the connection */
+    LOOKUP_SLOW,    /* the answer had begun, and was not whole at the deadline */
+    LOOKUP_LOGIN,
+    LOOKUP_BROKEN
+};
+
+/* The words of the command, for errors. */
+static const char *command_of(const struct redis_hgetall *l) {
+    return l->sizes ? "HLEN" : "HGETALL";
+}
+
+static void name_key(const struct redis_hgetall *l, size_t place, char *key, size_t size) {
+    snprintf(key, size, "%s%s", l->prefix, l->subjects[place]);
+}
 
 static enum outcome take_error(struct redis_hgetall *l, size_t place, const char *error,
                                struct why *why) {
     struct why reason;
     char key[600];
-    snprintf(key, sizeof key, "%s%s", l->prefix, l->subjects[place]);
-    enum redis_fault fault = redis_error_judge(error, "HGETALL", key, &reason);
+    name_key(l, place, key, sizeof key);
+    enum redis_fault fault = redis_error_judge(error, command_of(l), key, &reason);
     if (fault == FAULT_TYPE) {
         l->hashes[place].answer = STORE_WRONG_TYPE;
         return LOOKUP_DONE;
@@ -64,22 +94,31 @@ static enum outcome take_error(struct redis_hgetall *l, size_t place, const char
     return fault == FAULT_LATER ? LOOKUP_LATER : LOOKUP_REFUSED;
 }
 
+static void take_size(const redisReply *reply, struct store_hash *hash) {
+    hash->answer = reply->integer <= 0                 ? STORE_ABSENT
+                   : reply->integer > STORE_FIELDS_MAX ? STORE_TOO_LARGE
+                                                       : STORE_FOUND;
+}
+
 /* One reply, which the hash then owns, or which is freed. */
 static enum outcome take_reply(struct redis_hgetall *l, size_t place, redisReply *reply,
                                struct why *why) {
     struct store_hash *hash = &l->hashes[place];
     enum outcome outcome = LOOKUP_DONE;
+    char key[600];
     if (reply->type == REDIS_REPLY_ERROR) {
         outcome = take_error(l, place, reply->str, why);
-    } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0) {
-        why_set(why, "HGETALL: an answer that is no list of fields and values");
+    } else if (l->sizes && reply->type == REDIS_REPLY_INTEGER) {
+        take_size(reply, hash);
+    } else if (l->sizes || !redis_reply_is_fields(reply)) {
+        name_key(l, place, key, sizeof key);
+        why_set(why, "%s %s: malformed answer: it is no %s", command_of(l), key,
+                l->sizes ? "number" : "list of fields and values");
         outcome = LOOKUP_REFUSED;
     } else if (take_fields(reply, hash) != 0) {
         why_set(why, "no memory");
         outcome = LOOKUP_REFUSED;
     } else {
-        hash->owner = reply;
-        hash->owner_free = reply_free;
         return LOOKUP_DONE;
     }
     freeReplyObject(reply);
@@ -96,8 +135,8 @@ static void append_command(struct redis_hgetall *l, const char *subject) {
         return; /* no memory: the missing reply ends in store_timeout */
     memcpy(at, l->prefix, prefix_len);
     memcpy(at + prefix_len, subject, len + 1);
-    const char *argv[] = {"HGETALL", at};
-    const size_t lengths[] = {7, prefix_len + len};
+    const char *argv[] = {command_of(l), at};
+    const size_t lengths[] = {strlen(argv[0]), prefix_len + len};
     if (l->asking)
         redisAppendCommandArgv(l->lease.conn, 1, asking, NULL);
     redisAppendCommandArgv(l->lease.conn, 2, argv, lengths);
@@ -105,35 +144,62 @@ static void append_command(struct redis_hgetall *l, const char *subject) {
 }
 
 static int send_on(struct redis_hgetall *l, struct why *why) {
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = l->first; i < l->n; i++)
         append_command(l, l->subjects[place_of(l, i)]);
     return redis_conn_flush(l->lease.conn, l->deadline, why);
 }
 
-static enum outcome read_on(struct redis_hgetall *l, struct why *why) {
-    enum outcome worst = LOOKUP_DONE;
-    for (size_t i = 0; i < l->n && worst < LOOKUP_LOGIN; i++) {
-        struct why reason;
-        redisReply *reply = redis_conn_read(l->lease.conn, l->deadline, &reason);
-        if (reply != NULL && l->asking) {
-            freeReplyObject(reply);
-            reply = redis_conn_read(l->lease.conn, l->deadline, &reason);
-        }
-        enum outcome outcome =
-            reply == NULL ? LOOKUP_BROKEN : take_reply(l, place_of(l, i), reply, &reason);
-        if (outcome > worst && worst == LOOKUP_DONE) /* the first of them says what is wrong */
-            why_set(why, "%s", reason.text);
-        worst = outcome > worst ? outcome : worst;
+/* The reply for one place, taken. */
+static enum outcome read_one(struct redis_hgetall *l, size_t place, struct why *why) {
+    redisReply *reply;
+    struct why reason;
+    char key[600];
+    enum redis_reading reading =
+        redis_conn_read_bounded(l->lease.conn, &bound, l->deadline, &reply, why);
+    if (reading == READING_WHOLE && l->asking) {
+        freeReplyObject(reply);
+        reading = redis_conn_read_bounded(l->lease.conn, &bound, l->deadline, &reply, why);
     }
-    return worst;
+    switch (reading) {
+    case READING_WHOLE:
+        return take_reply(l, place, reply, why);
+    case READING_TOO_LARGE:
+        l->hashes[place].answer = STORE_TOO_LARGE;
+        return LOOKUP_SKIPPED;
+    case READING_LATE:
+        name_key(l, place, key, sizeof key);
+        reason = *why;
+        why_set(why, "%s %s: %s, though the answer had begun", command_of(l), key, reason.text);
+        return LOOKUP_SLOW;
+    default:
+        return LOOKUP_BROKEN;
+    }
+}
+
+/* Of what is refused the first says what is wrong, in `why`; *worst is that so far. */
+static enum outcome read_on(struct redis_hgetall *l, enum outcome *worst, struct why *why) {
+    for (size_t i = l->first; i < l->n; i++) {
+        struct why reason;
+        enum outcome outcome = read_one(l, place_of(l, i), &reason);
+        if (outcome == LOOKUP_SKIPPED) {
+            l->first = i + 1;
+            return outcome;
+        }
+        if (outcome > *worst && *worst == LOOKUP_DONE)
+            why_set(why, "%s", reason.text);
+        *worst = outcome > *worst ? outcome : *worst;
+        if (outcome > LOOKUP_SKIPPED)
+            break;
+    }
+    return *worst;
 }
 
 /* Not what is LOOKUP_BROKEN: that is replace_broken()'s. */
 static void give(struct redis_hgetall *l, enum outcome outcome, const char *why) {
-    static const enum redis_service services[] = {[LOOKUP_DONE] = SERVICE_ANSWERED,
-                                                  [LOOKUP_REFUSED] = SERVICE_ANSWERED,
-                                                  [LOOKUP_LATER] = SERVICE_LATER,
-                                                  [LOOKUP_LOGIN] = SERVICE_BROKEN};
+    static const enum redis_service services[] = {
+        [LOOKUP_DONE] = SERVICE_ANSWERED, [LOOKUP_REFUSED] = SERVICE_ANSWERED,
+        [LOOKUP_LATER] = SERVICE_LATER,   [LOOKUP_SKIPPED] = SERVICE_DROPPED,
+        [LOOKUP_SLOW] = SERVICE_DROPPED,  [LOOKUP_LOGIN] = SERVICE_BROKEN};
     redis_pool_give(l->pool, &l->lease, services[outcome], why);
 }
 
@@ -152,41 +218,53 @@ static void send_all(struct redis_hgetall *l, struct why *why) {
 
 void redis_hgetall_send(struct redis_hgetall *l, struct why *why) {
     l->retried = false;
+    l->first = 0;
     l->sent = redis_pool_take(l->pool, false, l->deadline, &l->lease, why) == 0;
     send_all(l, why);
 }
 
 static void forget_answers(struct redis_hgetall *l) {
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = l->first; i < l->n; i++) {
         store_hash_clear(&l->hashes[place_of(l, i)]);
         if (l->redirects != NULL)
             l->redirects[place_of(l, i)].kind = REDIRECT_NONE;
     }
 }
 
+/*
+ * One key was too large: what follows on this connection is not worth reading. Those after it are
+ * asked for on another one.
+ */
+static void skip_rest(struct redis_hgetall *l, struct why *why) {
+    struct why reason;
+    give(l, LOOKUP_SKIPPED, "");
+    l->sent =
+        l->first < l->n && redis_pool_take(l->pool, false, l->deadline, &l->lease, &reason) == 0;
+    if (l->first < l->n && !l->sent)
+        *why = reason;
+    send_all(l, why);
+}
+
 int redis_hgetall_read(struct redis_hgetall *l, struct why *why) {
-    enum outcome outcome = LOOKUP_BROKEN;
-    while (l->sent && (outcome = read_on(l, why)) == LOOKUP_BROKEN) {
-        forget_answers(l);
-        replace_broken(l, why);
-        send_all(l, why);
+    enum outcome outcome = LOOKUP_BROKEN, worst = LOOKUP_DONE;
+    while (l->sent) {
+        enum outcome before = worst;
+        outcome = read_on(l, &worst, why);
+        if (outcome == LOOKUP_SKIPPED) {
+            skip_rest(l, why);
+        } else if (outcome == LOOKUP_BROKEN) {
+            worst = before;
+            forget_answers(l);
+            replace_broken(l, why);
+            send_all(l, why);
+        } else {
+            break;
+        }
     }
     if (!l->sent)
-        return -1;
+        return l->first == l->n && worst == LOOKUP_DONE ? 0 : -1;
     if (outcome == LOOKUP_LOGIN)
         forget_answers(l);
     give(l, outcome, why->text);
     return outcome == LOOKUP_DONE ? 0 : -1;
-}
-
-int redis_hgetall_all(struct redis_pool *pool, const char *prefix, const char *const *subjects,
-                      size_t n, struct store_hash *hashes, int64_t deadline, struct why *why) {
-    struct redis_hgetall lookup = {.pool = pool,
-                                   .prefix = prefix,
-                                   .subjects = subjects,
-                                   .hashes = hashes,
-                                   .n = n,
-                                   .deadline = deadline};
-    redis_hgetall_send(&lookup, why);
-    return redis_hgetall_read(&lookup, why);
 }

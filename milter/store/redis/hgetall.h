@@ -19,12 +19,14 @@ struct redis_hgetall {
     struct store_hash *hashes;   /* of the store_get() */
     const size_t *which;         /* the places of those asked for here; NULL: the first n */
     size_t n;
-    bool asking;                      /* with ASKING before each */
+    bool asking; /* with ASKING before each */
+    bool sizes;  /* HLEN instead: what is found has no fields; above the bound it is too large */
     struct redis_redirect *redirects; /* by place; NULL: a redirection is an error */
     int64_t deadline;
     struct redis_lease lease; /* private, as are the next */
     bool sent;                /* a connection is lent, and what was asked for is sent on it */
     bool retried;
+    size_t first; /* of the `n`: those before it are answered for good */
 };
 
 /*
@@ -39,9 +41,5 @@ void redis_hgetall_send(struct redis_hgetall *lookup, struct why *why);
  * reason in `why`, which was also given to the first half.
  */
 int redis_hgetall_read(struct redis_hgetall *lookup, struct why *why);
-
-/* Both halves on one server, for the first `n`; a redirection is an error. */
-int redis_hgetall_all(struct redis_pool *pool, const char *prefix, const char *const *subjects,
-                      size_t n, struct store_hash *hashes, int64_t deadline, struct why *why);
 
 #endif

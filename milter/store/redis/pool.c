@@ -166,14 +166,15 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
 void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum redis_service service,
                      const char *why) {
     bool broken = service == SERVICE_BROKEN || service == SERVICE_CUT;
-    if (broken && lease->conn != NULL)
+    bool closed = broken || service == SERVICE_DROPPED;
+    if (closed && lease->conn != NULL)
         redisFree(lease->conn);
     pthread_mutex_lock(&pool->lock);
     bool moved = lease->move != pool->move;
-    if (!broken && !moved) {
+    if (!closed && !moved) {
         pool->idle[pool->n_idle++] = lease->conn;
     } else {
-        if (!broken)
+        if (!closed)
             redisFree(lease->conn);
         pool->n_open--;
     }
@@ -182,7 +183,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis_lease *lease, enum re
     pthread_cond_signal(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
     lease->conn = NULL;
-    if (!moved && service != SERVICE_CUT)
+    if (!moved && service != SERVICE_CUT && service != SERVICE_DROPPED)
         redis_pool_report(pool, service == SERVICE_ANSWERED, lease->began, why);
 }
 

@@ -19,6 +19,7 @@ struct store_redis {
     struct store store;
     char *name, *prefix;
     int64_t timeout;
+    bool sizes_first;
     struct redis_endpoint server;
     struct redis_watch *watch; /* NULL until it is watched */
     store_told *told;
@@ -33,14 +34,53 @@ static void redis_free(struct store *store) {
     free(redis);
 }
 
+/*
+ * Sizes first: only what is there and not too large is read. Where a size is refused, the reading
+ * says why.
+ */
+static int get_by_size(struct store_redis *redis, struct redis_hgetall *lookup, struct why *why) {
+    size_t *which = malloc(lookup->n * sizeof *which), n = 0;
+    if (which == NULL)
+        return why_set(why, "no memory");
+    lookup->sizes = true;
+    redis_hgetall_send(lookup, why);
+    if (redis_hgetall_read(lookup, why) == 0)
+        lookup->deadline = clock_now_ms() + redis->timeout;
+    for (size_t i = 0; i < lookup->n; i++)
+        if (store_hash_wants_reading(&lookup->hashes[i]))
+            which[n++] = i;
+    struct redis_hgetall reading = {.pool = lookup->pool,
+                                    .prefix = lookup->prefix,
+                                    .subjects = lookup->subjects,
+                                    .hashes = lookup->hashes,
+                                    .which = which,
+                                    .n = n,
+                                    .deadline = lookup->deadline};
+    int rc = 0;
+    if (n > 0) {
+        redis_hgetall_send(&reading, why);
+        rc = redis_hgetall_read(&reading, why);
+    }
+    free(which);
+    return rc;
+}
+
 static int redis_get(struct store *store, const char *const *subjects, size_t n,
                      struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_redis *redis = (struct store_redis *)store;
     int64_t deadline = clock_now_ms() + redis->timeout;
-    deadline = limit < deadline ? limit : deadline;
-    if (redis_endpoint_need(&redis->server, deadline, why) != 0)
+    struct redis_hgetall lookup = {.pool = redis->server.pool,
+                                   .prefix = redis->prefix,
+                                   .subjects = subjects,
+                                   .hashes = hashes,
+                                   .n = n,
+                                   .deadline = limit < deadline ? limit : deadline};
+    if (redis_endpoint_need(&redis->server, lookup.deadline, why) != 0)
         return -1;
-    return redis_hgetall_all(redis->server.pool, redis->prefix, subjects, n, hashes, deadline, why);
+    if (redis->sizes_first)
+        return get_by_size(redis, &lookup, why);
+    redis_hgetall_send(&lookup, why);
+    return redis_hgetall_read(&lookup, why);
 }
 
 static int redis_walk_subject(struct store *store, const char *subject, store_take_field *take,
@@ -133,6 +173,7 @@ int store_redis_open(const struct store_settings *settings, const struct store_u
     redis->store.ops = &redis_ops;
     redis->store.remote = true;
     redis->timeout = settings->timeout;
+    redis->sizes_first = settings->sizes_first;
     if (open_parts(redis, settings, url, why) != 0) {
         redis_free(&redis->store);
         return -1;

@@ -21,13 +21,15 @@ class _Connection:
 class TcpProxy:
     """Listens on 127.0.0.1, from now on until stop().
 
-    `target` is the port for new connections, `delay` the seconds that each answer takes longer;
-    both may be set at any time.
+    `target` is the port for new connections, `delay` the seconds that each answer takes longer,
+    `rate` how many octets a second come back on a connection (0: as fast as they can). All may be
+    set at any time.
     """
 
     def __init__(self, target):
         self.target = target
         self.delay = 0
+        self.rate = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._connections = []
@@ -61,6 +63,10 @@ class TcpProxy:
                     self._act(connection, data)
                 elif self.delay:
                     time.sleep(self.delay)
+                while self.rate and not forth and data:
+                    sink.sendall(data[:self.rate // 100 + 1])
+                    data = data[self.rate // 100 + 1:]
+                    time.sleep(0.01)
                 sink.sendall(data)
         except OSError:
             pass

@@ -57,6 +57,35 @@ int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why);
  */
 redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why);
 
+/* What one reply may have: elements of a list, octets as they come over the wire. */
+struct redis_reply_bound {
+    size_t elements, octets;
+};
+
+enum redis_reading {
+    READING_WHOLE,
+    READING_TOO_LARGE, /* more than the bound: it is not read to its end */
+    READING_LATE,      /* it has begun to arrive, and was not whole at the deadline */
+    READING_BROKEN,    /* no octet of it until the deadline, or the connection broke */
+};
+
+/*
+ * As redis_conn_read(), but reads no more than the bound. READING_WHOLE and the reply in *out, or
+ * the reason and NULL: the connection must then be closed.
+ */
+enum redis_reading redis_conn_read_bounded(redisContext *conn,
+                                           const struct redis_reply_bound *bound, int64_t deadline,
+                                           redisReply **out, struct why *why);
+
+/*
+ * Has something arrived that nobody has asked for? For a connection on which every answer has been
+ * read. That the other end has hung up is not told.
+ */
+bool redis_conn_has_surplus(const redisContext *conn);
+
+/* Is the reply a list of strings, in pairs: fields and their values? */
+bool redis_reply_is_fields(const redisReply *reply);
+
 /* Both: one command of words and its reply. */
 redisReply *redis_conn_ask(redisContext *conn, int argc, const char **argv, int64_t deadline,
                            struct why *why);

@@ -37,9 +37,11 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
 /* How the server served a lease. */
 enum redis_service {
     SERVICE_ANSWERED,
-    SERVICE_LATER,  /* it answered that it cannot serve now */
-    SERVICE_CUT,    /* the connection broke, which says nothing of the server: another will tell */
-    SERVICE_BROKEN, /* no answer, or none that can be used: the connection is closed */
+    SERVICE_LATER,   /* it answered that it cannot serve now */
+    SERVICE_CUT,     /* the connection broke, which says nothing of the server: another will tell */
+    SERVICE_DROPPED, /* the answer was given up, which says nothing of the server nor of its other
+                        connections */
+    SERVICE_BROKEN,  /* no answer, or none that can be used: the connection is closed */
 };
 
 /* Gives a lease back; `why` is the reason of what is not SERVICE_ANSWERED. */
