@@ -16,6 +16,7 @@
 #include "ctl.h"
 #include "gatepost/base/idna.h"
 #include "gatepost/base/log.h"
+#include "memory.h"
 #include "print.h"
 
 enum {
@@ -207,6 +208,7 @@ static int take_option(struct ctl *ctl, int option) {
     switch (option) {
     case OPT_JSON:
         ctl->json = true;
+        memory_tell_json();
         break;
     case OPT_DRY_RUN:
         ctl->dry_run = true;
@@ -273,7 +275,7 @@ struct line {
 static int take_options(struct ctl *ctl, struct line *line, int argc, char **argv, bool in_front) {
     int option;
     optind = 0; /* GNU: begin anew */
-    while ((option = getopt_long(argc, argv, in_front ? "+c:Vh" : "c:Vh", long_options, NULL)) !=
+    while ((option = getopt_long(argc, argv, in_front ? "+:c:Vh" : ":c:Vh", long_options, NULL)) !=
            -1) {
         if (option == 'V') {
             puts("gatepostctl " PACKAGE_VERSION);
@@ -281,8 +283,12 @@ static int take_options(struct ctl *ctl, struct line *line, int argc, char **arg
         }
         if (option == 'h')
             return usage(stdout, NULL);
-        if (option == '?')
+        if (option == '?' || option == ':') {
+            fputs("gatepostctl: ", stderr);
+            ctl_puts(stderr, argv[optind - 1]);
+            fprintf(stderr, ": %s\n", option == ':' ? "a value is missing" : "no such option");
             return usage(stderr, NULL);
+        }
         if (option == 'c') {
             line->path = optarg;
         } else {

@@ -102,6 +102,14 @@ static void plan_free(struct plan *plan) {
     free(plan->targets);
 }
 
+/* Subject, NUL, field: each may have spaces. Returns its length, or -1. */
+static int make_key(char **key, const char *subject, const char *field, size_t field_len) {
+    int len = asprintf(key, "%s%c%.*s", subject, '\0', (int)field_len, field);
+    if (len < 0)
+        *key = NULL;
+    return len;
+}
+
 static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t n) {
     size_t at = 0;
     for (size_t i = 0; i < n; i++)
@@ -120,12 +128,11 @@ static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t 
         for (size_t j = 0; j < edits[i].n; j++, at++) {
             struct planned *planned = &plan->changes[at];
             planned->change = &edits[i].changes[j];
-            if (asprintf(&planned->key, "%s %.*s", edits[i].subject,
-                         (int)planned->change->field.len, planned->change->field.text) < 0) {
-                planned->key = NULL;
+            int len = make_key(&planned->key, edits[i].subject, planned->change->field.text,
+                               planned->change->field.len);
+            if (len < 0)
                 return -1;
-            }
-            HASH_ADD_KEYPTR(hh, plan->change_table, planned->key, strlen(planned->key), planned);
+            HASH_ADD_KEYPTR(hh, plan->change_table, planned->key, (size_t)len, planned);
             if (planned->hh.tbl == NULL)
                 return -1;
         }
@@ -134,11 +141,17 @@ static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t 
 }
 
 static int put_fact(FILE *to, const char *subject, const struct store_change *change) {
-    bool empty = change->new_value.len == 0;
-    return fprintf(to, "%s %.*s%s%.*s\n", subject, (int)change->field.len, change->field.text,
-                   empty ? "" : " ", (int)change->new_value.len, change->new_value.text) < 0
-               ? -1
-               : 0;
+    const struct store_text *field = &change->field, *value = &change->new_value;
+    size_t size = POLICY_LINE_SIZE(strlen(subject) + field->len + value->len);
+    char *memory = malloc(size);
+    struct textbuf line;
+    if (memory == NULL)
+        return -1;
+    textbuf_init(&line, memory, size);
+    policy_line_put(&line, subject, field->text, field->len, value->text, value->len);
+    bool good = fwrite(line.data, 1, line.len, to) == line.len;
+    free(memory);
+    return good ? 0 : -1;
 }
 
 /* What has no line yet; behind the subject's last line, or at the end of the file. */
@@ -170,9 +183,10 @@ static int put_line(FILE *to, struct plan *plan, const struct target *target,
     if (target != NULL && target->edit->drop)
         return 0;
     if (target != NULL) {
-        if (asprintf(&key, "%s %s", fact->subject, fact->field) < 0)
+        int key_len = make_key(&key, fact->subject, fact->field, strlen(fact->field));
+        if (key_len < 0)
             return -1;
-        HASH_FIND_STR(plan->change_table, key, planned);
+        HASH_FIND(hh, plan->change_table, key, (size_t)key_len, planned);
         free(key);
     }
     if (planned != NULL) {

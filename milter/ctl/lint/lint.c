@@ -82,12 +82,15 @@ static void heirs_free(struct round *round) {
 
 static void lint_name(struct lint *lint, const char *subject) {
     struct why why;
+    enum fact_kind kind = fact_check_subject(&lint->ctl->fact_rules, subject, &why);
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
     if (!account && !fact_is_network(subject))
         lint_found(lint, "unknown-key", subject, NULL,
                    "not a subject: it begins neither with account: nor with network:");
-    else if (fact_check_subject(&lint->ctl->fact_rules, subject, &why) != FACT_GOOD)
+    else if (fact_works(kind) && kind != FACT_GOOD)
+        lint_found(lint, "spelling", subject, NULL, "%s", why.text);
+    else if (kind != FACT_GOOD)
         lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why.text);
     else if (domainless)
         lint_found(lint, "no-domain", subject, NULL,

@@ -76,10 +76,10 @@ static struct input_subject *make_subject(struct reading *r, const char *name, u
         free(subject);
         return NULL;
     }
-    if (fact_check_subject(&r->problems->ctl->fact_rules, name, &why) != FACT_GOOD) {
-        input_problem(r->problems, line, name, NULL, true, why.text);
-        subject->refused = true;
-    }
+    enum fact_kind kind = fact_check_subject(&r->problems->ctl->fact_rules, name, &why);
+    if (kind != FACT_GOOD)
+        input_problem(r->problems, line, name, NULL, !fact_works(kind), why.text);
+    subject->refused = !fact_works(kind);
     return subject;
 }
 
