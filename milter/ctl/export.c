@@ -41,7 +41,10 @@ static void put_lines(struct exporting *e, const char *subject, const struct sto
         size_t size = POLICY_LINE_SIZE(strlen(subject) + f->name_len + f->value_len);
         textbuf_init(&line, xmalloc(size), size);
         policy_line_put(&line, subject, f->name, f->name_len, f->value, f->value_len);
-        fwrite(line.data, 1, line.len, stdout);
+        if (line.len > POLICY_LINE_LONGEST)
+            leave_out(e, subject, f->name, "its line would be longer than 1 MiB");
+        else
+            fwrite(line.data, 1, line.len, stdout);
         free(line.data);
     }
 }

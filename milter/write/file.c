@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "file_history.h"
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/write/writer.h"
 #include "implement.h"
@@ -149,7 +150,11 @@ static int put_fact(FILE *to, const char *subject, const struct store_change *ch
         return -1;
     textbuf_init(&line, memory, size);
     policy_line_put(&line, subject, field->text, field->len, value->text, value->len);
-    bool good = fwrite(line.data, 1, line.len, to) == line.len;
+    bool good = line.len <= POLICY_LINE_LONGEST;
+    if (good)
+        good = fwrite(line.data, 1, line.len, to) == line.len;
+    else
+        errno = EMSGSIZE;
     free(memory);
     return good ? 0 : -1;
 }
@@ -209,7 +214,7 @@ static int pass(struct plan *plan, FILE *from, FILE *to) {
     ssize_t len;
     int rc = 0;
     rewind(from);
-    while (rc == 0 && (len = getline(&line, &size, from)) >= 0) {
+    while (rc == 0 && (len = line_read(from, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;
         if (copy_size < size) {
@@ -237,6 +242,10 @@ static int pass(struct plan *plan, FILE *from, FILE *to) {
             rc = put_new_facts(to, plan, &plan->targets[i]);
     free(line);
     free(copy);
+    if (rc == 0 && len == LINE_TOO_LONG) {
+        errno = EMSGSIZE;
+        rc = -1;
+    }
     return rc == 0 && !ferror(from) ? 0 : -1;
 }
 
@@ -335,7 +344,7 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
     FILE *from = fopen(w->path, "re");
     if (from == NULL)
         return fail(w->path, strerror(errno), why);
-    while (rc == 0 && (len = getline(&line, &size, from)) >= 0) {
+    while (rc == 0 && (len = line_read(from, &line, &size)) >= 0) {
         struct policy_line fact;
         if (policy_line_parse(line, (size_t)len, &fact, &ignored) != 1 ||
             (last != NULL && strcmp(last, fact.subject) == 0))
@@ -346,6 +355,8 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
     }
     if (rc != 0)
         fail(w->path, "no memory", why);
+    else if (len == LINE_TOO_LONG)
+        rc = fail(w->path, "a line is longer than 1 MiB", why);
     free(last);
     free(line);
     fclose(from);

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shlex
 import stat
 import subprocess
@@ -737,6 +738,59 @@ def test_export_that_fails_is_json(folder, redis):
         told = run.json()
         assert run.status == told["exit"] == 2 and "NOPERM" in told["error"]
         assert list(told) == [*there, "error", "exit"]
+
+
+# ---- lines without end ----
+
+def run_on(ctl, args, path, address_space=256 * 2 ** 20):
+    """A run that reads `path` and may not have more memory."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+    with open(path, "rb") as text:
+        return subprocess.run([CTL, "-c", ctl.conf, *args], stdin=text, capture_output=True,
+                              timeout=20, check=False, text=True,
+                              preexec_fn=None if SANITIZED else limit)
+
+
+SANITIZED = b"__asan_init" in open(CTL, "rb").read()
+
+
+@pytest.mark.parametrize("args", [["import"], ["import", "/dev/zero"], ["explain", "--log", "-"]])
+@pytest.mark.parametrize("path", ["/dev/zero", "long"])
+def test_a_line_without_end(on_redis, folder, path, args):
+    """It ends at once, in little memory, and says which line it was; nothing is written."""
+    if path == "long":
+        path = folder.file("long")
+        with open(path, "wb") as file:
+            file.write(b"account:a@b.example tls required\n")
+            file.truncate(10 ** 9)
+    run = run_on(on_redis, args, path)
+    number = 2 if "long" in path and "/dev/zero" not in args else 1
+    assert run.returncode in (1, 2)
+    assert re.search(rf"(:|line ){number}(:| is longer)", run.stderr) and "1 MiB" in run.stderr, run
+    assert facts(on_redis) == []
+
+
+def test_the_longest_line(on_redis, on_file, policy_path, redis):
+    """1 MiB with its end: one octet more is neither read nor exported."""
+    start = "account:a@b.example ip:::1 "
+    fits = start + "x" * (2 ** 20 - len(start) - 1) + "\n"
+    on_redis.do("import", text=fits)
+    assert on_redis.do("export").out == fits
+    run = on_redis.run("import", text=fits.replace(" x", " xx"))
+    assert run.status == 2 and "standard input:1: the line is longer" in run.err
+    with RedisClient(redis.socket) as client:
+        client.command("HSET", "gatepost:account:a@b.example", "ip:::2", "\x01" * 2 ** 19)
+    run = on_redis.run("export")
+    assert run.status == 1 and run.out == fits and "longer than 1 MiB" in run.err
+    on_file.do("import", text=fits)
+    assert on_file.do("export").out == fits
+    with open(policy_path, "a") as file:
+        file.write(fits.replace("::1 x", "::3 xx"))
+    for args in (["lint"], ["export"], ["account", "show", "a@b.example"], ["tls", "required", "c"]):
+        run = on_file.run(*args)
+        assert run.status in (1, 2) and "longer than 1 MiB" in run.out + run.err, run
 
 
 # ---- lint ----

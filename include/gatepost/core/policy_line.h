@@ -12,6 +12,9 @@
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/why.h"
 
+/* The longest line, its end included; nobody reads a longer one. */
+#define POLICY_LINE_LONGEST ((size_t)1 << 20)
+
 /* Texts of the line itself, terminated there. The value is "" when there is none. */
 struct policy_line {
     char *subject, *field, *value;

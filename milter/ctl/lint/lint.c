@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "../print.h"
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/store_url.h"
 
@@ -281,13 +282,17 @@ static int lint_file(struct lint *lint) {
     FILE *file = fopen(url.path, "re");
     if (file == NULL)
         return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(errno));
-    while ((len = getline(&line, &size, file)) >= 0) {
+    while ((len = line_read(file, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;
         if (policy_line_parse(line, (size_t)len, &fact, &why) >= 0)
             continue;
         snprintf(place, sizeof place, "%s:%lu", url.path, number);
         lint_found(lint, "policy-file", place, NULL, "%s", why.text);
+    }
+    if (len == LINE_TOO_LONG) {
+        snprintf(place, sizeof place, "%s:%lu", url.path, number + 1);
+        lint_found(lint, "policy-file", place, NULL, "the line is longer than 1 MiB");
     }
     free(line);
     fclose(file);
