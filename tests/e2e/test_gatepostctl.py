@@ -740,6 +740,26 @@ def test_export_that_fails_is_json(folder, redis):
         assert list(told) == [*there, "error", "exit"]
 
 
+@pytest.mark.parametrize("args", [
+    ["spf", "check", "192.0.2.1", "-x", "<>"], ["spf", "192.0.2.1", "--tls", "<>"],
+    ["spf", "--json", "check", "192.0.2.1", "--json", "<>"], ["--json", "spf", "192.0.2.1", "-V", ""],
+    ["spf", "check", "--json", "192.0.2.1", "--", "--"], ["spf", "check", "--", "192.0.2.1", "-h", "<>"],
+])
+def test_spf_takes_words_that_begin_with_a_hyphen(on_file, args):
+    """Behind the address all are words; both spellings of the command do the same."""
+    run = on_file.do(*args)
+    as_json = "--json" in args[:3]
+    assert run.json()["spf"] == "none" if as_json else run.out.endswith("spf=none\n"), run
+
+
+def test_spf_of_old(on_file):
+    assert on_file.run("spf", "nowhere", "x", "<>").err == on_file.run(
+        "spf", "check", "nowhere", "x", "<>").err == "gatepostctl: nowhere: not an IPv4 or IPv6 address\n"
+    for args in (["spf"], ["spf", "check"], ["spf", "192.0.2.1", "x"], ["spf", "check", "::1", "x", "y", "z"]):
+        run = on_file.run(*args)
+        assert run.status == 2 and "  spf check IP HELO SENDER\n" in run.err, run
+
+
 # ---- lines without end ----
 
 def run_on(ctl, args, path, address_space=256 * 2 ** 20):
