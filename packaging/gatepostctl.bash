@@ -83,9 +83,8 @@ _gatepostctl_options() {
     echo --json
     case "$head $sub" in
     ' ') echo -c -V -h ;;
-    'spf set' | 'spf unset') echo --dry-run --force --actor ;;
-    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | spf\ * | lint\ * | export\ * | \
-        history\ * | explain\ * | status\ * | reload\ *) ;;
+    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
+        export\ * | history\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
     grep -o -e '--[a-z]*' <<<"${usage[*]}"

@@ -1,5 +1,6 @@
 /*
- * JSON strings of any octets. Owns what becomes of octets that are no UTF-8.
+ * JSON strings of any octets. Owns what becomes of octets that are no UTF-8, and of characters
+ * that a terminal would obey.
  */
 #include "gatepost/base/json_text.h"
 
@@ -33,6 +34,33 @@ json_t *json_octets(const char *text, size_t len) {
     plain = json_stringn(valid, n);
     free(valid);
     return plain;
+}
+
+/* Beyond strings there is nothing but US-ASCII: what is deceptive stands inside one. */
+static int put_piece(const char *text, size_t len, void *to) {
+    size_t from = 0;
+    for (size_t i = 0; i < len;) {
+        const unsigned char *s = (const unsigned char *)text + i;
+        size_t sequence = utf8_sequence(text + i, len - i);
+        if (*s == '\n' || sequence == 0 || !utf8_is_deceptive(text + i, sequence)) {
+            i += sequence == 0 ? 1 : sequence;
+            continue;
+        }
+        unsigned character = sequence == 1 ? s[0]
+                             : sequence == 2
+                                 ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
+                                 : (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+        if (fwrite(text + from, 1, i - from, to) != i - from ||
+            fprintf(to, "\\u%04x", character) < 0)
+            return -1;
+        i += sequence;
+        from = i;
+    }
+    return fwrite(text + from, 1, len - from, to) == len - from ? 0 : -1;
+}
+
+int json_put(const json_t *value, FILE *to, size_t flags) {
+    return json_dump_callback(value, put_piece, to, flags);
 }
 
 json_t *json_text(const char *text) {

@@ -63,11 +63,13 @@ size_t utf8_sequence(const char *text, size_t len) {
     return want;
 }
 
-/* Characters that change what a reader sees: C1 controls, line separators, direction overrides. */
-static bool is_deceptive(const char *text, size_t sequence) {
+/* C1 controls, line separators, U+061C and other marks and overrides of direction. */
+bool utf8_is_deceptive(const char *text, size_t sequence) {
     const unsigned char *s = (const unsigned char *)text;
+    if (sequence == 1)
+        return s[0] < 0x20 || s[0] == 0x7f;
     if (sequence == 2)
-        return s[0] == 0xc2 && s[1] < 0xa0;
+        return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c);
     if (sequence != 3 || s[0] != 0xe2)
         return false;
     if (s[1] == 0x80)
@@ -85,7 +87,7 @@ static size_t put_quoted(struct textbuf *buf, const char *text, size_t len, enum
         textbuf_printf(buf, "\\%c", c);
     else if (c == '\n' || c == '\r' || c == '\t')
         textbuf_printf(buf, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-    else if (sequence > 0 && c >= 0x20 && c != 0x7f && !is_deceptive(text, sequence))
+    else if (sequence > 0 && !utf8_is_deceptive(text, sequence))
         textbuf_put(buf, text, sequence);
     else if (how == STYLE_JSON) /* JSON has no octets: an invalid one is shown as U+00HH */
         textbuf_printf(buf, "\\u%04x", c);
@@ -93,7 +95,7 @@ static size_t put_quoted(struct textbuf *buf, const char *text, size_t len, enum
         textbuf_printf(buf, "\\x%02x", c);
     if (c < 0x80 || sequence == 0)
         return 1;
-    return is_deceptive(text, sequence) ? 1 : sequence;
+    return utf8_is_deceptive(text, sequence) ? 1 : sequence;
 }
 
 static void put_all_quoted(struct textbuf *buf, const char *value, enum escape_style how) {
@@ -117,8 +119,8 @@ static bool is_bare(const char *value) {
     for (size_t i = 0; i < len;) {
         unsigned char c = (unsigned char)value[i];
         size_t sequence = utf8_sequence(value + i, len - i);
-        if (c <= 0x20 || c == 0x7f || c == '"' || c == '\\' || c == '=' || sequence == 0 ||
-            is_deceptive(value + i, sequence))
+        if (c == ' ' || c == '"' || c == '\\' || c == '=' || sequence == 0 ||
+            utf8_is_deceptive(value + i, sequence))
             return false;
         i += sequence;
     }

@@ -64,6 +64,9 @@ typedef int ctl_command(struct ctl *ctl, int argc, char **argv);
 int ctl_open_store(struct ctl *ctl);
 int ctl_open_writer(struct ctl *ctl);
 
+/* Who is at work: the login behind sudo, or the user, and the host. */
+void ctl_name_actor(char *out, size_t out_size);
+
 /* --since as milliseconds since the epoch: a time, or how long ago. CTL_DONE or CTL_FAILED. */
 int ctl_parse_since(struct ctl *ctl, int64_t *since);
 
@@ -71,7 +74,7 @@ ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
 ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
-ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_evaluate;
+ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
 ctl_command ctl_explain, ctl_status, ctl_reload;
 

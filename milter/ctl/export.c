@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gatepost/core/policy_line.h"
+#include "memory.h"
 #include "policies.h"
 #include "print.h"
 
@@ -36,13 +37,15 @@ static void put_lines(struct exporting *e, const char *subject, const struct sto
             leave_out(e, subject, f->name, obstacle);
             continue;
         }
-        fputs(subject, stdout);
-        putchar(' ');
-        fwrite(f->name, 1, f->name_len, stdout);
-        if (f->value_len > 0)
-            putchar(' ');
-        fwrite(f->value, 1, f->value_len, stdout);
-        putchar('\n');
+        struct textbuf line;
+        size_t size = POLICY_LINE_SIZE(strlen(subject) + f->name_len + f->value_len);
+        textbuf_init(&line, xmalloc(size), size);
+        policy_line_put(&line, subject, f->name, f->name_len, f->value, f->value_len);
+        if (line.len > POLICY_LINE_LONGEST)
+            leave_out(e, subject, f->name, "its line would be longer than 1 MiB");
+        else
+            fwrite(line.data, 1, line.len, stdout);
+        free(line.data);
     }
 }
 
@@ -53,6 +56,11 @@ static int put_json(struct exporting *e, const char *subject, const struct store
     for (size_t i = 0; rc == 0 && i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
         json_t *key = json_octets(f->name, f->name_len);
+        if (json_object_get(fields, json_string_value(key)) != NULL) {
+            leave_out(e, subject, f->name, "in JSON it is not to be told from another field");
+            json_decref(key);
+            continue;
+        }
         rc = key == NULL ? -1
                          : json_object_set_new(fields, json_string_value(key),
                                                json_octets(f->value, f->value_len));
@@ -60,10 +68,10 @@ static int put_json(struct exporting *e, const char *subject, const struct store
     }
     fputs(e->subjects == 0 ? "\n" : ",\n", stdout);
     if (rc == 0)
-        rc = json_dumpf(name, stdout, JSON_ENCODE_ANY);
+        rc = json_put(name, stdout, JSON_ENCODE_ANY);
     fputs(": ", stdout);
     if (rc == 0)
-        rc = json_dumpf(fields, stdout, 0);
+        rc = json_put(fields, stdout, 0);
     json_decref(name);
     json_decref(fields);
     return rc;
@@ -150,7 +158,7 @@ static int put_all(struct exporting *e, const struct ctl_names *names, struct wh
 static void end_failed(const struct exporting *e, const char *why) {
     json_t *error = json_text(why);
     fputs(e->subjects == 0 ? "\n\"error\": " : ",\n\"error\": ", stdout);
-    json_dumpf(error, stdout, JSON_ENCODE_ANY);
+    json_put(error, stdout, JSON_ENCODE_ANY);
     printf(",\n\"exit\": %d\n}\n", CTL_FAILED);
     json_decref(error);
 }

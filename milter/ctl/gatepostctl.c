@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <getopt.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "ctl.h"
 #include "gatepost/base/idna.h"
 #include "gatepost/base/log.h"
+#include "memory.h"
 #include "print.h"
 
 enum {
@@ -46,6 +46,11 @@ enum {
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
      BIT(OPT_LISTENER) | BIT(OPT_LOG))
+
+/* More of a command: its arguments may begin with a hyphen, so that no options follow the first; it
+ * is an older spelling, not listed. */
+#define ANY_WORDS (1u << 30)
+#define OLD (1u << 31)
 
 static const struct option long_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
@@ -93,7 +98,8 @@ static const struct command field_commands[] = {
     {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list, {0}},
     {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set, {0}},
     {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset, {0}},
-    {{"spf", NULL}, "IP HELO SENDER", 3, 3, SHOWS, ctl_spf_evaluate, {0}},
+    {{"spf", "check"}, "IP HELO SENDER", 3, 3, SHOWS | ANY_WORDS, ctl_spf_check, {0}},
+    {{"spf", NULL}, "", 3, 3, SHOWS | ANY_WORDS | OLD, ctl_spf_check, {0}},
 };
 
 static const struct command other_commands[] = {
@@ -168,7 +174,8 @@ static void put_command(FILE *to, const struct command *c) {
 static int usage(FILE *to, const char *first_word) {
     fputs("usage: gatepostctl [-c FILE] COMMAND [OPTION]...\n", to);
     for (size_t i = 0; i < n_commands; i++)
-        if (first_word == NULL || strcmp(commands[i].words[0], first_word) == 0)
+        if ((commands[i].options & OLD) == 0 &&
+            (first_word == NULL || strcmp(commands[i].words[0], first_word) == 0))
             put_command(to, &commands[i]);
     if (first_word == NULL)
         fputs("commands that print take --json; those that write also --dry-run, --force and\n"
@@ -207,6 +214,7 @@ static int take_option(struct ctl *ctl, int option) {
     switch (option) {
     case OPT_JSON:
         ctl->json = true;
+        memory_tell_json();
         break;
     case OPT_DRY_RUN:
         ctl->dry_run = true;
@@ -260,46 +268,63 @@ static int take_option(struct ctl *ctl, int option) {
     return 0;
 }
 
-/* What stands on the command line beside the words. */
+/* What stands on the command line. */
 struct line {
     const char *path;
-    unsigned given; /* BIT of each option */
+    unsigned given;                /* BIT of each option */
+    const struct command *command; /* NULL: none has this name */
+    int taken;                     /* words that are its name */
+    char **words;
+    int n;
 };
 
+static int complain_of_option(const char *option, const char *what) {
+    fputs("gatepostctl: ", stderr);
+    ctl_puts(stderr, option);
+    fprintf(stderr, ": %s\n", what);
+    return usage(stderr, NULL);
+}
+
+/* One more word; false when all that follows are words too. */
+static bool take_word(struct line *line, char *word) {
+    line->words[line->n++] = word;
+    line->command = find_command(line->n, line->words, &line->taken);
+    return line->command == NULL || (line->command->options & ANY_WORDS) == 0 ||
+           line->n == line->taken;
+}
+
 /*
- * Takes the options in front of the first word, or those between all words, which come to stand
- * from optind on. Returns -1, or an exit status when that is all there is to do.
+ * Takes the line apart; its words come to stand at the start of argv. Returns -1, or an exit
+ * status when that is all there is to do.
  */
-static int take_options(struct ctl *ctl, struct line *line, int argc, char **argv, bool in_front) {
+static int take_line(struct ctl *ctl, struct line *line, int argc, char **argv) {
     int option;
-    optind = 0; /* GNU: begin anew */
-    while ((option = getopt_long(argc, argv, in_front ? "+c:Vh" : "c:Vh", long_options, NULL)) !=
-           -1) {
-        if (option == 'V') {
+    bool more = true;
+    line->words = argv; /* each word has left its place already */
+    /* "-": words are told in their order */
+    while (more && (option = getopt_long(argc, argv, "-:c:Vh", long_options, NULL)) != -1) {
+        const char *given = argv[optind - 1];
+        if (option == 1) {
+            more = take_word(line, optarg);
+        } else if (option == 'V') {
             puts("gatepostctl " PACKAGE_VERSION);
             return CTL_DONE;
-        }
-        if (option == 'h')
+        } else if (option == 'h') {
             return usage(stdout, NULL);
-        if (option == '?')
-            return usage(stderr, NULL);
-        if (option == 'c') {
+        } else if (option == '?' || option == ':') {
+            return complain_of_option(given,
+                                      option == ':' ? "a value is missing" : "no such option");
+        } else if (option == 'c') {
             line->path = optarg;
         } else {
             line->given |= BIT(option);
-            if (take_option(ctl, option) != 0) {
-                fprintf(stderr, "gatepostctl: the value of an option is wrong\n");
-                return usage(stderr, NULL);
-            }
+            if (take_option(ctl, option) != 0)
+                return complain_of_option(given, "not a number");
         }
     }
+    while (optind < argc)
+        take_word(line, argv[optind++]);
     return -1;
-}
-
-/* Evaluating SPF takes words that may begin with a hyphen: no options behind the first of them. */
-static bool is_evaluation(int argc, char **argv) {
-    return argc > 1 && strcmp(argv[0], "spf") == 0 && strcmp(argv[1], "set") != 0 &&
-           strcmp(argv[1], "unset") != 0;
 }
 
 static int check_options(const struct command *command, unsigned given) {
@@ -311,20 +336,6 @@ static int check_options(const struct command *command, unsigned given) {
         return -1;
     }
     return 0;
-}
-
-/* Who is at work: the login behind sudo, or the user, and the host. */
-static void name_actor(char *out, size_t out_size) {
-    char host[256] = "";
-    const char *name = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
-    const struct passwd *user = getpwuid(getuid());
-    if (name == NULL || name[0] == '\0')
-        name = user == NULL ? NULL : user->pw_name;
-    gethostname(host, sizeof host - 1);
-    if (name == NULL)
-        snprintf(out, out_size, "uid %u@%s", (unsigned)getuid(), host);
-    else
-        snprintf(out, out_size, "%.200s@%s", name, host);
 }
 
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
@@ -363,38 +374,21 @@ int main(int argc, char **argv) {
     list_commands();
     struct line line = {.path = GATEPOST_CONF};
     struct ctl ctl = {0};
-    char actor[512], *program = argv[0];
-    int taken, status = take_options(&ctl, &line, argc, argv, true);
+    char actor[512];
+    int status = take_line(&ctl, &line, argc, argv);
     if (status >= 0)
         return status;
-    argc -= optind;
-    argv += optind;
-    bool evaluation = is_evaluation(argc, argv);
-    if (!evaluation) {
-        argc++;
-        argv--;
-    }
-    argv[0] = program; /* where getopt expects it */
-    status = take_options(&ctl, &line, argc, argv, evaluation);
-    if (status >= 0)
-        return status;
-    argc -= optind;
-    argv += optind;
-    if (evaluation) {
-        argc++;
-        *--argv = (char *)"spf";
-    }
-    const struct command *command = find_command(argc, argv, &taken);
+    const struct command *command = line.command;
     if (command == NULL) {
-        if (argc > 0)
+        if (line.n > 0)
             fprintf(stderr, "gatepostctl: no such command\n");
-        return usage(stderr, argc > 0 && is_first_word(argv[0]) ? argv[0] : NULL);
+        return usage(stderr, line.n > 0 && is_first_word(line.words[0]) ? line.words[0] : NULL);
     }
     if (check_options(command, line.given) != 0)
         return CTL_FAILED;
     if (ctl.actor == NULL && command->run != ctl_history) {
-        name_actor(actor, sizeof actor);
+        ctl_name_actor(actor, sizeof actor);
         ctl.actor = actor;
     }
-    return run(&ctl, command, line.path, argc - taken, argv + taken);
+    return run(&ctl, command, line.path, line.n - line.taken, line.words + line.taken);
 }

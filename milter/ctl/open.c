@@ -1,8 +1,12 @@
 /*
- * What commands ask for before they begin. Owns how long gatepostctl waits for the store, and how
- * a time in the past is written.
+ * What commands ask for before they begin. Owns how long gatepostctl waits for the store, who is
+ * at work, and how a time in the past is written.
  */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gatepost/cache/live_store.h"
 #include "gatepost/core/duration.h"
@@ -53,4 +57,17 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since) {
                           "long ago, like 90m, 12h or 7d",
                           ctl->since);
     return CTL_DONE;
+}
+
+void ctl_name_actor(char *out, size_t out_size) {
+    char host[256] = "";
+    const char *name = geteuid() == 0 ? getenv("SUDO_USER") : NULL;
+    const struct passwd *user = getpwuid(getuid());
+    if (name == NULL || name[0] == '\0')
+        name = user == NULL ? NULL : user->pw_name;
+    gethostname(host, sizeof host - 1);
+    if (name == NULL)
+        snprintf(out, out_size, "uid %u@%s", (unsigned)getuid(), host);
+    else
+        snprintf(out, out_size, "%.200s@%s", name, host);
 }

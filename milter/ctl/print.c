@@ -58,7 +58,7 @@ static int complain(const struct ctl *ctl, int status, const char *format, va_li
     json_t *error = json_object();
     json_object_set_new(error, "error", json_text(message));
     json_object_set_new(error, "exit", json_integer(status));
-    json_dumpf(error, stdout, 0);
+    json_put(error, stdout, 0);
     putchar('\n');
     json_decref(error);
     return status;
@@ -96,7 +96,7 @@ void ctl_warn(const char *format, ...) {
 int ctl_print_json(const struct ctl *ctl, json_t *value) {
     if (value == NULL)
         return ctl_no_memory(ctl);
-    json_dumpf(value, stdout, JSON_INDENT(2));
+    json_put(value, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(value);
     return CTL_DONE;

@@ -1,5 +1,5 @@
 /*
- * `spf IP HELO SENDER`: an evaluation of SPF as the filter makes it, each step printed. The store
+ * `spf check`: an evaluation of SPF as the filter makes it, each step printed. The store
  * is not read.
  */
 #include <stdio.h>
@@ -28,7 +28,7 @@ static int tell_json(const struct ctl *ctl, const struct spf_answer *answer, jso
     return ctl_print_json(ctl, told);
 }
 
-int ctl_spf_evaluate(struct ctl *ctl, int argc, char **argv) {
+int ctl_spf_check(struct ctl *ctl, int argc, char **argv) {
     struct runtime *runtime;
     struct spf_answer answer;
     struct why why;

@@ -6,9 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
 #include "gatepost/base/clock.h"
+#include "gatepost/base/json_text.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/session/under_way.h"
@@ -97,7 +96,7 @@ void status_print(FILE *to, const struct runtime *runtime) {
     json_object_set_new(status, "malformed", json_integer((json_int_t)now.malformed));
     log_recent(add_error, errors);
     json_object_set_new(status, "last_errors", errors);
-    json_dumpf(status, to, JSON_INDENT(2));
+    json_put(status, to, JSON_INDENT(2));
     fputc('\n', to);
     json_decref(status);
 }

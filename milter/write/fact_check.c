@@ -101,13 +101,19 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
 
 enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
                                   struct why *why) {
+    const char *odd = NULL;
     if (!is_plain(subject, strlen(subject)))
-        return wrong(FACT_BAD_SUBJECT, why,
-                     "the name contains control characters or invalid UTF-8");
-    if (strpbrk(subject, " \t") != NULL)
-        return wrong(FACT_BAD_SUBJECT, why, "the name contains white space");
-    if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0')
-        return check_account(rules->address, subject + 8, why);
+        odd = "the name contains control characters or invalid UTF-8";
+    else if (strpbrk(subject, " \t") != NULL)
+        odd = "the name contains white space";
+    if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0') {
+        enum fact_kind kind = check_account(rules->address, subject + 8, why);
+        if (odd == NULL)
+            return kind;
+        return wrong(kind == FACT_GOOD ? FACT_SPELLING : FACT_BAD_SUBJECT, why, odd);
+    }
+    if (odd != NULL)
+        return wrong(FACT_BAD_SUBJECT, why, odd);
     const char *fault = policy_subject_fault(subject);
     if (fault == NULL)
         for (const char *p = subject; *p != '\0'; p++)
@@ -359,11 +365,10 @@ static enum fact_kind kind_of_octets(const char *subject, const char *name, size
 enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, const char *field,
                           size_t field_len, const char *value, size_t value_len, struct why *why) {
     const char *octets = NULL;
+    bool odd_value = !is_plain(value, value_len);
     if (!is_plain(field, field_len) || memchr(field, ' ', field_len) != NULL)
         octets = "the field's name has white space, a control character or octets that are no "
                  "UTF-8";
-    else if (!is_plain(value, value_len))
-        octets = "the value has a control character or octets that are no UTF-8";
     if (octets != NULL)
         return wrong(kind_of_octets(subject, field, field_len, value, value_len), why, octets);
     char *name = strndup(field, field_len);
@@ -373,5 +378,12 @@ enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, c
                               ? check_member(name, value, value_len, why)
                               : check_account_fact(rules, name, value, value_len, why);
     free(name);
-    return kind;
+    if (!odd_value)
+        return kind;
+    /* in a note they do no harm */
+    if (fact_works(kind))
+        kind = FACT_SPELLING;
+    else
+        kind = kind_of_octets(subject, field, field_len, value, value_len);
+    return wrong(kind, why, "the value has a control character or octets that are no UTF-8");
 }

@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "file_history.h"
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/write/writer.h"
 #include "implement.h"
@@ -102,6 +103,14 @@ static void plan_free(struct plan *plan) {
     free(plan->targets);
 }
 
+/* Subject, NUL, field: each may have spaces. Returns its length, or -1. */
+static int make_key(char **key, const char *subject, const char *field, size_t field_len) {
+    int len = asprintf(key, "%s%c%.*s", subject, '\0', (int)field_len, field);
+    if (len < 0)
+        *key = NULL;
+    return len;
+}
+
 static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t n) {
     size_t at = 0;
     for (size_t i = 0; i < n; i++)
@@ -120,12 +129,11 @@ static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t 
         for (size_t j = 0; j < edits[i].n; j++, at++) {
             struct planned *planned = &plan->changes[at];
             planned->change = &edits[i].changes[j];
-            if (asprintf(&planned->key, "%s %.*s", edits[i].subject,
-                         (int)planned->change->field.len, planned->change->field.text) < 0) {
-                planned->key = NULL;
+            int len = make_key(&planned->key, edits[i].subject, planned->change->field.text,
+                               planned->change->field.len);
+            if (len < 0)
                 return -1;
-            }
-            HASH_ADD_KEYPTR(hh, plan->change_table, planned->key, strlen(planned->key), planned);
+            HASH_ADD_KEYPTR(hh, plan->change_table, planned->key, (size_t)len, planned);
             if (planned->hh.tbl == NULL)
                 return -1;
         }
@@ -134,11 +142,21 @@ static int plan_edits(struct plan *plan, const struct store_edit *edits, size_t 
 }
 
 static int put_fact(FILE *to, const char *subject, const struct store_change *change) {
-    bool empty = change->new_value.len == 0;
-    return fprintf(to, "%s %.*s%s%.*s\n", subject, (int)change->field.len, change->field.text,
-                   empty ? "" : " ", (int)change->new_value.len, change->new_value.text) < 0
-               ? -1
-               : 0;
+    const struct store_text *field = &change->field, *value = &change->new_value;
+    size_t size = POLICY_LINE_SIZE(strlen(subject) + field->len + value->len);
+    char *memory = malloc(size);
+    struct textbuf line;
+    if (memory == NULL)
+        return -1;
+    textbuf_init(&line, memory, size);
+    policy_line_put(&line, subject, field->text, field->len, value->text, value->len);
+    bool good = line.len <= POLICY_LINE_LONGEST;
+    if (good)
+        good = fwrite(line.data, 1, line.len, to) == line.len;
+    else
+        errno = EMSGSIZE;
+    free(memory);
+    return good ? 0 : -1;
 }
 
 /* What has no line yet; behind the subject's last line, or at the end of the file. */
@@ -170,9 +188,10 @@ static int put_line(FILE *to, struct plan *plan, const struct target *target,
     if (target != NULL && target->edit->drop)
         return 0;
     if (target != NULL) {
-        if (asprintf(&key, "%s %s", fact->subject, fact->field) < 0)
+        int key_len = make_key(&key, fact->subject, fact->field, strlen(fact->field));
+        if (key_len < 0)
             return -1;
-        HASH_FIND_STR(plan->change_table, key, planned);
+        HASH_FIND(hh, plan->change_table, key, (size_t)key_len, planned);
         free(key);
     }
     if (planned != NULL) {
@@ -195,7 +214,7 @@ static int pass(struct plan *plan, FILE *from, FILE *to) {
     ssize_t len;
     int rc = 0;
     rewind(from);
-    while (rc == 0 && (len = getline(&line, &size, from)) >= 0) {
+    while (rc == 0 && (len = line_read(from, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;
         if (copy_size < size) {
@@ -223,6 +242,10 @@ static int pass(struct plan *plan, FILE *from, FILE *to) {
             rc = put_new_facts(to, plan, &plan->targets[i]);
     free(line);
     free(copy);
+    if (rc == 0 && len == LINE_TOO_LONG) {
+        errno = EMSGSIZE;
+        rc = -1;
+    }
     return rc == 0 && !ferror(from) ? 0 : -1;
 }
 
@@ -321,7 +344,7 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
     FILE *from = fopen(w->path, "re");
     if (from == NULL)
         return fail(w->path, strerror(errno), why);
-    while (rc == 0 && (len = getline(&line, &size, from)) >= 0) {
+    while (rc == 0 && (len = line_read(from, &line, &size)) >= 0) {
         struct policy_line fact;
         if (policy_line_parse(line, (size_t)len, &fact, &ignored) != 1 ||
             (last != NULL && strcmp(last, fact.subject) == 0))
@@ -332,6 +355,8 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
     }
     if (rc != 0)
         fail(w->path, "no memory", why);
+    else if (len == LINE_TOO_LONG)
+        rc = fail(w->path, "a line is longer than 1 MiB", why);
     free(last);
     free(line);
     fclose(from);

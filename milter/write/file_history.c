@@ -39,7 +39,7 @@ static int put_entry(FILE *to, int64_t now, const char *actor, const char *subje
     if (state != NULL)
         rc |= json_object_set_new(entry, "state", json_string(state));
     if (rc == 0)
-        rc = json_dumpf(entry, to, JSON_COMPACT);
+        rc = json_put(entry, to, JSON_COMPACT);
     json_decref(entry);
     return rc != 0 || fputc('\n', to) == EOF ? -1 : 0;
 }

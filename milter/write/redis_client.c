@@ -113,8 +113,8 @@ redisReply *redis_client_reply(struct redis_client *talk, struct why *why) {
     return reply;
 }
 
-redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
-                             struct why *why) {
+redisReply *redis_client_answer(struct redis_client *talk, const struct redis_command *command,
+                                struct why *why) {
     if (redis_client_connect(talk, why) != 0)
         return NULL;
     if (redis_client_queue(talk, command) != 0) {
@@ -123,7 +123,12 @@ redisReply *redis_client_ask(struct redis_client *talk, const struct redis_comma
     }
     if (redis_client_flush(talk, why) != 0)
         return NULL;
-    redisReply *reply = redis_client_reply(talk, why);
+    return redis_client_reply(talk, why);
+}
+
+redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
+                             struct why *why) {
+    redisReply *reply = redis_client_answer(talk, command, why);
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
         redis_error_judge(reply->str, command->words[0], NULL, why);
         freeReplyObject(reply);

@@ -57,7 +57,11 @@ void redis_client_disconnect(struct redis_client *talk);
 /* The next reply, an error reply too; NULL with the reason when there is none. */
 redisReply *redis_client_reply(struct redis_client *talk, struct why *why);
 
-/* Sends one command and returns its reply; NULL with the reason when that is an error. */
+/* Sends one command and returns its reply, an error reply too; NULL with the reason for none. */
+redisReply *redis_client_answer(struct redis_client *talk, const struct redis_command *command,
+                                struct why *why);
+
+/* The same, but NULL with the reason for an error too. */
 redisReply *redis_client_ask(struct redis_client *talk, const struct redis_command *command,
                              struct why *why);
 

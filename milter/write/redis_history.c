@@ -9,15 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/store/redis/errors.h"
+
 int redis_history_check(struct redis_client *talk, const char *stream, struct why *why) {
     struct redis_command c = {0};
     redis_command_begin(&c, "XRANGE");
     redis_command_add(&c, stream);
     redis_command_add(&c, "+");
     redis_command_add(&c, "-"); /* nothing is wanted of it */
-    redisReply *reply = redis_client_ask(talk, &c, why);
+    redisReply *reply = redis_client_answer(talk, &c, why);
     redis_command_clear(&c);
-    bool misplaced = reply == NULL && strstr(why->text, "WRONGTYPE") != NULL;
+    bool misplaced = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+                     redis_error_judge(reply->str, "XRANGE", NULL, why) == FAULT_TYPE;
     if (misplaced)
         why_set(why, "%s is not a stream and cannot hold the history: delete it (redis-cli DEL)",
                 stream);

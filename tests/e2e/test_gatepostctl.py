@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shlex
 import stat
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from support.folder import Folder
 from support.gatepostctl import CTL, Gatepostctl
 from support.ports import free_port
+from support.redis_client import RedisClient
 from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 
@@ -203,7 +205,7 @@ account:alice@example.com spf:softfail refuse
 account:alice@example.com spf:sofftail reject
 account:alice@example.com spf reject
 account:alice@example.com nonsense
-account:alice@example.com ip:10.0.0.1 \x1b[2Ja bell\x07
+account:alice@example.com tls requi\x1b[2Jred\x07
 network: 10.0.0.0/8
 network:relays relay.example.com
 network:relays 10.0.0.0-10.0.0.255 a range
@@ -538,6 +540,12 @@ def test_show_with_protocol_sections(folder, redis):
     assert ctl.run("protocol", "off", "alice", "pop3-smtp").status == 1, "the last that can send"
 
 
+def is_shown(text):
+    """Nothing of it is obeyed by a terminal."""
+    return not re.search("[^\n -~\u00a0-\ud7ff\ue000-\U0010ffff]"
+                         "|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", text)
+
+
 def test_hostile_octets_are_escaped(either, on_either):
     key = b"gatepost:account:ev\x1b]0;il\x07\xff@example.com"
     either.cli("HSET", key, b"ip:10.0.0.1\x1b[2J", b"note\r\n\x9b\xff", "protocol:\u202egpj", "off")
@@ -547,16 +555,20 @@ def test_hostile_octets_are_escaped(either, on_either):
     either.cli("SET", b"gatepost:o\x1bther\xff", "x")
     for args in (["account", "list"], ["account", "show", "alice"], ["ip", "list", "alice"],
                  ["lint"], ["export"], ["network", "list"], ["history"],
-                 ["account", "show", "ev\x1b]0;il\x07"], ["mode", "monitor", "x\x1b[2J"]):
-        run = on_either.run(*args)
-        assert run.status in (0, 1), run
-        raw = (run.out if args != ["export"] else "") + run.err
-        assert all(c == "\n" or (ord(c) >= 32 and not 0x7f <= ord(c) < 0xa0
-                                 and not 0xd800 <= ord(c) < 0xe000 and c != "\u202e")
-                   for c in raw), run
-        json.loads(on_either.run(*args, "--json").out)
-    run = on_either.run("export")
-    assert run.status == 1 and "not exported" not in run.out
+                 ["account", "show", "ev\x1b]0;il\x07"], ["mode", "monitor", "x\x1b[2J"],
+                 ["import"], ["history", "x\x1b[2J\u009b"], ["lint", "--since", "\x1b[2J\u009b"],
+                 ["tls", "required", "a", "--\x1b[2J\u009b"], ["lint", "\x1b[2J\u009b"],
+                 ["explain", "--ip", "10.0.0.1", "--from", "alice@example.com",
+                  "--helo", "\x1b[2J\u009b\u202e"],
+                 ["explain", "--ip", "\x1b[2J\u009b", "--from", "a@b.example"],
+                 ["explain", "--log", "\x1b[2J\u009b"], ["spf", "10.0.0.1", "\x1b[2J\u009b", "<>"]):
+        text = "account:\x1b\u009b@b.example ip:10.0.0.1\x1b \u202e\n" if args == ["import"] else ""
+        run = on_either.run(*args, text=text)
+        assert is_shown(run.out + run.err), run
+        as_json = on_either.run(args[0], "--json", *args[1:], text=text)
+        assert is_shown(as_json.out + as_json.err), as_json
+        if "usage" not in run.err and args != ["import"]:
+            json.loads(as_json.out)
 
 
 @pytest.mark.parametrize("args", [
@@ -648,9 +660,60 @@ def test_export_round_trip(ctl, folder):
     assert sum(len(fields) for fields in as_json.values()) == len(before.splitlines())
 
 
+ODD = ["\x1b[31m".encode(), "\u009b31m \\x41".encode(), "\u202etxt\u061c".encode(), b"\xff\xc3 \x80",
+       "two\r\nlines".encode(), b" \tspace ", b"\x7f\x01", "J\u00f6rg".encode(), b"\\", b""]
+
+
+def everything(redis):
+    """All octets of all hashes, as a Redis of its own sees them."""
+    found = {}
+    with RedisClient(redis.socket) as client:
+        for key in client.command("KEYS", "gatepost:*:*"):
+            if not key.startswith("gatepost:history"):
+                pairs = client.command("HGETALL", key)
+                found[key] = dict(zip(pairs[::2], pairs[1::2]))
+    return found
+
+
+@pytest.mark.parametrize("through_a_file", [False, True])
+def test_export_round_trip_of_any_octets(folder, redis, on_redis, policy_path, on_file,
+                                         through_a_file):
+    """Also where a policy file, which takes the same lines, stands in between."""
+    for i, odd in enumerate(ODD):
+        name = odd.replace(b"\xff\xc3 \x80", b"").lower()  # no look-up asks for a name that is no UTF-8
+        redis.cli("HSET", b"gatepost:account:a%d" % i + name + b"z@b.example", "ip:10.0.0.%d" % i, odd,
+                  "tls", "required")
+        redis.cli("HSET", "gatepost:network:relays", "10.0.%d.0/24" % i, odd)
+    before = everything(redis)
+    assert len(before) == len(ODD) + 1
+    lines = on_redis.do("export").out
+    assert is_shown(lines)
+    redis.cli("FLUSHALL")
+    if through_a_file:
+        with open(policy_path, "w") as file:
+            file.write(lines)
+        on_file.do("tls", "optional", "a@b.example")
+        on_file.do("account", "delete", "a@b.example")
+        on_file.do("import", "--replace", text=lines)
+        lines = on_file.do("export").out
+    run = on_redis.do("import", text=lines)
+    assert is_shown(run.err) and everything(redis) == before
+    assert on_redis.json("import", text=lines)["written"] == 0
+
+
+def test_json_shows_what_a_terminal_would_obey_as_escapes(redis, on_redis):
+    redis.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "\x1b\x7f\u009b\u202e\u00f6".encode(),
+              "ip:::2", b"\xff\x9b", b"x\xff", "1", "x\u00ff", "2")
+    run = on_redis.run("export", "--json")
+    assert r'"\u001b\u007f\u009b\u202e' + "\u00f6" + '"' in run.out.lower()
+    fields = run.json()["account:a@b.example"]
+    assert fields["ip:::1"] == "\x1b\x7f\u009b\u202e\u00f6" and fields["ip:::2"] == "\u00ff\u009b"
+    assert run.status == 1 and run.err.count("not exported") == 1, "two fields of one name in JSON"
+
+
 def test_export_tells_what_no_line_can_hold(either, on_either):
-    either.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "two\nlines", "tls", "required")
-    either.cli("HSET", "gatepost:account:two words@b.example", "tls", "required")
+    either.cli("HSET", "gatepost:account:a@b.example", "", "no name", "tls", "required")
+    either.cli("HSET", "gatepost:account:Upper@b.example", "tls", "required")
     either.cli("SET", "gatepost:account:string@b.example", "x")
     run = on_either.run("export")
     assert run.status == 1
@@ -675,6 +738,79 @@ def test_export_that_fails_is_json(folder, redis):
         told = run.json()
         assert run.status == told["exit"] == 2 and "NOPERM" in told["error"]
         assert list(told) == [*there, "error", "exit"]
+
+
+@pytest.mark.parametrize("args", [
+    ["spf", "check", "192.0.2.1", "-x", "<>"], ["spf", "192.0.2.1", "--tls", "<>"],
+    ["spf", "--json", "check", "192.0.2.1", "--json", "<>"], ["--json", "spf", "192.0.2.1", "-V", ""],
+    ["spf", "check", "--json", "192.0.2.1", "--", "--"], ["spf", "check", "--", "192.0.2.1", "-h", "<>"],
+])
+def test_spf_takes_words_that_begin_with_a_hyphen(on_file, args):
+    """Behind the address all are words; both spellings of the command do the same."""
+    run = on_file.do(*args)
+    as_json = "--json" in args[:3]
+    assert run.json()["spf"] == "none" if as_json else run.out.endswith("spf=none\n"), run
+
+
+def test_spf_of_old(on_file):
+    assert on_file.run("spf", "nowhere", "x", "<>").err == on_file.run(
+        "spf", "check", "nowhere", "x", "<>").err == "gatepostctl: nowhere: not an IPv4 or IPv6 address\n"
+    for args in (["spf"], ["spf", "check"], ["spf", "192.0.2.1", "x"], ["spf", "check", "::1", "x", "y", "z"]):
+        run = on_file.run(*args)
+        assert run.status == 2 and "  spf check IP HELO SENDER\n" in run.err, run
+
+
+# ---- lines without end ----
+
+def run_on(ctl, args, path, address_space=256 * 2 ** 20):
+    """A run that reads `path` and may not have more memory."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+    with open(path, "rb") as text:
+        return subprocess.run([CTL, "-c", ctl.conf, *args], stdin=text, capture_output=True,
+                              timeout=20, check=False, text=True,
+                              preexec_fn=None if SANITIZED else limit)
+
+
+SANITIZED = b"__asan_init" in open(CTL, "rb").read()
+
+
+@pytest.mark.parametrize("args", [["import"], ["import", "/dev/zero"], ["explain", "--log", "-"]])
+@pytest.mark.parametrize("path", ["/dev/zero", "long"])
+def test_a_line_without_end(on_redis, folder, path, args):
+    """It ends at once, in little memory, and says which line it was; nothing is written."""
+    if path == "long":
+        path = folder.file("long")
+        with open(path, "wb") as file:
+            file.write(b"account:a@b.example tls required\n")
+            file.truncate(10 ** 9)
+    run = run_on(on_redis, args, path)
+    number = 2 if "long" in path and "/dev/zero" not in args else 1
+    assert run.returncode in (1, 2)
+    assert re.search(rf"(:|line ){number}(:| is longer)", run.stderr) and "1 MiB" in run.stderr, run
+    assert facts(on_redis) == []
+
+
+def test_the_longest_line(on_redis, on_file, policy_path, redis):
+    """1 MiB with its end: one octet more is neither read nor exported."""
+    start = "account:a@b.example ip:::1 "
+    fits = start + "x" * (2 ** 20 - len(start) - 1) + "\n"
+    on_redis.do("import", text=fits)
+    assert on_redis.do("export").out == fits
+    run = on_redis.run("import", text=fits.replace(" x", " xx"))
+    assert run.status == 2 and "standard input:1: the line is longer" in run.err
+    with RedisClient(redis.socket) as client:
+        client.command("HSET", "gatepost:account:a@b.example", "ip:::2", "\x01" * 2 ** 19)
+    run = on_redis.run("export")
+    assert run.status == 1 and run.out == fits and "longer than 1 MiB" in run.err
+    on_file.do("import", text=fits)
+    assert on_file.do("export").out == fits
+    with open(policy_path, "a") as file:
+        file.write(fits.replace("::1 x", "::3 xx"))
+    for args in (["lint"], ["export"], ["account", "show", "a@b.example"], ["tls", "required", "c"]):
+        run = on_file.run(*args)
+        assert run.status in (1, 2) and "longer than 1 MiB" in run.out + run.err, run
 
 
 # ---- lint ----

@@ -5,6 +5,7 @@
 #define GATEPOST_BASE_JSON_TEXT_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -14,5 +15,11 @@
  */
 json_t *json_octets(const char *text, size_t len);
 json_t *json_text(const char *text);
+
+/*
+ * json_dumpf(), but what utf8_is_deceptive() is written as \uHHHH, so that a terminal or a pager
+ * may show it. Returns 0, or -1 when it could not be written.
+ */
+int json_put(const json_t *value, FILE *to, size_t flags);
 
 #endif

@@ -61,4 +61,10 @@ void textbuf_put_header(struct textbuf *buf, const char *text, size_t len);
  */
 size_t utf8_sequence(const char *text, size_t len);
 
+/*
+ * Does the character of `sequence` octets change what a reader sees? Those are control characters
+ * (C0, DEL, C1), line separators, marks and overrides of direction. false where sequence is 0.
+ */
+bool utf8_is_deceptive(const char *text, size_t sequence);
+
 #endif

@@ -100,22 +100,20 @@ static int explain(const struct ctl *ctl, struct explanation *e, struct runtime 
 static int read_question(const struct ctl *ctl, struct ctl_question *q, struct log_line *line) {
     struct why why;
 
-    char *input = NULL;
-    size_t room = 0;
-    int rc = 0;
-    if (q->log != NULL && strcmp(q->log, "-") == 0) {
-        if (getdelim(&input, &room, '\0', stdin) < 0) {
-            free(input);
-            return ctl_refuse(ctl, "--log -: standard input is empty");
-        }
-        q->log = input;
+    bool standard = q->log != NULL && strcmp(q->log, "-") == 0;
+    if (standard && ungetc(getc(stdin), stdin) == EOF)
+        return ctl_refuse(ctl, "--log -: standard input is empty");
+    if (q->log != NULL) {
+        FILE *from = standard ? stdin : fmemopen((char *)q->log, strlen(q->log), "r");
+        if (from == NULL)
+            return ctl_no_memory(ctl);
+        int rc = log_line_read(from, line, q, &why);
+        if (!standard)
+            fclose(from);
+        if (rc != 0)
+            return ctl_refuse(ctl, "--log: %s", why.text);
     }
-    if (q->log != NULL)
-        rc = log_line_read(q->log, line, q, &why);
     q->log = NULL;
-    free(input);
-    if (rc != 0)
-        return ctl_refuse(ctl, "--log: %s", why.text);
     if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
         return ctl_fail(ctl, "explain needs either --ip with --from or --login, or --log");
     if (q->from == NULL)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "gatepost/base/line.h"
 #include "gatepost/core/textbuf.h"
 
 /* A line taken apart: logfmt as it is, or a JSON object. */
@@ -159,27 +160,34 @@ static bool take_apart(const char *line, struct parts *parts) {
     return false;
 }
 
-/* The last of the lines that is a verdict, malloc'd; NULL when none is. */
-static char *last_verdict(const char *text, struct parts *parts) {
-    char *found = NULL;
+/* The last of the lines that is a verdict, malloc'd; NULL when none is, with the reason. */
+static char *last_verdict(FILE *from, struct parts *parts, struct why *why) {
+    char *found = NULL, *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    unsigned long number = 1;
     *parts = (struct parts){0};
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        char *line = strndup(text, len);
-        struct parts these = {0};
-        if (line != NULL && len > 0 && line[len - 1] == '\r')
-            line[len - 1] = '\0';
-        if (line != NULL && take_apart(line, &these)) {
-            json_decref(parts->object);
-            free(found);
-            *parts = these;
-            found = line;
-        } else {
-            free(line);
-        }
-        text += len + (text[len] == '\n');
+    why_set(why,
+            "there is no line with event=verdict; --log takes a line, or - for standard input");
+    for (; (len = line_read(from, &line, &room)) >= 0; number++) {
+        struct parts these;
+        line[strcspn(line, "\r\n")] = '\0';
+        if (!take_apart(line, &these))
+            continue;
+        json_decref(parts->object);
+        free(found);
+        *parts = these;
+        found = line; /* which a logfmt line stays in */
+        line = NULL;
+        room = 0;
     }
-    return found;
+    free(line);
+    if (len != LINE_TOO_LONG)
+        return found;
+    why_set(why, "line %lu is longer than 1 MiB", number);
+    json_decref(parts->object);
+    free(found);
+    return NULL;
 }
 
 void log_line_clear(struct log_line *line) {
@@ -214,16 +222,14 @@ static int read_values(const struct parts *parts, const struct ctl_question *giv
     return 0;
 }
 
-int log_line_read(const char *text, struct log_line *line, struct ctl_question *question,
+int log_line_read(FILE *from, struct log_line *line, struct ctl_question *question,
                   struct why *why) {
     const char *found[KEYS];
     struct parts parts;
-    char *verdict = last_verdict(text, &parts);
+    char *verdict = last_verdict(from, &parts, why);
     *line = (struct log_line){0};
     if (verdict == NULL)
-        return why_set(
-            why,
-            "there is no line with event=verdict; --log takes a line, or - for standard input");
+        return -1;
     int rc = read_values(&parts, question, line, found, why);
     json_decref(parts.object);
     free(verdict);

@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "../print.h"
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/store_url.h"
 
@@ -82,12 +83,15 @@ static void heirs_free(struct round *round) {
 
 static void lint_name(struct lint *lint, const char *subject) {
     struct why why;
+    enum fact_kind kind = fact_check_subject(&lint->ctl->fact_rules, subject, &why);
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
     if (!account && !fact_is_network(subject))
         lint_found(lint, "unknown-key", subject, NULL,
                    "not a subject: it begins neither with account: nor with network:");
-    else if (fact_check_subject(&lint->ctl->fact_rules, subject, &why) != FACT_GOOD)
+    else if (fact_works(kind) && kind != FACT_GOOD)
+        lint_found(lint, "spelling", subject, NULL, "%s", why.text);
+    else if (kind != FACT_GOOD)
         lint_found(lint, domainless ? "no-domain" : "never-asked", subject, NULL, "%s", why.text);
     else if (domainless)
         lint_found(lint, "no-domain", subject, NULL,
@@ -284,13 +288,17 @@ static int lint_file(struct lint *lint) {
     FILE *file = fopen(url.path, "re");
     if (file == NULL)
         return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(errno));
-    while ((len = getline(&line, &size, file)) >= 0) {
+    while ((len = line_read(file, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;
         if (policy_line_parse(line, (size_t)len, &fact, &why) >= 0)
             continue;
         snprintf(place, sizeof place, "%s:%lu", url.path, number);
         lint_found(lint, "policy-file", place, NULL, "%s", why.text);
+    }
+    if (len == LINE_TOO_LONG) {
+        snprintf(place, sizeof place, "%s:%lu", url.path, number + 1);
+        lint_found(lint, "policy-file", place, NULL, "the line is longer than 1 MiB");
     }
     free(line);
     fclose(file);

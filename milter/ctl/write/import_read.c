@@ -13,6 +13,7 @@
 #include <uthash.h>
 
 #include "../print.h"
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 
 struct input_fact {
@@ -76,10 +77,10 @@ static struct input_subject *make_subject(struct reading *r, const char *name, u
         free(subject);
         return NULL;
     }
-    if (fact_check_subject(&r->problems->ctl->fact_rules, name, &why) != FACT_GOOD) {
-        input_problem(r->problems, line, name, NULL, true, why.text);
-        subject->refused = true;
-    }
+    enum fact_kind kind = fact_check_subject(&r->problems->ctl->fact_rules, name, &why);
+    if (kind != FACT_GOOD)
+        input_problem(r->problems, line, name, NULL, !fact_works(kind), why.text);
+    subject->refused = !fact_works(kind);
     return subject;
 }
 
@@ -224,16 +225,18 @@ int input_read(FILE *stream, struct input_problems *problems, struct input *out,
     int rc = 0;
     *out = (struct input){0};
     ctl_progress_begin(&progress, "lines read", 0);
-    while (rc == 0 && (len = getline(&line, &size, stream)) >= 0) {
+    while (rc == 0 && (len = line_read(stream, &line, &size)) >= 0) {
         rc = take_line(&r, line, (size_t)len, ++number);
         ctl_progress_tell(&progress, number);
     }
     ctl_progress_end(&progress);
     if (rc != 0)
         why_set(why, "no memory");
+    else if (len == LINE_TOO_LONG)
+        why_set(why, "%s:%lu: the line is longer than 1 MiB", problems->path, number + 1);
     else if (ferror(stream))
         why_set(why, "%s: %s", problems->path, strerror(errno));
-    bool good = rc == 0 && !ferror(stream);
+    bool good = rc == 0 && len != LINE_TOO_LONG && !ferror(stream);
     free(line);
     if (good && hand_over(&r, out) != 0) {
         why_set(why, "no memory");

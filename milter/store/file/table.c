@@ -14,6 +14,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "gatepost/base/line.h"
 #include "gatepost/core/policy_line.h"
 
 struct subject {
@@ -159,11 +160,12 @@ struct policy_table *policy_table_read(const char *path, FILE *stream, struct wh
     if (!good)
         why_set(why, "%s: no memory", path);
     while (good) {
-        ssize_t len = getline(&line, &size, stream);
-        if (len < 0)
+        ssize_t len = line_read(stream, &line, &size);
+        if (len < 0 && len != LINE_TOO_LONG)
             break;
         number++;
-        good = take_line(table, line, (size_t)len, number, &reason) == 0;
+        good = len != LINE_TOO_LONG ? take_line(table, line, (size_t)len, number, &reason) == 0
+                                    : why_set(&reason, "the line is longer than 1 MiB") == 0;
         if (!good)
             why_set(why, "%s:%lu: %s", path, number, reason.text);
     }

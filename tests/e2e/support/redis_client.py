@@ -27,8 +27,13 @@ class RedisClient:
         self._socket.close()
 
     @staticmethod
+    def _octets(answer):
+        """Octets that are no UTF-8 as surrogates, so that none is lost."""
+        return answer.decode("utf-8", "surrogateescape")
+
+    @staticmethod
     def _packed(words):
-        encoded = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        encoded = [word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape") for word in words]
         return b"*%d\r\n" % len(encoded) + b"".join(
             b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
 
@@ -45,7 +50,7 @@ class RedisClient:
             return int(rest)
         if kind == b"$":
             size = int(rest)
-            return None if size < 0 else self._stream.read(size + 2)[:-2].decode()
+            return None if size < 0 else self._octets(self._stream.read(size + 2)[:-2])
         if kind == b"*":
             return [self._read() for _ in range(int(rest))]
         raise ConnectionError(f"not RESP2: {line!r}")

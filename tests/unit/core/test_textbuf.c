@@ -30,6 +30,7 @@ static void test_logfmt(void **state) {
          "\"\\xe2\\x80\\xae"
          "evil\""},
         {"\xe2\x81\xa6x", "\"\\xe2\\x81\\xa6x\""},
+        {"\xd8\x9cx", "\"\\xd8\\x9cx\""},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
