@@ -29,7 +29,8 @@ static void unquote(char *text) {
             quoted = !quoted;
         else if (!quoted && *from == '(')
             depth++;
-        if (depth == 0 && (escaped || *from != '"') &&
+        bool syntax = *from == '"' || *from == '\\'; /* a backslash at the end escapes nothing */
+        if (depth == 0 && (escaped || !syntax) &&
             (escaped || quoted || strchr(" \t\r\n", *from) == NULL))
             *to++ = *from;
         if (!escaped && !quoted && depth > 0 && *from == ')')
@@ -43,7 +44,7 @@ static void unquote(char *text) {
 static char *strip(char *text) {
     char *open = strrchr(text, '<');
     if (open != NULL)
-        text = open + 1;
+        text = open + 1 + strspn(open + 1, ">"); /* behind brackets that hold nothing */
     text[strcspn(text, ">")] = '\0';
     size_t len = strlen(text);
     while (len > 0 && strchr(";,", text[len - 1]) != NULL)
@@ -90,6 +91,11 @@ static int add_parts(struct readings *readings, const char *local, size_t local_
     return add(readings, text);
 }
 
+/* One of the MTA's own users, '@' in the name or not. */
+static int add_own(struct readings *readings, const char *name) {
+    return add_parts(readings, name, strlen(name), "", 0);
+}
+
 /* What the part before the last '@' can mean by itself. */
 static int add_inner(struct readings *readings, const char *local, size_t len) {
     const char *bang = memchr(local, '!', len), *percent = NULL;
@@ -108,12 +114,28 @@ static int add_inner(struct readings *readings, const char *local, size_t len) {
     return rc;
 }
 
+/* What is left when it is unquoted and stripped once more: Postfix reads some addresses twice. */
+static int add_again(struct readings *readings, const char *text) {
+    char *copy = strdup(text), *again = NULL;
+    if (copy != NULL) {
+        unquote(copy);
+        again = strdup(strip(copy));
+    }
+    free(copy);
+    return add(readings, again);
+}
+
 static int add_readings_of(struct readings *readings, const char *text) {
     const char *at = strrchr(text, '@');
     size_t local_len = at == NULL ? strlen(text) : (size_t)(at - text);
     int rc = add_inner(readings, text, local_len);
-    if (rc == 0 && at != NULL && is_own(at + 1))
+    if (rc == 0 && (strchr(text, '\\') != NULL || text[0] == '@'))
+        rc = add_again(readings, text);
+    if (rc == 0 && at != NULL && is_own(at + 1)) {
         rc = add(readings, strndup(text, local_len));
+        if (rc == 0 && memchr(text, '@', local_len) != NULL)
+            rc = add_parts(readings, text, local_len, "", 0);
+    }
     /* the domain, too, may be a path: user@host!path, user@host%relay */
     const char *second = at == NULL ? NULL : strpbrk(at, "!%");
     if (rc == 0 && second != NULL)
@@ -121,15 +143,47 @@ static int add_readings_of(struct readings *readings, const char *text) {
     return rc;
 }
 
+/* Is there no '@' but in quotes, comments and routes? */
+static bool is_bare(const char *text) {
+    unsigned depth = 0;
+    bool bare = true, literal = false;
+    for (; *text != '\0'; text++) {
+        if (*text == '"' && depth == 0)
+            text = address_skip_quoted(text) - 1;
+        else if (*text == '\\' && text[1] != '\0')
+            text++;
+        else if (depth > 0 || *text == '(')
+            depth += *text == '(' ? 1 : -(*text == ')');
+        else if (*text == '[' || *text == ']')
+            literal = *text == '[';
+        else if (*text == '@')
+            bare = false;
+        else if (*text == '<' || (*text == ':' && !literal))
+            bare = true; /* what counts begins here */
+    }
+    return bare;
+}
+
 static int add_spelling(struct readings *readings, const char *sender) {
     char *copy = strdup(sender);
     if (copy == NULL)
         return -1;
+    bool bare = is_bare(copy);
     unquote(copy);
-    char *text = strip(copy);
-    char *plain = strdup(text);
+    const char *text = strip(copy), *at = strrchr(text, '@');
+    /* Postfix takes all behind a route for a name when there is a literal in either */
+    bool behind_route = text > copy && text[-1] == ':' && strchr(copy, '[') != NULL;
+    int rc = add(readings, strdup(text));
+    if (rc == 0 && at != NULL && (bare || behind_route))
+        rc = add_own(readings, text);
     free(copy);
-    return add(readings, plain);
+    return rc;
+}
+
+/* Sendmail takes what is left of a broken group, ':' and ';' within, for a name. */
+static bool is_group(const char *understood) {
+    return strchr(understood, '@') != NULL && strpbrk(understood, ":;") != NULL &&
+           strchr(understood, '"') == NULL && !address_is_path(understood);
 }
 
 /* The ordinary sender: LOCAL@DOMAIN and nothing in it that could mean anything else. */
@@ -154,6 +208,8 @@ int readings_find(const char *given, const char *understood, struct readings *ou
     int rc = add_spelling(out, given);
     if (rc == 0 && understood != NULL && understood[0] != '\0')
         rc = add_spelling(out, understood);
+    if (rc == 0 && understood != NULL && is_group(understood))
+        rc = add_own(out, understood);
     /* what a reading means by itself is added at the end, and comes in its turn */
     for (size_t i = 0; rc == 0 && i < out->n; i++)
         rc = add_readings_of(out, out->items[i]);

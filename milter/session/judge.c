@@ -101,6 +101,7 @@ static void judge_reading(struct judgement *j, const char *text) {
         return;
     }
     reading.sender = reading.account.text;
+    reading.facts.has_account = true; /* even if the MTA calls the sender empty */
     if (strcmp(reading.account.text, j->account.text) != 0) {
         decide(&reading);
         bool known = reading.decision.policy == NULL || policy_is_known(reading.decision.policy);
@@ -149,7 +150,7 @@ void judge_decide(struct judgement *j, const struct judge_question *question) {
     struct readings readings = {.n = 0};
     j->deadline = clock_now_ms() + j->runtime->config->store_timeout;
     if (name_account(j, question->login, j->sender) != 0 ||
-        (question->login == NULL && j->facts.has_account &&
+        (question->login == NULL &&
          readings_find(question->given, question->understood, &readings) != 0)) {
         judge_defer(j);
         return;

@@ -26,6 +26,7 @@ AMBIGUOUS = [
     ("<alice%corp.{d}@localhost>", "alice%corp.{d}@localhost"),
     ("x.{d}!corp.{d}!alice@y.{d}", None),
     ("alice%corp.{d}%x.{d}@y.{d}", None),
+    ("corp.{d}!%%corp.{d}", ""),            # Sendmail calls it empty, and delivers as %@corp.{d}
 ]
 
 

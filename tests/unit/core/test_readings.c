@@ -38,6 +38,33 @@ static void test_readings(void **state) {
         {"<corp.example!x.example!ceo>", "ceo@x.example@corp.example",
          "corp.example!x.example!ceo ceo@x.example@corp.example x.example!ceo@corp.example "
          "ceo@x.example"},
+        /* an '@' that is only in quotes leaves all of it a name, to Sendmail */
+        {"<\"alice@x.example\">", "\"alice@x.example\"", "alice@x.example alice@x.example@"},
+        {"<@x.example,@[IPv6:::1]:\"alice@x.example\">", NULL, "alice@x.example alice@x.example@"},
+        {"<\"alice@x.example\"(y@z)>", NULL, "alice@x.example alice@x.example@"},
+        {"<\"alice@x.example\"@localhost>", NULL,
+         "alice@x.example@localhost alice@x.example alice@x.example@"},
+        {"<B <x::alice@x.example;>()>", "x::alice@x.example;",
+         ":alice@x.example x::alice@x.example;@ x::alice@x.example;"},
+        {"<\"alice@x.example\"@y.example>", NULL, "alice@x.example@y.example alice@x.example"},
+        {"<corp.example!%%corp.example>", "",
+         "corp.example!%%corp.example %%corp.example@corp.example corp.example!%@corp.example "
+         "%@corp.example corp.example!@ @ @corp.example corp.example!"},
+        /* Postfix reads it twice: a backslash and a route inside of quotes are then syntax */
+        {"<x.example.!al\\ice@corp.exam\\\\ple>", "alice@x.example.",
+         "x.example.!alice@corp.exam\\ple alice@x.example. x.example.!alice@corp.example"},
+        {"<mx!alice@corp.example.\\\\>", "alice@mx",
+         "mx!alice@corp.example.\\ alice@mx mx!alice@corp.example."},
+        {"<\"@one.example:@two.example:alice\"@x.example>", NULL,
+         "@two.example:alice@x.example @two.example:alice alice@x.example alice"},
+        /* a literal behind or in a route, to Postfix */
+        {"<\"@[IPv6:::1]:alice[IPv6:::1]\"@x.example>", NULL,
+         "alice[IPv6:::1]@x.example alice[IPv6:::1]@x.example@"},
+        {"<B <@[IPv6:::1]:alice@mx>>", "\"alice \"@mx", "alice@mx alice@mx@ alice @mx"},
+        /* brackets that hold nothing */
+        {"<y.example!a<>l\\ice@x.example@corp.example>", "lice@x.example",
+         "lice@x.example@corp.example lice@x.example"},
+        {"<<>>", "", ""},
         /* the rest of the kind */
         {"<bounce%x.example@y.example>", NULL, "bounce%x.example@y.example bounce@x.example"},
         {"<\"alice@corp.example\"@x.example>", NULL,
