@@ -72,11 +72,9 @@ class FakeRedis:
             pass
 
     def stop(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for client in self._open:
+        for end in (self._listener, *self._open):
             try:
-                client.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-            client.close()
+            end.close()
