@@ -4,6 +4,8 @@
 #ifndef GATEPOST_STORE_IMPLEMENT_H
 #define GATEPOST_STORE_IMPLEMENT_H
 
+#include <stdatomic.h>
+
 #include "gatepost/core/store_url.h"
 #include "gatepost/core/why.h"
 #include "gatepost/store/store.h"
@@ -25,6 +27,18 @@ struct store_ops {
     int (*get_made)(struct store *store, const char *const *subjects, size_t n,
                     const struct store_maker *maker, void **made, struct why *why);
 };
+
+/*
+ * Has a look-up passed its time-out lately? It may be that the server puts together an answer that
+ * is far too large, which takes it longer than that: sizes are asked for first then, for a minute.
+ * Zero: no doubt. Any thread.
+ */
+struct store_doubt {
+    atomic_int_least64_t until; /* clock_now_ms() */
+};
+#define STORE_DOUBT_TIME 60000
+void store_doubt(struct store_doubt *doubt);
+bool store_doubts(const struct store_doubt *doubt);
 
 /* After a pass for sizes: is the hash still to be read? Makes it unanswered then. */
 bool store_hash_wants_reading(struct store_hash *hash);

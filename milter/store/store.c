@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "gatepost/base/clock.h"
+
 void store_free(struct store *store) {
     if (store != NULL)
         store->ops->free(store);
@@ -66,6 +68,15 @@ void store_unwatch(struct store *store) {
 
 bool store_is_too_large(size_t fields, size_t octets) {
     return fields > STORE_FIELDS_MAX || octets > STORE_OCTETS_MAX;
+}
+
+void store_doubt(struct store_doubt *doubt) {
+    atomic_store_explicit(&doubt->until, clock_now_ms() + STORE_DOUBT_TIME, memory_order_relaxed);
+}
+
+bool store_doubts(const struct store_doubt *doubt) {
+    int64_t until = atomic_load_explicit(&doubt->until, memory_order_relaxed);
+    return until != 0 && clock_now_ms() < until;
 }
 
 bool store_hash_wants_reading(struct store_hash *hash) {

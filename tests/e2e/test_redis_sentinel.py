@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support import policy
+from support.fake_redis import FakeRedis
 from support.gatepostctl import Gatepostctl, account_shown
 from support.policy_asker import Asker, Load
 from support.process import wait_until
@@ -174,6 +175,49 @@ def test_a_master_named_anew(group, gatepost, asker, stranger, domain):
     asker.wait_for(f"x@{domain}", OFF)
     switch(stranger, f"x@{domain}", "on")
     asker.wait_for(f"x@{domain}", "")
+
+
+class _Sentinel(FakeRedis):
+    """One that names this master, in a configuration of this epoch."""
+
+    def __init__(self, name, port, epoch):
+        super().__init__()
+        self._name = name
+        self.says(port, epoch)
+
+    def says(self, port, epoch):
+        self.replies = {
+            ("SENTINEL", "get-master-addr-by-name", self._name): ["127.0.0.1", str(port)],
+            ("SENTINEL", "MASTER", self._name): ["config-epoch", str(epoch)]}
+
+
+def test_most_sentinels_agree_wherever_they_stand(site, stranger, start_gatepost, milter_session,
+                                                  domain):
+    """Their epochs have begun anew. One that does not answer and one that differs stand between."""
+    old, third = (RedisServer(site.folder.sub(f"{name}-{domain}")).start()
+                  for name in ("old", "third"))
+    sentinels = [_Sentinel("policy", old.port, 9) for _ in range(7)]
+    try:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        gatepost = start_gatepost({**BARE, "cache_entries": 0,
+                                   "store": f"redis+sentinel://{hosts}/policy"})
+        gatepost.remember()
+        asker = Asker(milter_session(gatepost))
+        asker.wait_for(f"x@{domain}", "")
+        switch(stranger, f"x@{domain}", "off")
+        sentinels[1].stop()
+        for number, server in enumerate((stranger, None, stranger, third, stranger, third, third)):
+            if server:
+                sentinels[number].says(server.port, 1)
+        gatepost.wait_log("event=store-sentinel-error", "does not know of the last failover")
+        assert asker.ask(f"x@{domain}") == ""       # three of seven agree, and three others
+        sentinels[6].says(stranger.port, 1)
+        asker.wait_for(f"x@{domain}", OFF)
+        line, = gatepost.events("store-master")
+        assert f":{stranger.port}" in line
+    finally:
+        for server in (*sentinels, old, third):
+            server.stop()
 
 
 def test_gatepostctl(group, site, domain):

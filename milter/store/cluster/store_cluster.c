@@ -22,6 +22,7 @@ struct store_cluster {
     char *prefix;
     int64_t timeout;
     bool sizes_first;
+    struct store_doubt doubt;
     struct redis_map *map;
 };
 
@@ -179,21 +180,24 @@ static int ask_for(struct store_cluster *cluster, const struct redis_hgetall *pa
 static int cluster_get(struct store *store, const char *const *subjects, size_t n,
                        struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_cluster *cluster = (struct store_cluster *)store;
-    int64_t own = clock_now_ms() + cluster->timeout;
+    int64_t own = clock_now_ms() + cluster->timeout, deadline = limit < own ? limit : own;
     struct redis_hgetall pattern = {.prefix = cluster->prefix,
                                     .subjects = subjects,
                                     .hashes = hashes,
-                                    .sizes = cluster->sizes_first,
-                                    .deadline = limit < own ? limit : own};
+                                    .sizes = cluster->sizes_first || store_doubts(&cluster->doubt),
+                                    .deadline = deadline};
     int rc = ask_for(cluster, &pattern, n, why);
-    if (!cluster->sizes_first)
-        return rc;
-    if (rc == 0)
-        pattern.deadline = clock_now_ms() + cluster->timeout;
-    for (size_t i = 0; i < n; i++)
-        store_hash_wants_reading(&hashes[i]);
-    pattern.sizes = false;
-    return ask_for(cluster, &pattern, n, why);
+    if (pattern.sizes) {
+        if (rc == 0 && cluster->sizes_first)
+            pattern.deadline = clock_now_ms() + cluster->timeout;
+        for (size_t i = 0; i < n; i++)
+            store_hash_wants_reading(&hashes[i]);
+        pattern.sizes = false;
+        rc = ask_for(cluster, &pattern, n, why);
+    }
+    if (rc != 0 && clock_now_ms() >= deadline)
+        store_doubt(&cluster->doubt);
+    return rc;
 }
 
 static int cluster_walk(struct store *store, const char *subject, store_take_field *take,

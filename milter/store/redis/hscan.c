@@ -36,6 +36,13 @@ static bool no_scan(const redisReply *reply) {
             strncmp(reply->str, "ERR unknown command", 19) == 0);
 }
 
+/* A cursor, and fields. */
+static bool is_piece(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+           reply->element[0]->type == REDIS_REPLY_STRING &&
+           reply->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
 /*
  * The piece asked for, its fields in *fields, and the next one already asked for, so that server
  * and reader work at the same time. NULL with the reason when there is none. An error of the
@@ -52,12 +59,14 @@ static redisReply *walk_take(struct walk *walk, redisReply **fields, struct why 
             return NULL;
         return walk_take(walk, fields, why);
     }
-    bool scanned = !walk->whole && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    bool scanned = !walk->whole && is_piece(reply);
     *fields = scanned ? reply->element[1] : reply;
     snprintf(walk->cursor, sizeof walk->cursor, "%s", scanned ? reply->element[0]->str : "0");
-    bool good = reply->type == REDIS_REPLY_ERROR || (*fields)->type == REDIS_REPLY_ARRAY;
+    bool good = reply->type == REDIS_REPLY_ERROR ||
+                ((walk->whole || scanned) && redis_reply_is_fields(*fields));
     if (!good)
-        why_set(why, "an answer that is no list of fields and values");
+        why_set(why, "%s %s: malformed answer: it is no list of fields and values",
+                walk->whole ? "HGETALL" : "HSCAN", walk->key);
     if (!good || (strcmp(walk->cursor, "0") != 0 && walk_ask(walk, why) != 0)) {
         freeReplyObject(reply);
         return NULL;

@@ -11,6 +11,7 @@
 
 #include "breaker.h"
 #include "gatepost/base/clock.h"
+#include "gatepost/base/log.h"
 #include "gatepost/base/waiting.h"
 
 /* Connections at the most. Each serves one look-up at a time, so this many may wait for Redis. */
@@ -24,6 +25,7 @@ struct redis_pool {
     struct redis_server server; /* under lock, as is all below */
     bool named;                 /* its host is a name, not an address */
     bool supervised;
+    bool told_surplus;
     unsigned move;
     redisContext *idle[POOL_MAX];
     size_t n_idle, n_open;
@@ -143,6 +145,29 @@ void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, co
     }
 }
 
+/*
+ * What nobody asked for would be taken for the next answer: a connection with that is closed, and
+ * the lease is for a fresh one in its place. Over TLS it may be a message of TLS itself.
+ */
+static void drop_surplus(struct redis_pool *pool, struct redis_lease *lease,
+                         struct redis_server *server) {
+    char name[REDIS_NAME_SIZE];
+    if (lease->conn == NULL || !redis_conn_has_surplus(lease->conn))
+        return;
+    redisFree(lease->conn);
+    lease->conn = NULL;
+    pthread_mutex_lock(&pool->lock);
+    *server = pool->server;
+    lease->move = pool->move;
+    bool tell = !server->tls && !pool->told_surplus;
+    pool->told_surplus = pool->told_surplus || tell;
+    pthread_mutex_unlock(&pool->lock);
+    if (tell)
+        log_event(LOG_WARNING, "store-surplus", "store", pool->store, "server",
+                  redis_server_name(server, name), "problem",
+                  "octets that nobody has asked for: the connection is closed", (char *)NULL);
+}
+
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
                     struct redis_lease *lease, struct why *why) {
     struct redis_server server;
@@ -151,6 +176,7 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
         return why_set(why, "no time left within store_timeout");
     if (await_free(pool, fresh, deadline, lease, &server, why) != 0)
         return -1;
+    drop_surplus(pool, lease, &server);
     if (lease->conn != NULL) {
         lease->pooled = true;
         return 0;

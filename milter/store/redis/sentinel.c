@@ -234,19 +234,22 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
  * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open.
  * Returns 0 and the master, or -1 with the reason of the last. More than half of them have not
  * missed a failover: if they agree, they have been told of the master anew (SENTINEL MONITOR), and
- * their epochs begin anew with it. A single one may have missed it.
+ * their epochs begin anew with it. A single one may have missed it. Where they stand in the list
+ * does not matter, nor what others say.
  */
 static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                    int64_t deadline, struct why *why) {
-    struct store_seed other = {.port = 0};
-    size_t agreed = 0;
+    struct store_seed named[STORE_SEEDS]; /* by those who are behind */
+    size_t n_named = 0;
     for (size_t tries = 0; tries < s->n_seeds; tries++) {
         int64_t limit = clock_now_ms() + s->timeout;
         if (ask_on(s, conn, out, limit < deadline ? limit : deadline, why) == 0)
             return 0;
         if (out->behind) {
-            agreed = same_server(&other, &out->server) ? agreed + 1 : 1;
-            other = out->server;
+            size_t agreed = 0;
+            named[n_named++] = out->server;
+            for (size_t i = 0; i < n_named; i++)
+                agreed += same_server(&named[i], &out->server);
             if (agreed > s->n_seeds / 2 && s->n_seeds > 1)
                 return 0;
         }

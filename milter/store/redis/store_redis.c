@@ -20,6 +20,7 @@ struct store_redis {
     char *name, *prefix;
     int64_t timeout;
     bool sizes_first;
+    struct store_doubt doubt;
     struct redis_endpoint server;
     struct redis_watch *watch; /* NULL until it is watched */
     store_told *told;
@@ -44,7 +45,7 @@ static int get_by_size(struct store_redis *redis, struct redis_hgetall *lookup, 
         return why_set(why, "no memory");
     lookup->sizes = true;
     redis_hgetall_send(lookup, why);
-    if (redis_hgetall_read(lookup, why) == 0)
+    if (redis_hgetall_read(lookup, why) == 0 && redis->sizes_first)
         lookup->deadline = clock_now_ms() + redis->timeout;
     for (size_t i = 0; i < lookup->n; i++)
         if (store_hash_wants_reading(&lookup->hashes[i]))
@@ -77,10 +78,17 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
                                    .deadline = limit < deadline ? limit : deadline};
     if (redis_endpoint_need(&redis->server, lookup.deadline, why) != 0)
         return -1;
-    if (redis->sizes_first)
-        return get_by_size(redis, &lookup, why);
-    redis_hgetall_send(&lookup, why);
-    return redis_hgetall_read(&lookup, why);
+    int64_t own_deadline = lookup.deadline;
+    int rc;
+    if (redis->sizes_first || store_doubts(&redis->doubt)) {
+        rc = get_by_size(redis, &lookup, why);
+    } else {
+        redis_hgetall_send(&lookup, why);
+        rc = redis_hgetall_read(&lookup, why);
+    }
+    if (rc != 0 && clock_now_ms() >= own_deadline)
+        store_doubt(&redis->doubt);
+    return rc;
 }
 
 static int redis_walk_subject(struct store *store, const char *subject, store_take_field *take,

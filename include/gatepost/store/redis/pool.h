@@ -29,7 +29,9 @@ struct redis_lease {
 
 /*
  * Lends a connection: an idle one, a new one, or with `fresh` only a new one. Returns 0, or -1 with
- * the reason: at once when the server is known to be down, and never later than at the deadline.
+ * the reason: at once when the server is known to be down, and never later than at the deadline. An
+ * idle one on which something has arrived that nobody asked for is not lent but closed, and this
+ * logged once.
  */
 int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
                     struct redis_lease *lease, struct why *why);
