@@ -35,7 +35,14 @@ static void mix(uint64_t v[static 4]) {
     v[2] = rotate(v[2], 32);
 }
 
-/* Up to eight octets, the first the lowest. */
+/* Eight octets, the first the lowest; written so that compilers make one load of it. */
+static uint64_t whole_word_at(const unsigned char *at) {
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+           (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
+           (uint64_t)at[7] << 56;
+}
+
+/* Fewer than eight, likewise. */
 static uint64_t word_at(const unsigned char *at, size_t len) {
     uint64_t word = 0;
     for (size_t i = 0; i < len; i++)
@@ -55,7 +62,7 @@ uint64_t keyed_hash_with(const uint64_t key[static 2], const void *data, size_t 
                      key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
     size_t left = len;
     for (; left >= 8; left -= 8, at += 8)
-        take(v, word_at(at, 8));
+        take(v, whole_word_at(at));
     take(v, word_at(at, left) | (uint64_t)len << 56);
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/base/host_port.h"
 #include "gatepost/config/config.h"
 #include "gatepost/core/duration.h"
 #include "gatepost/core/reply.h"
@@ -73,18 +74,6 @@ int check_log_level(const char *value, struct why *why) {
     return refuse(why, "it must be error, warning, info or debug");
 }
 
-static int check_port(const char *text, size_t len) {
-    int port = 0;
-    if (len == 0 || len > 5)
-        return -1;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return -1;
-        port = port * 10 + (text[i] - '0');
-    }
-    return port >= 1 && port <= 65535 ? 0 : -1;
-}
-
 int check_socket(const char *value, struct why *why) {
     const char *rest = strchr(value, ':');
     size_t scheme = rest == NULL ? 0 : (size_t)(rest - value);
@@ -98,7 +87,7 @@ int check_socket(const char *value, struct why *why) {
     }
     if ((scheme == 4 && memcmp(value, "inet", 4) == 0) ||
         (scheme == 5 && memcmp(value, "inet6", 5) == 0)) {
-        if (check_port(rest + 1, strcspn(rest + 1, "@")) == 0)
+        if (port_parse(rest + 1, strcspn(rest + 1, "@")) > 0)
             return 0;
     }
     return refuse(why, "it must be unix:/PATH, inet:PORT@HOST or inet6:PORT@HOST");
@@ -163,26 +152,13 @@ int check_address(const char *value, struct why *why) {
 }
 
 int nameserver_format(const char *value, char *out, size_t out_size) {
-    const char *address = value, *port = NULL;
-    size_t len = strlen(value);
-    const char *colon = strchr(value, ':');
-    if (value[0] == '[') {
-        const char *end = strchr(value, ']');
-        if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-            return -1;
-        address = value + 1;
-        len = (size_t)(end - address);
-        port = end[1] == ':' ? end + 2 : NULL;
-    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
-        len = (size_t)(colon - value);
-        port = colon + 1;
-    }
-    struct ip_address ip;
-    char text[IP_TEXT_SIZE];
-    if (ip_parse(address, len, &ip) != 0 || (port != NULL && check_port(port, strlen(port)) != 0))
+    struct host_port where;
+    char text[HOST_PORT_SIZE];
+    if (host_port_parse(value, &where) != 0)
         return -1;
-    ip_format(&ip, text);
-    snprintf(out, out_size, ip.family == IP_V6 ? "[%s]:%s" : "%s:%s", text, port ? port : "53");
+    if (where.port == 0)
+        where.port = 53;
+    snprintf(out, out_size, "%s", host_port_format(&where, text));
     return 0;
 }
 
@@ -194,11 +170,8 @@ int check_nameserver(const char *value, struct why *why) {
 }
 
 int check_http_listen(const char *value, struct why *why) {
-    char out[80];
-    const char *colon = strrchr(value, ':');
-    bool port_given = colon != NULL && colon > value &&
-                      (value[0] == '[' ? colon[-1] == ']' : colon == strchr(value, ':'));
-    if (value[0] == '\0' || (port_given && nameserver_format(value, out, sizeof out) == 0))
+    struct host_port where;
+    if (value[0] == '\0' || (host_port_parse(value, &where) == 0 && where.port != 0))
         return 0;
     return refuse(why, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:9478");
 }

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/dial.h"
+#include "gatepost/base/host_port.h"
 #include "print.h"
 
 /* For each answer of the filter, in milliseconds. */
@@ -25,24 +25,18 @@
 
 /* Connects to ADDRESS:PORT or [ADDRESS]:PORT; -1 with errno. */
 static int connect_http(const char *where) {
-    char host[100];
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                             .ai_socktype = SOCK_STREAM},
-                    *found = NULL;
-    snprintf(host, sizeof host, "%s", where[0] == '[' ? where + 1 : where);
-    char *port = strrchr(host, ':');
-    *port++ = '\0';
-    host[strcspn(host, "]")] = '\0';
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
+    struct host_port to;
+    struct sockaddr_storage address;
+    if (host_port_parse(where, &to) != 0) {
         errno = EADDRNOTAVAIL;
         return -1;
     }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+    socklen_t len = host_port_sockaddr(&to, &address);
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, len) != 0) {
         close(fd);
         fd = -1;
     }
-    freeaddrinfo(found);
     return fd;
 }
 

@@ -4,16 +4,14 @@
  */
 #include "http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/base/host_port.h"
 #include "gatepost/base/http_server.h"
 #include "gatepost/base/metrics.h"
-#include "gatepost/config/config_check.h"
 #include "status.h"
 
 struct http {
@@ -72,36 +70,17 @@ static struct http_answer on_request(void *context, const char *path) {
     return answer;
 }
 
-/* As the configuration has checked it. */
-static int parse_listen(const char *listen, struct sockaddr_storage *out) {
-    char text[100];
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    if (nameserver_format(listen, text, sizeof text) != 0) /* now ADDRESS:PORT or [ADDRESS]:PORT */
-        return -1;
-    char *colon = strrchr(text, ':');
-    *colon = '\0';
-    memset(out, 0, sizeof *out);
-    if (text[0] == '[') {
-        colon[-1] = '\0';
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)atoi(colon + 1));
-        return inet_pton(AF_INET6, text + 1, &v6->sin6_addr) == 1 ? 0 : -1;
-    }
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons((uint16_t)atoi(colon + 1));
-    return inet_pton(AF_INET, text, &v4->sin_addr) == 1 ? 0 : -1;
-}
-
 int http_open(const char *listen, http_runtime *runtime, struct http **out, struct why *why) {
     struct sockaddr_storage address;
+    struct host_port where;
     struct http *http = calloc(1, sizeof *http);
-    if (http == NULL || parse_listen(listen, &address) != 0) {
+    if (http == NULL || host_port_parse(listen, &where) != 0) {
         why_set(why, http == NULL ? "no memory" : "it is not ADDRESS:PORT");
         free(http);
         return -1;
     }
     http->runtime = runtime;
+    host_port_sockaddr(&where, &address);
     if (http_server_open((struct sockaddr *)&address, on_request, http, &http->server, why) != 0) {
         free(http);
         return -1;

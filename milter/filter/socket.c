@@ -134,7 +134,7 @@ static int find_group(const struct config *config, gid_t *out) {
     return 0;
 }
 
-static int open_inet(const struct config *config) {
+static int open_by_libmilter(const struct config *config) {
     if (smfi_setconn((char *)config->socket) != MI_SUCCESS || smfi_opensocket(true) != MI_SUCCESS)
         return fail("socket", config->socket, errno != 0 ? strerror(errno) : "it cannot be opened");
     return 0;
@@ -143,7 +143,7 @@ static int open_inet(const struct config *config) {
 /* Makes the socket with its mode, so that nobody connects before. */
 static int make_socket(const struct config *config, const char *path) {
     mode_t mask = umask(0777 & ~config->socket_mode);
-    int rc = open_inet(config);
+    int rc = open_by_libmilter(config);
     umask(mask);
     if (rc != 0)
         return -1;
@@ -184,7 +184,7 @@ int filter_socket_open(const struct config *config) {
     if (privileges_find(config, &privileges, &why) != 0)
         return fail("user", config->user, why.text);
     errno = 0;
-    if ((path == NULL ? open_inet(config) : open_unix(config, path, &privileges)) != 0)
+    if ((path == NULL ? open_by_libmilter(config) : open_unix(config, path, &privileges)) != 0)
         return -1;
     return privileges_drop(config, &privileges, &why) == 0 ? 0
                                                            : fail("user", config->user, why.text);
