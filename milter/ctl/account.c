@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "print.h"
 #include "write/write.h"
 
 int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
     struct ctl_names names;
-    char *pattern;
-    if (asprintf(&pattern, "account:%s", argc > 0 ? argv[0] : "*") < 0)
-        return ctl_no_memory(ctl);
+    char *pattern = xasprintf("account:%s", argc > 0 ? argv[0] : "*");
     int status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
         status = ctl_names_read(ctl, pattern, &names);
@@ -33,7 +32,7 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
     if (names.odd > 0)
         ctl_warn("%zu keys have a NUL octet in their names and are not listed", names.odd);
     ctl_names_clear(&names);
-    return list != NULL ? ctl_print_json(ctl, list) : CTL_DONE;
+    return list != NULL ? ctl_print_json(list) : CTL_DONE;
 }
 
 /*
@@ -51,14 +50,13 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
 }
 
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
-    char *subject, *literal = NULL;
+    char *subject;
     bool there = false;
     (void)argc;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    if (asprintf(&literal, "account:%s", argv[0]) < 0)
-        return ctl_no_memory(ctl);
+    char *literal = xasprintf("account:%s", argv[0]);
     status = exists(ctl, literal, &there);
     if (status == CTL_DONE && there)
         status = ctl_write_drop(ctl, literal);

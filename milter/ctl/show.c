@@ -8,6 +8,7 @@
 
 #include "effective.h"
 #include "entries.h"
+#include "memory.h"
 #include "print.h"
 
 /* ---- as text ---- */
@@ -86,10 +87,9 @@ static void tell_settings(const struct ctl *ctl, const struct policy_set *set, j
 static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
     const struct decision_rules *rules = &ctl->config->rules;
     size_t n = fact_protocols(rules, NULL, 0);
-    const char **names = calloc(n + 1, sizeof *names);
-    if (names != NULL)
-        fact_protocols(rules, names, n);
-    for (size_t i = 0; names != NULL && i < n; i++) {
+    const char **names = xcalloc(n, sizeof *names);
+    fact_protocols(rules, names, n);
+    for (size_t i = 0; i < n; i++) {
         struct effective s = effective_protocol(set, names[i]);
         tell(json, &s);
     }
@@ -120,7 +120,9 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
                 ctl_puts(stdout, p->subjects[i]);
                 putchar(' ');
                 ctl_puts(stdout, fault->field);
-                printf(": %s%s\n", fault->why, unknown ? " (ignored)" : "");
+                fputs(": ", stdout);
+                ctl_puts(stdout, fault->why);
+                puts(unknown ? " (ignored)" : "");
             }
         }
     }
@@ -175,7 +177,7 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
         title(all, "problems");
         tell_faults(p, part(all, "problems", ctl->json ? json_array() : NULL));
     }
-    return ctl->json ? ctl_print_json(ctl, all) : CTL_DONE;
+    return ctl->json ? ctl_print_json(all) : CTL_DONE;
 }
 
 int ctl_account_show(struct ctl *ctl, int argc, char **argv) {

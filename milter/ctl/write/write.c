@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../memory.h"
 #include "../print.h"
 #include "gatepost/write/guard.h"
 
@@ -16,11 +17,14 @@
 static int check(const struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                  size_t n) {
     struct why why;
-    for (size_t i = 0; i < n; i++)
-        if (wanted[i].value != NULL &&
-            fact_check(&ctl->fact_rules, subject, wanted[i].field, strlen(wanted[i].field),
-                       wanted[i].value, strlen(wanted[i].value), &why) != FACT_GOOD)
+    for (size_t i = 0; i < n; i++) {
+        if (wanted[i].value == NULL)
+            continue;
+        const struct store_text field = {wanted[i].field, strlen(wanted[i].field)};
+        const struct store_text value = {wanted[i].value, strlen(wanted[i].value)};
+        if (ctl_check(ctl, subject, &field, &value, &why) != FACT_GOOD)
             return ctl_refuse(ctl, "%.300s %.100s: %s", subject, wanted[i].field, why.text);
+    }
     return CTL_DONE;
 }
 
@@ -61,9 +65,9 @@ static int read_before(struct ctl *ctl, struct attempt *a) {
 static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
     if (!ctl->force)
         return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", a->subject, why);
-    a->warning = strdup(why);
+    a->warning = xstrdup(why);
     ctl_warn("%s: forced: %s", a->subject, why);
-    return a->warning == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+    return CTL_DONE;
 }
 
 static int ask_guard(const struct ctl *ctl, struct attempt *a) {
@@ -78,7 +82,7 @@ static int ask_guard(const struct ctl *ctl, struct attempt *a) {
     struct policy_set after = a->before.set;
     struct policy *policy = a->drop ? NULL : plan_policy(own_hash(a), &a->plan, &gone);
     if (policy == NULL && !gone && !a->drop)
-        return ctl_no_memory(ctl);
+        no_memory();
     after.policies[a->before.own] = policy;
     bool locked_out = guard_policy(ctl->config, &a->before.set, &after, ctl->now, &why);
     policy_free(policy);
@@ -89,20 +93,16 @@ static int ask_guard(const struct ctl *ctl, struct attempt *a) {
 
 static int tell_json(const struct ctl *ctl, const struct attempt *a) {
     json_t *changes = json_array(), *told = json_object();
-    int rc = 0;
     for (size_t i = 0; i < a->plan.n; i++)
-        rc |= json_array_append_new(changes, ctl_change_json(&a->plan.changes[i]));
-    rc |= json_object_set_new(told, "subject", json_text(a->subject));
-    rc |= json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
-    rc |= json_object_set_new(told, "deleted", json_boolean(a->drop));
-    rc |= json_object_set_new(told, "changes", changes);
-    rc |= json_object_set_new(told, "forced", json_text(a->warning));
+        json_array_append_new(changes, ctl_change_json(&a->plan.changes[i]));
+    json_object_set_new(told, "subject", json_text(a->subject));
+    json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
+    json_object_set_new(told, "deleted", json_boolean(a->drop));
+    json_object_set_new(told, "changes", changes);
+    json_object_set_new(told, "forced", json_text(a->warning));
     if (a->unrecorded != NULL)
-        rc |= json_object_set_new(told, "unrecorded", json_text(a->unrecorded));
-    if (rc == 0)
-        return ctl_print_json(ctl, told);
-    json_decref(told);
-    return ctl_no_memory(ctl);
+        json_object_set_new(told, "unrecorded", json_text(a->unrecorded));
+    return ctl_print_json(told);
 }
 
 static int tell(const struct ctl *ctl, const struct attempt *a) {
@@ -138,8 +138,8 @@ static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
         return ctl_fail(ctl, "%s", why.text);
     if (edit.refused)
         return ctl_fail(ctl, "the store refused the change: %s", edit.why);
-    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why.text)) == NULL)
-        return ctl_no_memory(ctl);
+    if (written == WRITE_UNRECORDED)
+        a->unrecorded = xstrdup(why.text);
     return CTL_DONE;
 }
 
@@ -154,7 +154,7 @@ static int plan(const struct ctl *ctl, struct attempt *a, const struct wanted_fa
     if (a->drop && now->answer == STORE_ABSENT)
         return ctl_refuse(ctl, "%s: there is no policy of that name", a->subject);
     if (plan_changes(fact_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
-        return ctl_no_memory(ctl);
+        no_memory();
     return CTL_DONE;
 }
 
