@@ -202,23 +202,28 @@ void ctl_policies_clear(struct ctl_policies *policies) {
     *policies = (struct ctl_policies){0};
 }
 
-int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
-    struct why why = {"no memory"};
+int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,
+                      struct why *why) {
     int rc = 0;
     ctl_policies_name(out, subject);
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
         if (out->subjects[i] == NULL)
             continue;
-        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], &why);
+        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], why);
         if (rc != 0 || out->hashes[i].answer == STORE_ABSENT)
             continue;
         out->policies[i] = ctl_decode(&out->hashes[i]);
         out->set.policies[i] = out->policies[i];
     }
-    if (rc == 0)
-        return CTL_DONE;
-    ctl_policies_clear(out);
-    return ctl_fail(ctl, "%s", why.text);
+    if (rc != 0)
+        ctl_policies_clear(out);
+    return rc;
+}
+
+int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
+    struct why why = {"no memory"};
+    return ctl_policies_load(ctl, subject, out, &why) == 0 ? CTL_DONE
+                                                           : ctl_fail(ctl, "%s", why.text);
 }
 
 /* ---- names ---- */

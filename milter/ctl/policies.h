@@ -46,7 +46,11 @@ struct ctl_policies {
 /* Names the three, nothing read yet. */
 void ctl_policies_name(struct ctl_policies *out, const char *subject);
 
-/* Names, reads and decodes. Returns CTL_DONE, or another status after saying why. */
+/* Names, reads and decodes. Returns 0, or -1 with the reason and nothing to clear. */
+int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,
+                      struct why *why);
+
+/* The same. Returns CTL_DONE, or another status after saying why. */
 int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out);
 
 /* The same of an account as the command line names it; opens the store. */
