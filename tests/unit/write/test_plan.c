@@ -34,8 +34,10 @@ struct given {
 };
 
 static void give(struct given *given, const char *const there[6], const char *const wanted[6]) {
+    memset(given, 0, sizeof *given);
+    given->hash.answer = STORE_FOUND;
+    given->hash.fields = given->fields;
     char *memory = given->memory;
-    *given = (struct given){.hash = {.answer = STORE_FOUND, .fields = given->fields}};
     for (size_t i = 0; i < 6 && there[i] != NULL; i++) {
         struct store_field *f = &given->fields[given->hash.n++];
         memory += cut(memory, there[i], &f->name, &f->value);
