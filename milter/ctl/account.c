@@ -1,19 +1,23 @@
 /*
- * The commands about whole accounts: list, delete. Owns which subjects are accounts; what one may
- * do is shown by show.c.
+ * The commands about whole accounts: list, show, delete. Owns which subjects are accounts and the
+ * arrangement of what holds for one and where it comes from; the answers are those that the
+ * decision itself gets from policy.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "effective.h"
+#include "entries.h"
+#include "memory.h"
 #include "print.h"
 #include "write/write.h"
 
+/* ---- list ---- */
+
 int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
     struct ctl_names names;
-    char *pattern;
-    if (asprintf(&pattern, "account:%s", argc > 0 ? argv[0] : "*") < 0)
-        return ctl_no_memory(ctl);
+    char *pattern = xasprintf("account:%s", argc > 0 ? argv[0] : "*");
     int status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
         status = ctl_names_read(ctl, pattern, &names);
@@ -33,8 +37,202 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
     if (names.odd > 0)
         ctl_warn("%zu keys have a NUL octet in their names and are not listed", names.odd);
     ctl_names_clear(&names);
-    return list != NULL ? ctl_print_json(ctl, list) : CTL_DONE;
+    return list != NULL ? ctl_print_json(list) : CTL_DONE;
 }
+
+/* ---- show: as text ---- */
+
+static void put_shown(const struct effective *s) {
+    fputs("  ", stdout);
+    ctl_put_column(stdout, s->name, 16);
+    putchar(' ');
+    ctl_put_column(stdout, s->value, 12);
+    putchar(' ');
+    if (s->origin.subject == NULL) {
+        puts(s->from);
+        return;
+    }
+    printf("%s: ", s->from);
+    ctl_puts(stdout, s->origin.subject);
+    putchar(' ');
+    ctl_puts(stdout, s->origin.field);
+    putchar('\n');
+}
+
+/* Where what is shown goes: into `json` under its name, or out. */
+static void tell(json_t *json, const struct effective *s) {
+    if (json != NULL)
+        json_object_set_new(json, s->name, effective_json(s));
+    else
+        put_shown(s);
+}
+
+static void title(const json_t *json, const char *text) {
+    if (json == NULL)
+        printf("\n%s\n", text);
+}
+
+/* ---- show: the parts ---- */
+
+static const char *state_of(const struct store_hash *hash) {
+    switch (hash->answer) {
+    case STORE_WRONG_TYPE:
+        return "wrong type";
+    case STORE_TOO_LARGE:
+        return "too large";
+    case STORE_FOUND:
+        return "found";
+    default:
+        return "absent";
+    }
+}
+
+static void tell_subjects(const struct ctl_policies *p, json_t *json) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        if (p->subjects[i] == NULL)
+            continue;
+        const char *state = state_of(&p->hashes[i]);
+        if (json != NULL) {
+            json_t *told = json_object();
+            json_object_set_new(told, "subject", json_text(p->subjects[i]));
+            json_object_set_new(told, "state", json_text(state));
+            json_object_set_new(told, "fields", json_integer((json_int_t)p->hashes[i].n));
+            json_array_append_new(json, told);
+        } else {
+            fputs("  ", stdout);
+            ctl_put_column(stdout, p->subjects[i], 40);
+            if (p->hashes[i].answer == STORE_FOUND)
+                printf(" %zu fields\n", p->hashes[i].n);
+            else
+                printf(" %s\n", p->hashes[i].answer == STORE_ABSENT       ? "no policy"
+                                : p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
+                                                                          : state);
+        }
+    }
+}
+
+/* Fields with one setting come first, those with one for each key follow. */
+static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+    static const enum policy_field_kind kinds[] = {FIELD_IS_SETTING, FIELD_HAS_KEYS};
+    for (size_t i = 0; i < 2 * POLICY_FIELDS; i++) {
+        const struct policy_field *field = &policy_fields[i % POLICY_FIELDS];
+        if (field->kind != kinds[i / POLICY_FIELDS])
+            continue;
+        for (size_t number = 0; number < policy_field_settings(field); number++) {
+            struct effective s = effective_setting(&ctl->config->rules, set, field->id, number);
+            tell(json, &s);
+        }
+    }
+}
+
+static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+    const struct decision_rules *rules = &ctl->config->rules;
+    size_t n = fact_protocols(rules, NULL, 0);
+    const char **names = xcalloc(n, sizeof *names);
+    fact_protocols(rules, names, n);
+    for (size_t i = 0; i < n; i++) {
+        struct effective s = effective_protocol(set, names[i]);
+        tell(json, &s);
+    }
+    free((void *)names);
+}
+
+static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+    for (size_t i = 0; i < service_words.count; i++) {
+        struct effective s = effective_service(&ctl->config->rules, set, service_words.names[i]);
+        tell(json, &s);
+    }
+}
+
+static void tell_faults(const struct ctl_policies *p, json_t *json) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
+            const struct policy_fault *fault = &p->policies[i]->faults[j];
+            bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
+            if (json != NULL) {
+                json_t *told = json_object();
+                json_object_set_new(told, "subject", json_text(p->subjects[i]));
+                json_object_set_new(told, "field", json_text(fault->field));
+                json_object_set_new(told, "problem", json_text(fault->why));
+                json_object_set_new(told, "unknown", json_boolean(unknown));
+                json_array_append_new(json, told);
+            } else {
+                fputs("  ", stdout);
+                ctl_puts(stdout, p->subjects[i]);
+                putchar(' ');
+                ctl_puts(stdout, fault->field);
+                fputs(": ", stdout);
+                ctl_puts(stdout, fault->why);
+                puts(unknown ? " (ignored)" : "");
+            }
+        }
+    }
+}
+
+static size_t count_faults(const struct ctl_policies *p) {
+    size_t n = 0;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        n += p->policies[i] == NULL ? 0 : p->policies[i]->n_faults;
+    return n;
+}
+
+static size_t count_entries(const struct ctl_policies *p) {
+    size_t n = 0;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        n += p->policies[i] == NULL ? 0 : p->policies[i]->n_ips;
+    return n;
+}
+
+static json_t *part(json_t *all, const char *name, json_t *value) {
+    if (all == NULL || value == NULL) {
+        json_decref(value);
+        return NULL;
+    }
+    json_object_set_new(all, name, value);
+    return value;
+}
+
+static int show(const struct ctl *ctl, const struct ctl_policies *p) {
+    const char *name = p->subjects[p->own] + strlen("account:");
+    bool known = policy_is_known(&p->set);
+    json_t *all = ctl->json ? json_object() : NULL;
+    if (ctl->json) {
+        json_object_set_new(all, "account", json_text(name));
+        json_object_set_new(all, "known", json_boolean(known));
+    } else {
+        ctl_puts(stdout, name);
+        puts(p->own != SUBJECT_ACCOUNT ? "" : known ? " (known)" : " (not known)");
+    }
+    tell_subjects(p, part(all, "subjects", ctl->json ? json_array() : NULL));
+    title(all, "settings");
+    tell_settings(ctl, &p->set, part(all, "settings", ctl->json ? json_object() : NULL));
+    title(all, "protocols");
+    tell_protocols(ctl, &p->set, part(all, "protocols", ctl->json ? json_object() : NULL));
+    title(all, "services");
+    tell_services(ctl, &p->set, part(all, "services", ctl->json ? json_object() : NULL));
+    if (count_entries(p) > 0 || ctl->json) {
+        title(all, "listed addresses");
+        ctl_list_entries(ctl, p, part(all, "addresses", ctl->json ? json_array() : NULL));
+    }
+    if (count_faults(p) > 0 || ctl->json) {
+        title(all, "problems");
+        tell_faults(p, part(all, "problems", ctl->json ? json_array() : NULL));
+    }
+    return ctl->json ? ctl_print_json(all) : CTL_DONE;
+}
+
+int ctl_account_show(struct ctl *ctl, int argc, char **argv) {
+    struct ctl_policies policies;
+    (void)argc;
+    int status = ctl_policies_of(ctl, argv[0], &policies);
+    if (status != CTL_DONE)
+        return status;
+    status = show(ctl, &policies);
+    ctl_policies_clear(&policies);
+    return status;
+}
+
+/* ---- delete ---- */
 
 /*
  * A key that no look-up asks for, such as one in upper case, can go only by its own name: this is
@@ -51,14 +249,13 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
 }
 
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
-    char *subject, *literal = NULL;
+    char *subject;
     bool there = false;
     (void)argc;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    if (asprintf(&literal, "account:%s", argv[0]) < 0)
-        return ctl_no_memory(ctl);
+    char *literal = xasprintf("account:%s", argv[0]);
     status = exists(ctl, literal, &there);
     if (status == CTL_DONE && there)
         status = ctl_write_drop(ctl, literal);

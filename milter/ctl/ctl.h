@@ -55,6 +55,11 @@ struct ctl {
     int64_t now;        /* seconds since the epoch */
 };
 
+/* fact_check_subject() and fact_check(), which end the process for want of memory. */
+enum fact_kind ctl_check_subject(const struct ctl *ctl, const char *subject, struct why *why);
+enum fact_kind ctl_check(const struct ctl *ctl, const char *subject, const struct store_text *field,
+                         const struct store_text *value, struct why *why);
+
 typedef int ctl_command(struct ctl *ctl, int argc, char **argv);
 
 /*

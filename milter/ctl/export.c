@@ -50,48 +50,39 @@ static void put_lines(struct exporting *e, const char *subject, const struct sto
 }
 
 /* A member of the one object that the whole output is. */
-static int put_json(struct exporting *e, const char *subject, const struct store_hash *hash) {
+static void put_json(struct exporting *e, const char *subject, const struct store_hash *hash) {
     json_t *name = json_text(subject), *fields = json_object();
-    int rc = name == NULL || fields == NULL ? -1 : 0;
-    for (size_t i = 0; rc == 0 && i < hash->n; i++) {
+    for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
         json_t *key = json_octets(f->name, f->name_len);
-        if (json_object_get(fields, json_string_value(key)) != NULL) {
+        if (json_object_get(fields, json_string_value(key)) == NULL)
+            json_object_set_new(fields, json_string_value(key),
+                                json_octets(f->value, f->value_len));
+        else
             leave_out(e, subject, f->name, "in JSON it is not to be told from another field");
-            json_decref(key);
-            continue;
-        }
-        rc = key == NULL ? -1
-                         : json_object_set_new(fields, json_string_value(key),
-                                               json_octets(f->value, f->value_len));
         json_decref(key);
     }
     fputs(e->subjects == 0 ? "\n" : ",\n", stdout);
-    if (rc == 0)
-        rc = json_put(name, stdout, JSON_ENCODE_ANY);
+    json_put(name, stdout, JSON_ENCODE_ANY);
     fputs(": ", stdout);
-    if (rc == 0)
-        rc = json_put(fields, stdout, 0);
+    json_put(fields, stdout, 0);
     json_decref(name);
     json_decref(fields);
-    return rc;
 }
 
-static int put_subject(struct exporting *e, const char *subject, struct store_hash *hash) {
-    int rc = 0;
+static void put_subject(struct exporting *e, const char *subject, struct store_hash *hash) {
     if (hash->answer == STORE_WRONG_TYPE) {
         leave_out(e, subject, NULL, "wrong type: the key must be a hash");
-        return 0;
+        return;
     }
     if (hash->answer != STORE_FOUND) /* gone since its name was read */
-        return 0;
+        return;
     ctl_sort_hash(hash);
     if (e->ctl->json)
-        rc = put_json(e, subject, hash);
+        put_json(e, subject, hash);
     else
         put_lines(e, subject, hash);
     e->subjects++;
-    return rc;
 }
 
 static int put_batch(struct exporting *e, const char **subjects, size_t n, struct why *why) {
@@ -103,7 +94,7 @@ static int put_batch(struct exporting *e, const char **subjects, size_t n, struc
         if (rc == 0 && hashes[i].answer == STORE_TOO_LARGE)
             rc = ctl_read_whole(e->ctl, subjects[i], &hashes[i], why);
         if (rc == 0)
-            rc = put_subject(e, subjects[i], &hashes[i]);
+            put_subject(e, subjects[i], &hashes[i]);
         store_hash_clear(&hashes[i]);
     }
     return rc;
@@ -114,9 +105,9 @@ static int put_network(struct exporting *e, const char *subject, struct why *why
     int rc = ctl_read_hash(e->ctl, subject, &hash, why);
     if (rc != 0)
         return rc;
-    rc = put_subject(e, subject, &hash);
+    put_subject(e, subject, &hash);
     store_hash_clear(&hash);
-    return rc;
+    return 0;
 }
 
 static bool is_subject(const char *name) {

@@ -371,6 +371,7 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a store that hangs up is an error return */
+    memory_begin();
     list_commands();
     struct line line = {.path = GATEPOST_CONF};
     struct ctl ctl = {0};

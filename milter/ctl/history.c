@@ -8,6 +8,7 @@
 
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/timestamp.h"
+#include "memory.h"
 #include "policies.h"
 #include "print.h"
 
@@ -16,19 +17,15 @@ struct filter {
     const char *pattern; /* of subjects; NULL for all */
     json_t **shown;      /* entries that passed, in their order */
     size_t n, room;
-    bool failed;
 };
 
 static bool matches(const struct filter *filter, const struct history_entry *entry) {
     const struct ctl *ctl = filter->ctl;
-    bool pass = true;
-    char *subject = strndup(entry->subject.text ? entry->subject.text : "", entry->subject.len);
-    char *field = strndup(entry->field.text ? entry->field.text : "", entry->field.len);
-    char *actor = strndup(entry->actor.text ? entry->actor.text : "", entry->actor.len);
-    if (subject == NULL || field == NULL || actor == NULL)
-        pass = false;
-    pass = pass && (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0 ||
-                    strcmp(filter->pattern, subject) == 0); /* an address literal has brackets */
+    char *subject = xstrndup(entry->subject.text ? entry->subject.text : "", entry->subject.len);
+    char *field = xstrndup(entry->field.text ? entry->field.text : "", entry->field.len);
+    char *actor = xstrndup(entry->actor.text ? entry->actor.text : "", entry->actor.len);
+    bool pass = (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0 ||
+                 strcmp(filter->pattern, subject) == 0); /* an address literal has brackets */
     pass = pass && (ctl->field == NULL || fnmatch(ctl->field, field, 0) == 0);
     pass = pass && (ctl->actor == NULL || fnmatch(ctl->actor, actor, 0) == 0);
     free(subject);
@@ -53,18 +50,8 @@ static int take(void *context, const struct history_entry *entry) {
     struct filter *filter = context;
     if (!matches(filter, entry))
         return 0;
-    if (filter->n == filter->room) {
-        size_t room = filter->room == 0 ? 256 : filter->room * 2;
-        json_t **grown = realloc(filter->shown, room * sizeof(json_t *));
-        if (grown == NULL)
-            return -1;
-        filter->shown = grown;
-        filter->room = room;
-    }
-    json_t *told = entry_json(entry);
-    if (told == NULL)
-        return -1;
-    filter->shown[filter->n++] = told;
+    filter->shown = xgrow(filter->shown, filter->n, &filter->room, sizeof(json_t *));
+    filter->shown[filter->n++] = entry_json(entry);
     return 0;
 }
 
@@ -90,22 +77,23 @@ static int show(const struct ctl *ctl, const struct filter *filter) {
         else
             put_entry(filter->shown[i]);
     }
-    return ctl->json ? ctl_print_json(ctl, list) : CTL_DONE;
+    return ctl->json ? ctl_print_json(list) : CTL_DONE;
 }
 
 /* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
 static int make_pattern(const struct ctl *ctl, const char *name, char **pattern) {
     if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0) {
-        *pattern = strdup(name);
-        return *pattern == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+        *pattern = xstrdup(name);
+        return CTL_DONE;
     }
     if (strcmp(name, "*") == 0) { /* everybody's own subject */
-        *pattern = strdup("account:\\*");
-        return *pattern == NULL ? ctl_no_memory(ctl) : CTL_DONE;
+        *pattern = xstrdup("account:\\*");
+        return CTL_DONE;
     }
     if (strpbrk(name, "*?[") == NULL)
         return ctl_name_account(ctl, name, pattern);
-    return asprintf(pattern, "account:%s", name) < 0 ? ctl_no_memory(ctl) : CTL_DONE;
+    *pattern = xasprintf("account:%s", name);
+    return CTL_DONE;
 }
 
 int ctl_history(struct ctl *ctl, int argc, char **argv) {

@@ -10,6 +10,7 @@
 #include "entries.h"
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/suggest.h"
+#include "memory.h"
 #include "print.h"
 #include "write/write.h"
 
@@ -38,7 +39,7 @@ static char *trim(const char *note) {
     size_t len = strlen(note);
     while (len > 0 && strchr(" \t", note[len - 1]) != NULL)
         len--;
-    return strndup(note, len);
+    return xstrndup(note, len);
 }
 
 /* "until=TIME NOTE" of --until and the note; *value is malloc'd. Returns the status. */
@@ -46,8 +47,6 @@ static int make_value(const struct ctl *ctl, const char *note, char **value) {
     int64_t seconds;
     char good[TIMESTAMP_SIZE];
     char *plain = trim(note);
-    if (plain == NULL)
-        return ctl_no_memory(ctl);
     if (ctl->until == NULL) {
         *value = plain;
         return CTL_DONE;
@@ -62,9 +61,9 @@ static int make_value(const struct ctl *ctl, const char *note, char **value) {
     } else if (strncasecmp(plain, "until=", 6) == 0) {
         status =
             ctl_refuse(ctl, "the note already begins with until=: use either until= or --until");
-    } else if (asprintf(value, "until=%s%s%s", timestamp_format(seconds, good),
-                        plain[0] == '\0' ? "" : " ", plain) < 0) {
-        status = ctl_no_memory(ctl);
+    } else {
+        *value = xasprintf("until=%s%s%s", timestamp_format(seconds, good),
+                           plain[0] == '\0' ? "" : " ", plain);
     }
     free(plain);
     return status;
@@ -75,10 +74,8 @@ static int check_end(const struct ctl *ctl, const char *field, const char *value
     struct policy *policy = policy_new();
     int64_t until = 0;
     char good[TIMESTAMP_SIZE];
-    if (policy == NULL || policy_add(policy, field, strlen(field), value, strlen(value)) != 0) {
-        policy_free(policy);
-        return ctl_no_memory(ctl);
-    }
+    if (policy == NULL || policy_add(policy, field, strlen(field), value, strlen(value)) != 0)
+        no_memory();
     if (policy->n_ips > 0 && !policy->ips[0].malformed)
         until = policy->ips[0].until;
     policy_free(policy);
@@ -158,13 +155,12 @@ static int remove_block(struct ctl *ctl, const char *subject, const char *prefix
                         const char *text) {
     struct netblock block;
     struct why ignored;
-    char *field, good[NETBLOCK_TEXT_SIZE];
+    char good[NETBLOCK_TEXT_SIZE];
     /* as it stands, so that what cannot be read can go too */
     const char *named = text;
     if (netblock_parse(text, strlen(text), &block, &ignored) == 0)
         named = netblock_format(&block, good);
-    if (asprintf(&field, "%s%s", prefix, named) < 0)
-        return ctl_no_memory(ctl);
+    char *field = xasprintf("%s%s", prefix, named);
     int status = check_listed(ctl, subject, field);
     if (status == CTL_DONE) {
         const struct wanted_fact wanted = {field, NULL};
@@ -247,7 +243,7 @@ int ctl_ip_list(struct ctl *ctl, int argc, char **argv) {
     json_t *list = ctl->json ? json_array() : NULL;
     ctl_list_entries(ctl, &policies, list);
     ctl_policies_clear(&policies);
-    return ctl->json ? ctl_print_json(ctl, list) : CTL_DONE;
+    return ctl->json ? ctl_print_json(list) : CTL_DONE;
 }
 
 /* ---- network ---- */
@@ -258,9 +254,8 @@ int ctl_network_add(struct ctl *ctl, int argc, char **argv) {
     if (status != CTL_DONE)
         return status;
     status = block_field(ctl, "", argv[1], field, sizeof field);
-    if (status == CTL_DONE && (note = trim(argc > 2 ? argv[2] : "")) == NULL)
-        status = ctl_no_memory(ctl);
     if (status == CTL_DONE) {
+        note = trim(argc > 2 ? argv[2] : "");
         const struct wanted_fact wanted = {field, note};
         status = ctl_write(ctl, subject, &wanted, 1);
     }
@@ -297,7 +292,7 @@ static int list_members(struct ctl *ctl, const char *subject) {
             put_entry(NULL, f->name, f, NULL, 0);
     }
     store_hash_clear(&hash);
-    return list != NULL ? ctl_print_json(ctl, list) : CTL_DONE;
+    return list != NULL ? ctl_print_json(list) : CTL_DONE;
 }
 
 int ctl_network_list(struct ctl *ctl, int argc, char **argv) {
@@ -327,5 +322,5 @@ int ctl_network_list(struct ctl *ctl, int argc, char **argv) {
         }
     }
     ctl_names_clear(&names);
-    return list != NULL ? ctl_print_json(ctl, list) : CTL_DONE;
+    return list != NULL ? ctl_print_json(list) : CTL_DONE;
 }

@@ -10,9 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "ctl.h"
 
 static bool json;
+
+void memory_begin(void) {
+    json_set_alloc_funcs(xmalloc, free);
+}
 
 void memory_tell_json(void) {
     json = true;

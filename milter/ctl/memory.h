@@ -20,6 +20,9 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 void *xgrow(void *items, size_t n, size_t *room, size_t size);
 
+/* JSON's memory too: from here on no value of it is NULL for want of memory. */
+void memory_begin(void);
+
 /* Says "no memory", with memory_tell_json() as JSON too, and ends with CTL_FAILED. */
 void no_memory(void) __attribute__((noreturn));
 void memory_tell_json(void);

@@ -18,7 +18,7 @@
 
 int ctl_open_store(struct ctl *ctl) {
     struct store_settings settings = live_store_settings(ctl->config);
-    struct why why;
+    struct why why = {"no memory"};
     if (ctl->store != NULL)
         return CTL_DONE;
     settings.sizes_first = true;
@@ -31,7 +31,7 @@ int ctl_open_store(struct ctl *ctl) {
 
 int ctl_open_writer(struct ctl *ctl) {
     struct store_settings settings = live_store_settings(ctl->config);
-    struct why why;
+    struct why why = {"no memory"};
     int status = ctl_open_store(ctl);
     if (status != CTL_DONE || ctl->writer != NULL)
         return status;

@@ -11,11 +11,28 @@
 #include <strings.h>
 
 #include "gatepost/cache/policy_decode.h"
+#include "memory.h"
 #include "print.h"
+
+enum fact_kind ctl_check_subject(const struct ctl *ctl, const char *subject, struct why *why) {
+    enum fact_kind kind = fact_check_subject(&ctl->fact_rules, subject, why);
+    if (kind == FACT_UNCHECKED)
+        no_memory();
+    return kind;
+}
+
+enum fact_kind ctl_check(const struct ctl *ctl, const char *subject, const struct store_text *field,
+                         const struct store_text *value, struct why *why) {
+    enum fact_kind kind = fact_check(&ctl->fact_rules, subject, field->text, field->len,
+                                     value->text, value->len, why);
+    if (kind == FACT_UNCHECKED)
+        no_memory();
+    return kind;
+}
 
 static int check_name(const struct ctl *ctl, const char *name, char *subject) {
     struct why why;
-    if (fact_check_subject(&ctl->fact_rules, subject, &why) == FACT_GOOD)
+    if (ctl_check_subject(ctl, subject, &why) == FACT_GOOD)
         return CTL_DONE;
     free(subject);
     return ctl_refuse(ctl, "%.300s: %s", name, why.text);
@@ -31,13 +48,10 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
     if (name[len - 1] == '@')
         return ctl_refuse(ctl, "%.300s: the domain after '@' is missing", name);
     if (strcmp(name, "*") == 0)
-        account.text = strdup("*");
+        account.text = xstrdup("*");
     else if (address_from_login(name, &ctl->address_rules, &account) != 0)
-        account.text = NULL;
-    if (account.text == NULL || asprintf(subject, "account:%s", account.text) < 0) {
-        address_clear(&account);
-        return ctl_no_memory(ctl);
-    }
+        no_memory();
+    *subject = xasprintf("account:%s", account.text);
     address_clear(&account);
     return check_name(ctl, name, *subject);
 }
@@ -47,8 +61,7 @@ int ctl_name_network(const struct ctl *ctl, const char *name, char **subject) {
         name += 8;
     if (name[0] == '\0')
         return ctl_refuse(ctl, "the network's name is empty");
-    if (asprintf(subject, "network:%s", name) < 0)
-        return ctl_no_memory(ctl);
+    *subject = xasprintf("network:%s", name);
     return check_name(ctl, name, *subject);
 }
 
@@ -76,41 +89,29 @@ const struct store_field *ctl_find_field(const struct store_hash *hash, const ch
 struct gathering {
     struct store_hash *hash;
     size_t room;
+    struct copies *copies; /* the hash's */
 };
 
 struct copies {
-    size_t n;
-    char *texts[];
+    char **texts;
+    size_t n, room;
 };
 
 static void copies_free(void *owner) {
     struct copies *copies = owner;
     for (size_t i = 0; i < copies->n; i++)
         free(copies->texts[i]);
+    free(copies->texts);
     free(copies);
 }
 
 static int gather(void *context, const struct store_field *field) {
     struct gathering *g = context;
     struct store_hash *hash = g->hash;
-    if (hash->n == g->room) {
-        size_t room = g->room == 0 ? 64 : g->room * 2;
-        struct store_field *fields = realloc(hash->fields, room * sizeof *fields);
-        if (fields == NULL)
-            return -1;
-        hash->fields = fields;
-        struct copies *copies = realloc(hash->owner, sizeof *copies + room * sizeof(char *));
-        if (copies == NULL)
-            return -1;
-        copies->n = hash->n;
-        hash->owner = copies;
-        hash->owner_free = copies_free;
-        g->room = room;
-    }
-    char *text = malloc(field->name_len + field->value_len + 2);
-    if (text == NULL)
-        return -1;
-    struct copies *copies = hash->owner;
+    struct copies *copies = g->copies;
+    hash->fields = xgrow(hash->fields, hash->n, &g->room, sizeof *hash->fields);
+    copies->texts = xgrow(copies->texts, copies->n, &copies->room, sizeof(char *));
+    char *text = xmalloc(field->name_len + field->value_len + 2);
     copies->texts[copies->n++] = text;
     struct store_field *copy = &hash->fields[hash->n++];
     *copy = *field;
@@ -133,7 +134,9 @@ static void drop_repeated(struct store_hash *hash) {
 int ctl_read_whole(const struct ctl *ctl, const char *subject, struct store_hash *hash,
                    struct why *why) {
     *hash = (struct store_hash){.answer = STORE_UNANSWERED};
-    struct gathering g = {.hash = hash};
+    struct gathering g = {.hash = hash, .copies = xcalloc(1, sizeof *g.copies)};
+    hash->owner = g.copies;
+    hash->owner_free = copies_free;
     int answer = store_walk(ctl->store, subject, gather, &g, why);
     if (answer < 0) {
         store_hash_clear(hash);
@@ -160,10 +163,13 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
 /* ---- policies ---- */
 
 struct policy *ctl_decode(const struct store_hash *hash) {
-    return hash->answer > STORE_ABSENT ? policy_decode(hash) : NULL;
+    struct policy *policy = hash->answer > STORE_ABSENT ? policy_decode(hash) : NULL;
+    if (policy == NULL && hash->answer > STORE_ABSENT)
+        no_memory();
+    return policy;
 }
 
-int ctl_policies_name(struct ctl_policies *out, const char *subject) {
+void ctl_policies_name(struct ctl_policies *out, const char *subject) {
     const char *name = subject + strlen("account:"), *domain = strrchr(subject, '@');
     *out = (struct ctl_policies){0};
     for (size_t i = 0; i < SUBJECTS; i++)
@@ -171,14 +177,13 @@ int ctl_policies_name(struct ctl_policies *out, const char *subject) {
     out->own = strcmp(name, "*") == 0 ? SUBJECT_DEFAULT
                : name[0] == '@'       ? SUBJECT_DOMAIN
                                       : SUBJECT_ACCOUNT;
-    bool good = (out->subjects[out->own] = strdup(subject)) != NULL;
-    if (good && out->own == SUBJECT_ACCOUNT && domain != NULL)
-        good = asprintf(&out->subjects[SUBJECT_DOMAIN], "account:%s", domain) >= 0;
-    if (good && out->own != SUBJECT_DEFAULT)
-        good = (out->subjects[SUBJECT_DEFAULT] = strdup("account:*")) != NULL;
-    for (size_t i = 0; good && i < SUBJECTS; i++)
+    out->subjects[out->own] = xstrdup(subject);
+    if (out->own == SUBJECT_ACCOUNT && domain != NULL)
+        out->subjects[SUBJECT_DOMAIN] = xasprintf("account:%s", domain);
+    if (out->own != SUBJECT_DEFAULT)
+        out->subjects[SUBJECT_DEFAULT] = xstrdup("account:*");
+    for (size_t i = 0; i < SUBJECTS; i++)
         out->set.subjects[i] = out->subjects[i];
-    return good ? 0 : -1;
 }
 
 int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out) {
@@ -202,23 +207,28 @@ void ctl_policies_clear(struct ctl_policies *policies) {
     *policies = (struct ctl_policies){0};
 }
 
-int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
-    struct why why = {"no memory"};
-    int rc = ctl_policies_name(out, subject);
+int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,
+                      struct why *why) {
+    int rc = 0;
+    ctl_policies_name(out, subject);
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
         if (out->subjects[i] == NULL)
             continue;
-        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], &why);
+        rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], why);
         if (rc != 0 || out->hashes[i].answer == STORE_ABSENT)
             continue;
         out->policies[i] = ctl_decode(&out->hashes[i]);
         out->set.policies[i] = out->policies[i];
-        rc = out->policies[i] == NULL ? -1 : 0;
     }
-    if (rc == 0)
-        return CTL_DONE;
-    ctl_policies_clear(out);
-    return ctl_fail(ctl, "%s", why.text);
+    if (rc != 0)
+        ctl_policies_clear(out);
+    return rc;
+}
+
+int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
+    struct why why = {"no memory"};
+    return ctl_policies_load(ctl, subject, out, &why) == 0 ? CTL_DONE
+                                                           : ctl_fail(ctl, "%s", why.text);
 }
 
 /* ---- names ---- */
@@ -229,17 +239,8 @@ static int take_name(void *context, const char *name, size_t len) {
         names->odd++;
         return 0;
     }
-    if (names->n == names->room) {
-        size_t room = names->room == 0 ? 256 : names->room * 2;
-        char **grown = realloc(names->names, room * sizeof *grown);
-        if (grown == NULL)
-            return -1;
-        names->names = grown;
-        names->room = room;
-    }
-    char *copy = strndup(name, len);
-    if (copy == NULL)
-        return -1;
+    names->names = xgrow(names->names, names->n, &names->room, sizeof *names->names);
+    char *copy = xstrndup(name, len);
     if (names->pattern != NULL && fnmatch(names->pattern, copy, 0) != 0)
         free(copy);
     else

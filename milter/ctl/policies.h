@@ -35,7 +35,7 @@ void ctl_sort_hash(struct store_hash *hash);
 const struct store_field *ctl_find_field(const struct store_hash *hash, const char *name,
                                          size_t len);
 
-/* Decodes what is there; NULL when there is no memory, or nothing is there. */
+/* Decodes what is there; NULL when nothing is there. */
 struct policy *ctl_decode(const struct store_hash *hash);
 
 /* A subject and what it inherits from, each read and decoded. */
@@ -47,10 +47,14 @@ struct ctl_policies {
     enum policy_subject own; /* which of the three is the subject itself */
 };
 
-/* Names the three, nothing read yet. Returns 0, or -1 when there is no memory. */
-int ctl_policies_name(struct ctl_policies *out, const char *subject);
+/* Names the three, nothing read yet. */
+void ctl_policies_name(struct ctl_policies *out, const char *subject);
 
-/* Names, reads and decodes. Returns CTL_DONE, or another status after saying why. */
+/* Names, reads and decodes. Returns 0, or -1 with the reason and nothing to clear. */
+int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,
+                      struct why *why);
+
+/* The same. Returns CTL_DONE, or another status after saying why. */
 int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out);
 
 /* The same of an account as the command line names it; opens the store. */

@@ -80,10 +80,6 @@ int ctl_fail(const struct ctl *ctl, const char *format, ...) {
     return status;
 }
 
-int ctl_no_memory(const struct ctl *ctl) {
-    return ctl_fail(ctl, "no memory");
-}
-
 void ctl_warn(const char *format, ...) {
     char message[2000];
     va_list args;
@@ -93,9 +89,7 @@ void ctl_warn(const char *format, ...) {
     say(message);
 }
 
-int ctl_print_json(const struct ctl *ctl, json_t *value) {
-    if (value == NULL)
-        return ctl_no_memory(ctl);
+int ctl_print_json(json_t *value) {
     json_put(value, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(value);

@@ -23,13 +23,12 @@ void ctl_put_column(FILE *to, const char *text, int width);
 int ctl_refuse(const struct ctl *ctl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int ctl_fail(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int ctl_no_memory(const struct ctl *ctl);
 
 /* A warning or remark on standard error, whatever comes after it. */
 void ctl_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints a JSON value on a line of its own and drops it; CTL_FAILED when it is NULL. */
-int ctl_print_json(const struct ctl *ctl, json_t *value);
+/* Prints a JSON value on a line of its own and drops it; CTL_DONE. */
+int ctl_print_json(json_t *value);
 
 /*
  * Progress on standard error: a bar when that is a terminal, else a line a second; nothing for what

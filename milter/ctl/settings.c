@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gatepost/write/suggest.h"
+#include "memory.h"
 #include "print.h"
 #include "write/write.h"
 
@@ -36,15 +37,12 @@ static void lower(char *text) {
             *text = (char)(*text - 'A' + 'a');
 }
 
-/* The fields of the names, owned by the caller; NULL when there is no memory. */
+/* The fields of the names, owned by the caller. */
 static struct wanted_fact *name_fields(const struct ctl_setting *setting, int n, char **names) {
-    struct wanted_fact *wanted = calloc((size_t)n + 1, sizeof *wanted);
-    for (int i = 0; wanted != NULL && i < n; i++) {
-        char *field;
-        if (asprintf(&field, "%s:%s", setting->field->name, names[i]) < 0)
-            field = NULL;
-        else
-            lower(field);
+    struct wanted_fact *wanted = xcalloc((size_t)n, sizeof *wanted);
+    for (int i = 0; i < n; i++) {
+        char *field = xasprintf("%s:%s", setting->field->name, names[i]);
+        lower(field);
         wanted[i] = (struct wanted_fact){field, setting->value};
     }
     return wanted;
@@ -53,8 +51,6 @@ static struct wanted_fact *name_fields(const struct ctl_setting *setting, int n,
 static int check_names(const struct ctl *ctl, const struct wanted_fact *wanted, int n) {
     struct why why;
     for (int i = 0; i < n; i++) {
-        if (wanted[i].field == NULL)
-            return ctl_no_memory(ctl);
         const char *name = strchr(wanted[i].field, ':') + 1;
         /* what has no effect may go */
         if (wanted[i].value != NULL &&
@@ -68,8 +64,6 @@ int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     char *subject = NULL;
     int n = argc - 1;
     struct wanted_fact *wanted = name_fields(&ctl->setting, n, argv + 1);
-    if (wanted == NULL)
-        return ctl_no_memory(ctl);
     int status = check_names(ctl, wanted, n);
     if (status == CTL_DONE)
         status = ctl_name_account(ctl, argv[0], &subject);

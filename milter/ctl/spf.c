@@ -18,14 +18,14 @@ static void print_line(void *context, const char *line) {
     putchar('\n');
 }
 
-static int tell_json(const struct ctl *ctl, const struct spf_answer *answer, json_t *steps) {
+static int tell_json(const struct spf_answer *answer, json_t *steps) {
     json_t *told = json_object();
     json_object_set_new(told, "spf", json_text(spf_result_name(answer->result)));
     json_object_set_new(told, "explanation",
                         answer->explanation[0] == '\0' ? json_null()
                                                        : json_text(answer->explanation));
     json_object_set_new(told, "steps", steps);
-    return ctl_print_json(ctl, told);
+    return ctl_print_json(told);
 }
 
 int ctl_spf_check(struct ctl *ctl, int argc, char **argv) {
@@ -53,7 +53,7 @@ int ctl_spf_check(struct ctl *ctl, int argc, char **argv) {
     spf_check(runtime->spf, &query, &answer);
     int status = CTL_DONE;
     if (ctl->json) {
-        status = tell_json(ctl, &answer, steps);
+        status = tell_json(&answer, steps);
     } else {
         printf("spf=%s\n", spf_result_name(answer.result));
         if (answer.explanation[0] != '\0') {

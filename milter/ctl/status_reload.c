@@ -140,7 +140,7 @@ static void put_value(const char *name, const json_t *value) {
 static int put_status(const struct ctl *ctl, json_t *status) {
     bool up = json_is_true(json_object_get(json_object_get(status, "store"), "up"));
     if (ctl->json) {
-        int rc = ctl_print_json(ctl, status);
+        int rc = ctl_print_json(status);
         return rc != CTL_DONE || up ? rc : CTL_REFUSED;
     }
     put_value("", status);
@@ -151,7 +151,7 @@ static int put_status(const struct ctl *ctl, json_t *status) {
 /* A line in the place of a status that is not there; who watches waits for the next one. */
 static void put_absence(const struct ctl *ctl, const char *why) {
     if (ctl->json) {
-        ctl_print_json(ctl, json_pack("{s:s}", "error", why));
+        ctl_print_json(json_pack("{s:s}", "error", why));
         return;
     }
     ctl_put_column(stdout, "no answer", 28);
@@ -298,7 +298,7 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv) {
         status = await_reload(ctl, before, pid);
     }
     if (status == CTL_DONE && ctl->json)
-        ctl_print_json(ctl, json_pack("{s:i,s:b}", "pid", (int)pid, "confirmed", before != NULL));
+        ctl_print_json(json_pack("{s:i,s:b}", "pid", (int)pid, "confirmed", before != NULL));
     else if (status == CTL_DONE)
         printf("process %d %s\n", (int)pid,
                before != NULL ? "has the new configuration"

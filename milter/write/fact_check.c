@@ -67,6 +67,15 @@ static const char *domain_fault(const char *domain) {
     return NULL;
 }
 
+/* A sender is taken as it is where a login is not: with any white space or control characters. */
+static bool is_of_sender(const char *name, const struct address_rules *rules) {
+    struct address canonical = {0};
+    bool same =
+        address_from_sender(name, rules, &canonical) == 0 && strcmp(canonical.text, name) == 0;
+    address_clear(&canonical);
+    return same;
+}
+
 /* An account must be what the filter makes of it. */
 static enum fact_kind check_account(const struct address_rules *rules, const char *name,
                                     struct why *why) {
@@ -82,20 +91,20 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
         return FACT_BAD_SUBJECT;
     }
     if (address_from_login(name, rules, &canonical) != 0)
-        return wrong(FACT_BAD_SUBJECT, why, "no memory");
-    if (strcmp(canonical.text, name) != 0) {
+        return wrong(FACT_UNCHECKED, why, "no memory");
+    bool of_login = strcmp(canonical.text, name) == 0 && (!canonical.misnamed || name[0] == '@');
+    if (strcmp(canonical.text, name) != 0 && !is_of_sender(name, rules)) {
         why_set(why, "no look-up asks for it: write account:%.300s", canonical.text);
         fault = why->text;
     } else if (domain != NULL) {
         fault = domain_fault(domain + 1);
     }
-    if (fault == NULL && canonical.misnamed && name[0] != '@')
-        fault = "no account can have this name";
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)
         fault = "the address has more than one '@'";
     if (fault == NULL)
-        return FACT_GOOD;
+        return of_login ? FACT_GOOD
+                        : wrong(FACT_SPELLING, why, "a sender can have this name, but no login");
     return fault == why->text ? FACT_BAD_SUBJECT : wrong(FACT_BAD_SUBJECT, why, fault);
 }
 
@@ -109,6 +118,8 @@ enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *su
     if (strncmp(subject, "account:", 8) == 0 && subject[8] != '\0') {
         enum fact_kind kind = check_account(rules->address, subject + 8, why);
         if (odd == NULL)
+            return kind;
+        if (kind == FACT_UNCHECKED)
             return kind;
         return wrong(kind == FACT_GOOD ? FACT_SPELLING : FACT_BAD_SUBJECT, why, odd);
     }
@@ -332,7 +343,7 @@ static enum fact_kind check_account_fact(const struct fact_rules *rules, const c
     struct policy *policy = policy_new();
     enum fact_kind kind = FACT_MALFORMED;
     if (policy == NULL || policy_add(policy, name, strlen(name), value, value_len) != 0) {
-        why_set(why, "no memory");
+        kind = wrong(FACT_UNCHECKED, why, "no memory");
     } else if (policy->n_faults == 0) {
         kind = check_decoded(rules, policy, field, name, why);
     } else {
@@ -373,12 +384,12 @@ enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, c
         return wrong(kind_of_octets(subject, field, field_len, value, value_len), why, octets);
     char *name = strndup(field, field_len);
     if (name == NULL)
-        return wrong(FACT_MALFORMED, why, "no memory");
+        return wrong(FACT_UNCHECKED, why, "no memory");
     enum fact_kind kind = strncmp(subject, "network:", 8) == 0
                               ? check_member(name, value, value_len, why)
                               : check_account_fact(rules, name, value, value_len, why);
     free(name);
-    if (!odd_value)
+    if (!odd_value || kind == FACT_UNCHECKED)
         return kind;
     /* in a note they do no harm */
     if (fact_works(kind))

@@ -246,7 +246,7 @@ static int pass(struct plan *plan, FILE *from, FILE *to) {
         errno = EMSGSIZE;
         rc = -1;
     }
-    return rc == 0 && !ferror(from) ? 0 : -1;
+    return rc == 0 && feof(from) ? 0 : -1;
 }
 
 /* ---- the new file ---- */
@@ -357,6 +357,8 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
         fail(w->path, "no memory", why);
     else if (len == LINE_TOO_LONG)
         rc = fail(w->path, "a line is longer than 1 MiB", why);
+    else if (!feof(from))
+        rc = fail(w->path, strerror(errno), why);
     free(last);
     free(line);
     fclose(from);

@@ -15,6 +15,7 @@ import pytest
 
 from support.folder import Folder
 from support.gatepost import BINARY, Gatepost
+from support.gatepostctl import CTL, Gatepostctl
 from support.milter_client import MilterClient
 from support.nameserver import NameServer
 from support.process import wait_until
@@ -164,3 +165,49 @@ def restart(parts):
     gatepost._process = None
     gatepost.start()
     return gatepost
+
+
+COMMANDS = {
+    "show": (["account", "show", "only@example.com"], ""),
+    "show as JSON": (["account", "show", "only@example.com", "--json"], ""),
+    "list": (["account", "list"], ""),
+    "export": (["export"], ""),
+    "export as JSON": (["export", "--json"], ""),
+    "history": (["history"], ""),
+    "import": (["import", "--dry-run"], "account:c@b.example tls required\naccount:@b.example ip:::1\n"),
+    "ip add": (["ip", "add", "only@example.com", "10.0.0.2", "--dry-run"], ""),
+    "ip add as JSON": (["ip", "add", "only@example.com", "10.0.0.2", "--dry-run", "--json"], ""),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_gatepostctl_ends_without_memory(name):
+    """At every allocation after the configuration is read: it says so, or does all that it should."""
+    args, text = COMMANDS[name]
+    folder = Folder()
+    library = folder.file("failing_memory.so")
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library,
+                    os.path.join(HERE, "support/failing_memory.c")], check=True)
+    with open(folder.file("policy"), "w") as policy:
+        policy.write(POLICY)
+    ctl = Gatepostctl(folder.file("ctl.conf"), {"store": "file:" + folder.file("policy")})
+    environment = {**os.environ, "LD_PRELOAD": library, "FAILING_MEMORY": folder.file("plan")}
+    memory = Memory(folder.file("plan"))
+
+    def run(at, length, args, text=""):
+        memory.fail(at, length)
+        done = subprocess.run([CTL, "-c", ctl.conf, *args], input=text, capture_output=True, text=True,
+                              timeout=20, check=False, env=environment)
+        return done, memory.stop()
+
+    try:
+        _, first = run(2 ** 40, 1, ["ip", "list", ""])       # refused behind the configuration
+        clean, last = run(2 ** 40, 1, args, text)
+        assert clean.returncode == 0 and last > first
+        for at in range(first + 1, last + 1):
+            for length in (1, 2 ** 40):
+                done, _ = run(at, length, args, text)
+                assert (done.returncode == 2 and "memory" in done.stderr
+                        or (done.returncode, done.stdout) == (0, clean.stdout)), (at, length, done)
+    finally:
+        folder.remove()

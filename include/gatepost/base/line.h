@@ -14,8 +14,8 @@
 #define LINE_TOO_LONG (-2)
 
 /*
- * As getline(3): returns the length, and -1 at the end, after a failure (see ferror()) or without
- * memory (ENOMEM). But LINE_TOO_LONG as soon as a line has more than LINE_LONGEST octets; what
+ * As getline(3): returns the length, and -1 at the end, after a failure or without memory
+ * (see feof(); errno). But LINE_TOO_LONG as soon as a line has more than LINE_LONGEST octets; what
  * follows is its rest. *line is to be freed by the caller in every case.
  */
 ssize_t line_read(FILE *from, char **line, size_t *room);

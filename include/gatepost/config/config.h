@@ -43,7 +43,7 @@ struct config {
     mode_t socket_mode;
     const char *store, *store_user, *store_password_file, *key_prefix;
     const char *store_tls_ca, *store_tls_cert, *store_tls_key; /* "": none */
-    int64_t store_timeout, cache_ttl, stale_max; /* milliseconds */
+    int64_t store_timeout, cache_ttl, stale_max;               /* milliseconds */
     size_t cache_entries;
     const char *authserv_id; /* "": the MTA's {j} */
     bool authentication_results, received_spf;

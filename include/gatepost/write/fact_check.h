@@ -26,6 +26,7 @@ enum fact_kind {
     FACT_MALFORMED,        /* name or value cannot be read */
     FACT_SPELLING,         /* works as it is meant, but should be written otherwise */
     FACT_HOST_BITS,        /* the same, of bits after the prefix length of a block */
+    FACT_UNCHECKED,        /* there was no memory for the check */
     FACT_KINDS
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../memory.h"
 #include "../print.h"
 #include "log_line.h"
 
@@ -90,7 +91,7 @@ static int explain(const struct ctl *ctl, struct explanation *e, struct runtime 
     tell_question(e, q, ip_format(&peer.client, client));
     struct session *session = session_new(runtime);
     if (session == NULL)
-        return ctl_no_memory(ctl);
+        no_memory();
     judge(e, session, &peer, q);
     session_free(session);
     return statuses[e->kind];
@@ -106,7 +107,7 @@ static int read_question(const struct ctl *ctl, struct ctl_question *q, struct l
     if (q->log != NULL) {
         FILE *from = standard ? stdin : fmemopen((char *)q->log, strlen(q->log), "r");
         if (from == NULL)
-            return ctl_no_memory(ctl);
+            no_memory();
         int rc = log_line_read(from, line, q, &why);
         if (!standard)
             fclose(from);
@@ -141,7 +142,7 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv) {
         struct explanation e = {.config = runtime->config, .told = json_object()};
         status = explain(ctl, &e, runtime, &q);
         if (e.decided && ctl->json)
-            ctl_print_json(ctl, json_incref(e.told));
+            ctl_print_json(json_incref(e.told));
         else if (e.decided)
             explanation_print(e.told);
         explanation_clear(&e);

@@ -4,12 +4,14 @@
  */
 #include "log_line.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "../memory.h"
 #include "gatepost/base/line.h"
 #include "gatepost/core/textbuf.h"
 
@@ -26,8 +28,8 @@ static int hex(char c) {
 
 /* Undoes the escapes of a quoted value up to its closing quote; NULL when there is none. */
 static char *unquote(const char *from) {
-    char *value = malloc(strlen(from) + 1), *to = value;
-    for (; value != NULL && *from != '"'; from++) {
+    char *value = xmalloc(strlen(from) + 1), *to = value;
+    for (; *from != '"'; from++) {
         char c = *from;
         if (c == '\\') {
             static const char letters[] = "nrt", meant[] = "\n\r\t";
@@ -46,8 +48,7 @@ static char *unquote(const char *from) {
         }
         *to++ = c;
     }
-    if (value != NULL)
-        *to = '\0';
+    *to = '\0';
     return value;
 }
 
@@ -87,8 +88,8 @@ static char *restore_octets(char *text) {
  * it is none. They become characters of private use.
  */
 static json_t *json_octets_kept(const char *text) {
-    char *copy = strdup(text);
-    for (char *at = copy; at != NULL && *at != '\0'; at++) {
+    char *copy = xstrdup(text);
+    for (char *at = copy; *at != '\0'; at++) {
         if (*at != '\\')
             continue;
         if (strncmp(at, "\\u00", 4) == 0 && hex(at[4]) >= 8)
@@ -96,7 +97,7 @@ static json_t *json_octets_kept(const char *text) {
         if (*++at == '\0')
             break;
     }
-    json_t *object = copy == NULL ? NULL : json_loads(copy, JSON_DISABLE_EOF_CHECK, NULL);
+    json_t *object = json_loads(copy, JSON_DISABLE_EOF_CHECK, NULL);
     free(copy);
     return object;
 }
@@ -109,7 +110,7 @@ static int read_value(const struct parts *parts, const char *key, char **value) 
         if (json_is_null(member))
             return 0;
         if (json_is_string(member))
-            *value = strdup(json_string_value(member));
+            *value = xstrdup(json_string_value(member));
         if (*value != NULL)
             restore_octets(*value);
     } else {
@@ -118,7 +119,7 @@ static int read_value(const struct parts *parts, const char *key, char **value) 
         if (at != NULL && bare == 0)
             return 0;
         if (at != NULL)
-            *value = *at == '"' ? unquote(at + 1) : strndup(at, bare);
+            *value = *at == '"' ? unquote(at + 1) : xstrndup(at, bare);
     }
     return *value == NULL ? -1 : 1;
 }
@@ -182,9 +183,12 @@ static char *last_verdict(FILE *from, struct parts *parts, struct why *why) {
         room = 0;
     }
     free(line);
-    if (len != LINE_TOO_LONG)
+    if (feof(from))
         return found;
-    why_set(why, "line %lu is longer than 1 MiB", number);
+    if (len == LINE_TOO_LONG)
+        why_set(why, "line %lu is longer than 1 MiB", number);
+    else
+        why_set(why, "%s", strerror(errno));
     json_decref(parts->object);
     free(found);
     return NULL;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../effective.h"
+#include "../memory.h"
 #include "explain.h"
 
 /* A trace while it is put into words. */
@@ -26,9 +27,7 @@ void explanation_put(json_t *object, const char *name, const char *value) {
 }
 
 json_t *explanation_key(const struct explanation *e, const char *subject) {
-    char *key;
-    if (asprintf(&key, "%s%s", e->config->key_prefix, subject) < 0)
-        return json_null();
+    char *key = xasprintf("%s%s", e->config->key_prefix, subject);
     json_t *told = json_text(key);
     free(key);
     return told;

@@ -6,22 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-int block_index_add(struct block_index *index, const struct netblock *block, int64_t until,
-                    const char *name) {
-    if (index->n == index->room) {
-        size_t room = index->room == 0 ? 4 : index->room * 2;
-        struct block_entry *grown = realloc(index->entries, room * sizeof *grown);
-        if (grown == NULL)
-            return -1;
-        index->entries = grown;
-        index->room = room;
-    }
+#include "../memory.h"
+
+void block_index_add(struct block_index *index, const struct netblock *block, int64_t until,
+                     const char *name) {
+    index->entries = xgrow(index->entries, index->n, &index->room, sizeof *index->entries);
     index->entries[index->n++] = (struct block_entry){*block, until, name};
     if (block->base.family == IP_V4)
         index->prefixes4 |= (uint64_t)1 << block->prefix;
     else
         index->prefixes6[block->prefix / 64] |= (uint64_t)1 << (block->prefix % 64);
-    return 0;
 }
 
 static int compare_blocks(const struct netblock *a, const struct netblock *b) {

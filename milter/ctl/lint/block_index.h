@@ -21,9 +21,9 @@ struct block_index {
     uint64_t prefixes4, prefixes6[3]; /* lengths that occur: bit n is length n */
 };
 
-/* Adds one; -1 when there is no memory. */
-int block_index_add(struct block_index *index, const struct netblock *block, int64_t until,
-                    const char *name);
+/* Adds one. */
+void block_index_add(struct block_index *index, const struct netblock *block, int64_t until,
+                     const char *name);
 /* To be called after the last block_index_add(). */
 void block_index_build(struct block_index *index);
 void block_index_clear(struct block_index *index);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
-#define HASH_NONFATAL_OOM 1
+#include "../memory.h"
+#define uthash_fatal(message) no_memory()
 #include <uthash.h>
 
 #include "../print.h"
@@ -83,7 +83,7 @@ static void heirs_free(struct round *round) {
 
 static void lint_name(struct lint *lint, const char *subject) {
     struct why why;
-    enum fact_kind kind = fact_check_subject(&lint->ctl->fact_rules, subject, &why);
+    enum fact_kind kind = ctl_check_subject(lint->ctl, subject, &why);
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
     if (!account && !fact_is_network(subject))
@@ -130,25 +130,22 @@ static bool lint_type(struct lint *lint, const char *subject, const struct store
     return hash->answer == STORE_FOUND;
 }
 
-static int lint_account(struct round *round, const char *subject, struct store_hash *hash,
-                        struct heir *keep) {
+static void lint_account(struct round *round, const char *subject, struct store_hash *hash,
+                         struct heir *keep) {
     struct lint *lint = round->lint;
     struct block_index own = {0};
     struct lint_heritage heritage = heritage_of(round, subject);
     if (!lint_type(lint, subject, hash))
-        return 0;
+        return;
     ctl_sort_hash(hash);
     lint_facts(lint, subject, hash);
     struct policy *policy = ctl_decode(hash);
-    int rc = policy == NULL
-                 ? -1
-                 : lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
+    lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
     block_index_clear(&own);
     if (keep != NULL)
         keep->policy = policy;
     else
         policy_free(policy);
-    return rc;
 }
 
 static bool is_heir(const char *subject) {
@@ -157,22 +154,16 @@ static bool is_heir(const char *subject) {
 
 /* Domains and everybody stay in memory: what accounts have is compared with them. */
 static int lint_heir(struct round *round, const char *subject, struct why *why) {
-    struct heir *heir = calloc(1, sizeof *heir);
-    if (heir == NULL)
-        return -1;
+    struct heir *heir = xcalloc(1, sizeof *heir);
     heir->subject = subject;
     if (ctl_read_hash(round->lint->ctl, subject, &heir->hash, why) != 0) {
         free(heir);
         return -1;
     }
     HASH_ADD_KEYPTR(hh, round->heirs, heir->subject, strlen(heir->subject), heir);
-    if (heir->hh.tbl == NULL) {
-        store_hash_clear(&heir->hash);
-        free(heir);
-        return -1;
-    }
     lint_name(round->lint, subject);
-    return lint_account(round, subject, &heir->hash, heir);
+    lint_account(round, subject, &heir->hash, heir);
+    return 0;
 }
 
 static int lint_network(struct round *round, const char *subject, struct why *why) {
@@ -184,10 +175,10 @@ static int lint_network(struct round *round, const char *subject, struct why *wh
     lint_use(round->lint, subject);
     if (lint_type(round->lint, subject, &hash)) {
         lint_facts(round->lint, subject, &hash);
-        rc = lint_members(round->lint, subject, &hash);
+        lint_members(round->lint, subject, &hash);
     }
     store_hash_clear(&hash);
-    return rc;
+    return 0;
 }
 
 static int lint_batch(struct round *round, const char **subjects, size_t n, struct why *why) {
@@ -198,7 +189,7 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, stru
     for (size_t i = 0; i < n; i++) {
         if (rc == 0) {
             lint_name(round->lint, subjects[i]);
-            rc = lint_account(round, subjects[i], &hashes[i], NULL);
+            lint_account(round, subjects[i], &hashes[i], NULL);
         }
         store_hash_clear(&hashes[i]);
     }
@@ -300,8 +291,12 @@ static int lint_file(struct lint *lint) {
         snprintf(place, sizeof place, "%s:%lu", url.path, number + 1);
         lint_found(lint, "policy-file", place, NULL, "the line is longer than 1 MiB");
     }
+    bool complete = feof(file) || len == LINE_TOO_LONG;
+    int error = errno;
     free(line);
     fclose(file);
+    if (!complete)
+        return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(error));
     if (lint->n > 0)
         return CTL_REFUSED;
     struct store *store;
@@ -322,7 +317,7 @@ static int finish(struct lint *lint, int status) {
         if (status == CTL_FAILED)
             json_decref(told); /* the error has been told */
         else
-            ctl_print_json(lint->ctl, told);
+            ctl_print_json(told);
     } else if (isatty(STDOUT_FILENO) == 1 && status != CTL_FAILED) {
         printf("%zu subjects, %zu findings\n", lint->subjects, lint->n);
     }

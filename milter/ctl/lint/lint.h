@@ -30,13 +30,13 @@ struct lint_heritage {
 
 /*
  * The addresses of an account: expired, listed twice, inside another one. `blocks` is filled with
- * those that count; -1 when there is no memory.
+ * those that count.
  */
-int lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
-                   const struct lint_heritage *heritage, struct block_index *blocks);
+void lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
+                    const struct lint_heritage *heritage, struct block_index *blocks);
 
 /* The members of a network: listed twice, inside another one. As above. */
-int lint_members(struct lint *lint, const char *subject, const struct store_hash *hash);
+void lint_members(struct lint *lint, const char *subject, const struct store_hash *hash);
 
 /*
  * Warns, on standard error, when a listener for logins takes those whose account nobody has

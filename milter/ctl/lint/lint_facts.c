@@ -28,8 +28,8 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
     struct why why;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        enum fact_kind kind = fact_check(&lint->ctl->fact_rules, subject, f->name, f->name_len,
-                                         f->value, f->value_len, &why);
+        const struct store_text name = {f->name, f->name_len}, value = {f->value, f->value_len};
+        enum fact_kind kind = ctl_check(lint->ctl, subject, &name, &value, &why);
         if (kind != FACT_GOOD)
             lint_found(lint, kinds[kind], subject, f->name, "%s", why.text);
     }
@@ -73,8 +73,8 @@ static void lint_inherited(struct lint *lint, const char *subject, const struct 
     }
 }
 
-int lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
-                   const struct lint_heritage *heritage, struct block_index *blocks) {
+void lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
+                    const struct lint_heritage *heritage, struct block_index *blocks) {
     for (size_t i = 0; i < policy->n_ips; i++) {
         const struct ip_entry *entry = &policy->ips[i];
         char ended[TIMESTAMP_SIZE];
@@ -83,28 +83,24 @@ int lint_addresses(struct lint *lint, const char *subject, const struct policy *
         if (!policy_ip_counts(entry, lint->ctl->now))
             lint_found(lint, "expired", subject, entry->field, "expired on %s",
                        timestamp_format(entry->until, ended));
-        else if (block_index_add(blocks, &entry->block, entry->until, entry->field) != 0)
-            return -1;
+        else
+            block_index_add(blocks, &entry->block, entry->until, entry->field);
     }
     block_index_build(blocks);
     lint_blocks(lint, subject, blocks);
     lint_inherited(lint, subject, blocks, heritage->domain_subject, heritage->domain_blocks);
     lint_inherited(lint, subject, blocks, "account:*", heritage->everybody_blocks);
-    return 0;
 }
 
-int lint_members(struct lint *lint, const char *subject, const struct store_hash *hash) {
+void lint_members(struct lint *lint, const char *subject, const struct store_hash *hash) {
     struct block_index blocks = {0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < hash->n; i++) {
+    for (size_t i = 0; i < hash->n; i++) {
         struct netblock block;
         struct why why;
         if (netblock_parse(hash->fields[i].name, hash->fields[i].name_len, &block, &why) == 0)
-            rc = block_index_add(&blocks, &block, 0, hash->fields[i].name);
+            block_index_add(&blocks, &block, 0, hash->fields[i].name);
     }
     block_index_build(&blocks);
-    if (rc == 0)
-        lint_blocks(lint, subject, &blocks);
+    lint_blocks(lint, subject, &blocks);
     block_index_clear(&blocks);
-    return rc;
 }

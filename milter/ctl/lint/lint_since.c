@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
-#define HASH_NONFATAL_OOM 1
+#include "../memory.h"
+#define uthash_fatal(message) no_memory()
 #include <uthash.h>
 
 #include "../print.h"
@@ -62,30 +62,17 @@ static struct left_subject *find_subject(struct past *past, const struct store_t
     HASH_FIND(hh, past->subjects, name->text, name->len, subject);
     if (subject != NULL)
         return subject;
-    subject = calloc(1, sizeof *subject);
-    if (subject == NULL || (subject->name = strndup(name->text, name->len)) == NULL) {
-        free(subject);
-        return NULL;
-    }
+    subject = xcalloc(1, sizeof *subject);
+    subject->name = xstrndup(name->text, name->len);
     HASH_ADD_KEYPTR(hh, past->subjects, subject->name, name->len, subject);
-    if (subject->hh.tbl != NULL)
-        return subject;
-    free(subject->name);
-    free(subject);
-    return NULL;
+    return subject;
 }
 
 static struct left_field *make_field(struct left_subject *subject, const struct store_text *name) {
-    struct left_field *field = calloc(1, sizeof *field);
-    if (field == NULL || (field->name = strndup(name->text, name->len)) == NULL) {
-        free(field);
-        return NULL;
-    }
+    struct left_field *field = xcalloc(1, sizeof *field);
+    field->name = xstrndup(name->text, name->len);
     HASH_ADD_KEYPTR(hh, subject->fields, field->name, name->len, field);
-    if (field->hh.tbl != NULL)
-        return field;
-    field_free(field);
-    return NULL;
+    return field;
 }
 
 static bool is_value(const struct left_field *field, const char *value, size_t len) {
@@ -111,8 +98,6 @@ static int take(void *context, const struct history_entry *entry) {
     if (entry->subject.text == NULL || entry->field.text == NULL)
         return 0;
     struct left_subject *subject = find_subject(past, &entry->subject);
-    if (subject == NULL)
-        return -1;
     if (entry->state.text != NULL) {
         subject->state = strtoull(entry->state.text, NULL, 16);
         subject->has_state = true;
@@ -124,17 +109,15 @@ static int take(void *context, const struct history_entry *entry) {
     HASH_FIND(hh, subject->fields, entry->field.text, entry->field.len, field);
     if (field != NULL && !is_value(field, entry->old.text, entry->old.len))
         tell_change(past->lint, subject->name, field, entry->old.text, entry->old.len);
-    if (field == NULL && (field = make_field(subject, &entry->field)) == NULL)
-        return -1;
+    if (field == NULL)
+        field = make_field(subject, &entry->field);
     free(field->value);
     field->value = NULL;
     field->value_len = entry->new_value.len;
     field->time = entry->time;
     if (entry->new_value.text == NULL)
         return 0;
-    field->value = malloc(entry->new_value.len + 1);
-    if (field->value == NULL)
-        return -1;
+    field->value = xmalloc(entry->new_value.len + 1);
     memcpy(field->value, entry->new_value.text, entry->new_value.len);
     field->value[entry->new_value.len] = '\0';
     return 0;

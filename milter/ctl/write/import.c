@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
-#define HASH_NONFATAL_OOM 1
+#include "../memory.h"
+#define uthash_fatal(message) no_memory()
 #include <uthash.h>
 
 #include "../print.h"
@@ -51,25 +51,18 @@ static void refuse(struct import *im, struct input_facts *facts, const char *why
 
 /* ---- what is inherited ---- */
 
-static int keep_inherited(struct import *im, const char *subject, struct policy *policy) {
+static void keep_inherited(struct import *im, const char *subject, struct policy *policy) {
     struct inherited *known;
     HASH_FIND_STR(im->inherited, subject, known);
     if (known != NULL) {
         policy_free(known->policy);
         known->policy = policy;
-        return 0;
+        return;
     }
-    known = calloc(1, sizeof *known);
-    if (known != NULL && (known->subject = strdup(subject)) != NULL) {
-        known->policy = policy;
-        HASH_ADD_KEYPTR(hh, im->inherited, known->subject, strlen(known->subject), known);
-        if (known->hh.tbl != NULL)
-            return 0;
-        free(known->subject);
-    }
-    free(known);
-    policy_free(policy);
-    return -1;
+    known = xcalloc(1, sizeof *known);
+    known->subject = xstrdup(subject);
+    known->policy = policy;
+    HASH_ADD_KEYPTR(hh, im->inherited, known->subject, strlen(known->subject), known);
 }
 
 static int find_inherited(struct import *im, const char *subject, const struct policy **policy,
@@ -80,11 +73,8 @@ static int find_inherited(struct import *im, const char *subject, const struct p
         struct store_hash hash;
         if (ctl_read_hash(im->ctl, subject, &hash, why) != 0)
             return -1;
-        struct policy *decoded = ctl_decode(&hash);
-        bool failed = decoded == NULL && hash.answer > STORE_ABSENT;
+        keep_inherited(im, subject, ctl_decode(&hash));
         store_hash_clear(&hash);
-        if (failed || keep_inherited(im, subject, decoded) != 0)
-            return why_set(why, "no memory");
         HASH_FIND_STR(im->inherited, subject, known);
     }
     *policy = known->policy;
@@ -112,11 +102,8 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     struct policy_set before;
     struct why locked_out;
     bool gone = false;
-    if (ctl_policies_name(&names, p->facts->subject) != 0) {
-        ctl_policies_clear(&names);
-        return why_set(why, "no memory");
-    }
     int rc = 0;
+    ctl_policies_name(&names, p->facts->subject);
     before = names.set;
     for (size_t i = 0; rc == 0 && i < SUBJECTS; i++)
         if (names.subjects[i] != NULL && i != names.own)
@@ -126,19 +113,14 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     struct policy *will = plan_policy(&p->hash, &p->plan, &gone);
     before.policies[names.own] = was;
     after.policies[names.own] = will;
-    if (rc == 0 && ((was == NULL && p->hash.answer > STORE_ABSENT) || (will == NULL && !gone))) {
-        why_set(why, "no memory");
-        rc = -1;
-    }
+    if (will == NULL && !gone)
+        no_memory();
     if (rc == 0 && !im->ctl->force &&
         guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out))
         input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
                       locked_out.text);
     if (rc == 0 && names.own != SUBJECT_ACCOUNT) {
-        if (keep_inherited(im, p->facts->subject, will) != 0) {
-            why_set(why, "no memory");
-            rc = -1;
-        }
+        keep_inherited(im, p->facts->subject, will);
         will = NULL;
     }
     policy_free(was);
@@ -181,7 +163,7 @@ static int add_pending(struct import *im, struct input_facts *facts, struct stor
         return 0;
     }
     if (plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
-        return why_set(why, "no memory");
+        no_memory();
     if (!network && ask_guard(im, p, why) != 0)
         return -1;
     if (p->plan.n == 0) {
@@ -320,7 +302,7 @@ static int tell(struct import *im) {
         json_object_set_new(told, "fields_removed", json_integer((json_int_t)im->removed));
         json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
         json_object_set(told, "problems", im->problems.list);
-        ctl_print_json(ctl, told);
+        ctl_print_json(told);
     } else {
         printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused",
                im->written, ctl->dry_run ? "would be written" : "written", im->set, im->removed,
@@ -341,11 +323,9 @@ static int import_stream(struct import *im, FILE *stream) {
         return ctl_fail(im->ctl, "%s", why.text);
     size_t batch = store_writer_batch(im->ctl->writer);
     im->room = input.n + 1 < batch ? input.n + 1 : batch;
-    im->pending = calloc(im->room, sizeof *im->pending);
-    im->edits = calloc(im->room, sizeof *im->edits);
-    int rc = im->pending == NULL || im->edits == NULL ? -1 : 0;
-    if (rc == 0)
-        rc = take_subjects(im, &input, &why);
+    im->pending = xcalloc(im->room, sizeof *im->pending);
+    im->edits = xcalloc(im->room, sizeof *im->edits);
+    int rc = take_subjects(im, &input, &why);
     while (im->n_pending > 0)
         drop_last(im);
     int status = rc == 0 ? tell(im)

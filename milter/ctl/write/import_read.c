@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
-#define HASH_NONFATAL_OOM 1
+#include "../memory.h"
+#define uthash_fatal(message) no_memory()
 #include <uthash.h>
 
 #include "../print.h"
@@ -63,82 +63,59 @@ void input_problem(struct input_problems *problems, unsigned long line, const ch
 }
 
 static struct input_subject *make_subject(struct reading *r, const char *name, unsigned long line) {
-    struct input_subject *subject = calloc(1, sizeof *subject);
+    struct input_subject *subject = xcalloc(1, sizeof *subject);
     struct why why;
-    if (subject == NULL || (subject->name = strdup(name)) == NULL) {
-        free(subject);
-        return NULL;
-    }
+    subject->name = xstrdup(name);
     subject->line = line;
     subject->number = HASH_COUNT(r->by_name);
     HASH_ADD_KEYPTR(hh, r->by_name, subject->name, strlen(subject->name), subject);
-    if (subject->hh.tbl == NULL) {
-        free(subject->name);
-        free(subject);
-        return NULL;
-    }
-    enum fact_kind kind = fact_check_subject(&r->problems->ctl->fact_rules, name, &why);
+    enum fact_kind kind = ctl_check_subject(r->problems->ctl, name, &why);
     if (kind != FACT_GOOD)
         input_problem(r->problems, line, name, NULL, !fact_works(kind), why.text);
     subject->refused = !fact_works(kind);
     return subject;
 }
 
-static int add_fact(struct input_subject *subject, const struct policy_line *fact,
-                    unsigned long line) {
-    if (subject->n == subject->room) {
-        size_t room = subject->room == 0 ? 4 : subject->room * 2;
-        struct input_fact *grown = realloc(subject->facts, room * sizeof *grown);
-        if (grown == NULL)
-            return -1;
-        subject->facts = grown;
-        subject->room = room;
-    }
-    char *field = strdup(fact->field), *value = strdup(fact->value);
-    if (field == NULL || value == NULL) {
-        free(field);
-        free(value);
-        return -1;
-    }
-    subject->facts[subject->n++] = (struct input_fact){field, value, line};
-    /* cppcheck-suppress memleak; the subject owns both */
-    return 0;
+static void add_fact(struct input_subject *subject, const struct policy_line *fact,
+                     unsigned long line) {
+    subject->facts = xgrow(subject->facts, subject->n, &subject->room, sizeof *subject->facts);
+    subject->facts[subject->n++] =
+        (struct input_fact){xstrdup(fact->field), xstrdup(fact->value), line};
 }
 
 static void check_fact(struct reading *r, struct input_subject *subject,
                        const struct policy_line *fact, unsigned long line) {
     struct why why;
-    enum fact_kind kind = fact_check(&r->problems->ctl->fact_rules, subject->name, fact->field,
-                                     strlen(fact->field), fact->value, strlen(fact->value), &why);
+    const struct store_text field = {fact->field, strlen(fact->field)};
+    const struct store_text value = {fact->value, strlen(fact->value)};
+    enum fact_kind kind = ctl_check(r->problems->ctl, subject->name, &field, &value, &why);
     if (kind != FACT_GOOD)
         input_problem(r->problems, line, subject->name, fact->field, !fact_works(kind), why.text);
     subject->refused |= !fact_works(kind);
 }
 
-/* One line; -1 only when there is no memory. */
-static int take_line(struct reading *r, char *line, size_t len, unsigned long number) {
+static void take_line(struct reading *r, char *line, size_t len, unsigned long number) {
     struct policy_line fact;
     struct input_subject *subject = NULL;
     struct why why;
     int kind = policy_line_parse(line, len, &fact, &why);
     if (kind == 0)
-        return 0;
+        return;
     if (fact.subject != NULL)
         HASH_FIND_STR(r->by_name, fact.subject, subject);
     if (kind < 0) {
         input_problem(r->problems, number, NULL, NULL, true, why.text);
         r->problems->lines++;
-        if (subject == NULL && fact.subject != NULL && policy_subject_fault(fact.subject) == NULL &&
-            (subject = make_subject(r, fact.subject, number)) == NULL)
-            return -1;
+        if (subject == NULL && fact.subject != NULL && policy_subject_fault(fact.subject) == NULL)
+            subject = make_subject(r, fact.subject, number);
         if (subject != NULL) /* a fact of it is missing */
             subject->refused = true;
-        return 0;
+        return;
     }
-    if (subject == NULL && (subject = make_subject(r, fact.subject, number)) == NULL)
-        return -1;
+    if (subject == NULL)
+        subject = make_subject(r, fact.subject, number);
     check_fact(r, subject, &fact, number);
-    return add_fact(subject, &fact, number);
+    add_fact(subject, &fact, number);
 }
 
 /* ---- the whole ---- */
@@ -176,25 +153,20 @@ static int by_rank(const struct input_subject *a, const struct input_subject *b)
     return x != y ? x - y : (a->number > b->number) - (a->number < b->number);
 }
 
-static int hand_over(struct reading *r, struct input *out) {
+static void hand_over(struct reading *r, struct input *out) {
     HASH_SORT(r->by_name, by_rank);
-    out->subjects = calloc(HASH_COUNT(r->by_name) + 1, sizeof *out->subjects);
-    if (out->subjects == NULL)
-        return -1;
+    out->subjects = xcalloc(HASH_COUNT(r->by_name), sizeof *out->subjects);
     for (struct input_subject *s = r->by_name; s != NULL; s = s->hh.next) {
         struct input_facts *facts = &out->subjects[out->n++];
         find_repeated(r, s);
         *facts = (struct input_facts){.subject = s->name,
-                                      .wanted = calloc(s->n + 1, sizeof *facts->wanted),
+                                      .wanted = xcalloc(s->n, sizeof *facts->wanted),
                                       .n = s->n,
                                       .line = s->line,
                                       .refused = s->refused};
-        if (facts->wanted == NULL)
-            return -1;
         for (size_t i = 0; i < s->n; i++)
             facts->wanted[i] = (struct wanted_fact){s->facts[i].field, s->facts[i].value};
     }
-    return 0;
 }
 
 void input_clear(struct input *input) {
@@ -221,27 +193,22 @@ int input_read(FILE *stream, struct input_problems *problems, struct input *out,
     char *line = NULL;
     size_t size = 0;
     unsigned long number = 0;
-    ssize_t len = 0;
-    int rc = 0;
+    ssize_t len;
     *out = (struct input){0};
     ctl_progress_begin(&progress, "lines read", 0);
-    while (rc == 0 && (len = line_read(stream, &line, &size)) >= 0) {
-        rc = take_line(&r, line, (size_t)len, ++number);
+    while ((len = line_read(stream, &line, &size)) >= 0) {
+        take_line(&r, line, (size_t)len, ++number);
         ctl_progress_tell(&progress, number);
     }
     ctl_progress_end(&progress);
-    if (rc != 0)
-        why_set(why, "no memory");
-    else if (len == LINE_TOO_LONG)
+    bool good = len != LINE_TOO_LONG && feof(stream);
+    if (len == LINE_TOO_LONG)
         why_set(why, "%s:%lu: the line is longer than 1 MiB", problems->path, number + 1);
-    else if (ferror(stream))
-        why_set(why, "%s: %s", problems->path, strerror(errno));
-    bool good = rc == 0 && len != LINE_TOO_LONG && !ferror(stream);
+    else if (!good)
+        why_set(why, "%s: %s", problems->path, ferror(stream) ? strerror(errno) : "no memory");
     free(line);
-    if (good && hand_over(&r, out) != 0) {
-        why_set(why, "no memory");
-        good = false;
-    }
+    if (good)
+        hand_over(&r, out);
     out->owner = r.by_name;
     if (!good)
         input_clear(out);

@@ -1,6 +1,6 @@
 /*
- * Writing to the policy. Owns the order of the steps - check, compare, guard, write, tell - and
- * that a write which meets another one is tried again; what is wanted is the commands' business.
+ * Writing to the policy. Owns what is told of a change, done or not; its steps are change.c's, what
+ * is wanted is the commands' business.
  */
 #include "write.h"
 
@@ -9,194 +9,120 @@
 #include <string.h>
 
 #include "../print.h"
-#include "gatepost/write/guard.h"
+#include "gatepost/write/change.h"
 
-#define TRIES 100 /* each time that one is too late, another has written */
-
-static int check(const struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
-                 size_t n) {
-    struct why why;
-    for (size_t i = 0; i < n; i++)
-        if (wanted[i].value != NULL &&
-            fact_check(&ctl->fact_rules, subject, wanted[i].field, strlen(wanted[i].field),
-                       wanted[i].value, strlen(wanted[i].value), &why) != FACT_GOOD)
-            return ctl_refuse(ctl, "%.300s %.100s: %s", subject, wanted[i].field, why.text);
-    return CTL_DONE;
-}
-
-/* What a write works with. */
-struct attempt {
-    const char *subject;
-    struct ctl_policies before; /* of a network only the hash of its own */
-    struct change_plan plan;
-    bool drop;
-    char *warning;    /* what the guard says although it was forced; NULL */
-    char *unrecorded; /* why the history does not have it; NULL */
+/* What a reading was made into, until the next one. */
+struct reading {
+    struct ctl *ctl;
+    struct ctl_policies policies; /* of a network only the hash of its own */
 };
 
-static struct store_hash *own_hash(struct attempt *a) {
-    return &a->before.hashes[a->before.own];
+/* A change_read. */
+static int read_before(void *context, const char *subject, struct change_before *out,
+                       struct why *why) {
+    struct reading *r = context;
+    bool network = fact_is_network(subject);
+    ctl_policies_clear(&r->policies);
+    if (network ? ctl_read_hash(r->ctl, subject, &r->policies.hashes[0], why) != 0
+                : ctl_policies_load(r->ctl, subject, &r->policies, why) != 0)
+        return -1;
+    struct store_hash *own = &r->policies.hashes[network ? 0 : r->policies.own];
+    if (own->answer == STORE_TOO_LARGE && /* it is edited as others are */
+        ctl_read_whole(r->ctl, subject, own, why) != 0)
+        return -1;
+    *out = (struct change_before){
+        .hash = own, .policies = network ? NULL : &r->policies.set, .own = r->policies.own};
+    return 0;
 }
 
-static void attempt_clear(struct attempt *a) {
-    ctl_policies_clear(&a->before);
-    plan_clear(&a->plan);
-    free(a->warning);
-    free(a->unrecorded);
-    a->warning = a->unrecorded = NULL;
-}
+/* ---- what has changed ---- */
 
-static int read_before(struct ctl *ctl, struct attempt *a) {
-    struct why why;
-    if (store_writer_begin(ctl->writer, a->subject, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
-    if (!fact_is_network(a->subject)) {
-        int status = ctl_policies_read(ctl, a->subject, &a->before);
-        if (status != CTL_DONE || own_hash(a)->answer != STORE_TOO_LARGE)
-            return status;
-        if (ctl_read_whole(ctl, a->subject, own_hash(a), &why) == 0) /* it is edited as others */
-            return CTL_DONE;
-        return ctl_fail(ctl, "%s", why.text);
-    }
-    a->before = (struct ctl_policies){0};
-    if (ctl_read_hash(ctl, a->subject, own_hash(a), &why) == 0)
-        return CTL_DONE;
-    return ctl_fail(ctl, "%s", why.text);
-}
-
-static int guarded(const struct ctl *ctl, struct attempt *a, const char *why) {
-    if (!ctl->force)
-        return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", a->subject, why);
-    a->warning = strdup(why);
-    ctl_warn("%s: forced: %s", a->subject, why);
-    return a->warning == NULL ? ctl_no_memory(ctl) : CTL_DONE;
-}
-
-static int ask_guard(const struct ctl *ctl, struct attempt *a) {
-    struct why why;
-    bool gone = false;
-    if (fact_is_network(a->subject)) {
-        if (a->plan.state != 0 || own_hash(a)->n == 0 ||
-            !guard_network(ctl->config, a->subject + strlen("network:"), &why))
-            return CTL_DONE;
-        return guarded(ctl, a, why.text);
-    }
-    struct policy_set after = a->before.set;
-    struct policy *policy = a->drop ? NULL : plan_policy(own_hash(a), &a->plan, &gone);
-    if (policy == NULL && !gone && !a->drop)
-        return ctl_no_memory(ctl);
-    after.policies[a->before.own] = policy;
-    bool locked_out = guard_policy(ctl->config, &a->before.set, &after, ctl->now, &why);
-    policy_free(policy);
-    return locked_out ? guarded(ctl, a, why.text) : CTL_DONE;
-}
-
-/* ---- telling ---- */
-
-static int tell_json(const struct ctl *ctl, const struct attempt *a) {
+static int tell_json(const struct change *c, const char *unrecorded) {
     json_t *changes = json_array(), *told = json_object();
-    int rc = 0;
-    for (size_t i = 0; i < a->plan.n; i++)
-        rc |= json_array_append_new(changes, ctl_change_json(&a->plan.changes[i]));
-    rc |= json_object_set_new(told, "subject", json_text(a->subject));
-    rc |= json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
-    rc |= json_object_set_new(told, "deleted", json_boolean(a->drop));
-    rc |= json_object_set_new(told, "changes", changes);
-    rc |= json_object_set_new(told, "forced", json_text(a->warning));
-    if (a->unrecorded != NULL)
-        rc |= json_object_set_new(told, "unrecorded", json_text(a->unrecorded));
-    if (rc == 0)
-        return ctl_print_json(ctl, told);
-    json_decref(told);
-    return ctl_no_memory(ctl);
+    for (size_t i = 0; i < c->plan.n; i++)
+        json_array_append_new(changes, ctl_change_json(&c->plan.changes[i]));
+    json_object_set_new(told, "subject", json_text(c->subject));
+    json_object_set_new(told, "dry_run", json_boolean(c->dry_run));
+    json_object_set_new(told, "deleted", json_boolean(c->drop));
+    json_object_set_new(told, "changes", changes);
+    json_object_set_new(told, "forced", json_text(c->forced ? c->warning.text : NULL));
+    if (unrecorded != NULL)
+        json_object_set_new(told, "unrecorded", json_text(unrecorded));
+    return ctl_print_json(told);
 }
 
-static int tell(const struct ctl *ctl, const struct attempt *a) {
+static int tell(const struct ctl *ctl, const struct change *c, const char *unrecorded) {
     if (ctl->json)
-        return tell_json(ctl, a);
-    for (size_t i = 0; i < a->plan.n; i++)
-        ctl_put_change(a->subject, &a->plan.changes[i]);
-    if (a->drop && a->plan.n == 0) {
-        ctl_puts(stdout, a->subject);
-        puts(": deleted");
-    } else if (a->plan.n == 0) {
-        ctl_puts(stdout, a->subject);
-        puts(": nothing to change");
+        return tell_json(c, unrecorded);
+    for (size_t i = 0; i < c->plan.n; i++)
+        ctl_put_change(c->subject, &c->plan.changes[i]);
+    if (c->plan.n == 0) {
+        ctl_puts(stdout, c->subject);
+        puts(c->drop ? ": deleted" : ": nothing to change");
     }
-    if (ctl->dry_run)
+    if (c->dry_run)
         puts("dry run: nothing was written");
     return CTL_DONE;
 }
 
-/* ---- one write ---- */
+/* ---- or not ---- */
 
-/* Returns the status; *again when somebody else was faster. */
-static int commit(struct ctl *ctl, struct attempt *a, bool *again) {
-    struct why why = {""};
-    struct store_edit edit = {.subject = a->subject,
-                              .changes = a->plan.changes,
-                              .n = a->plan.n,
-                              .drop = a->drop,
-                              .state = a->plan.state};
-    enum store_written written = store_writer_write(ctl->writer, &edit, 1, &why);
-    *again = written == WRITE_CONFLICT;
-    if (written == WRITE_FAILED)
-        return ctl_fail(ctl, "%s", why.text);
-    if (edit.refused)
-        return ctl_fail(ctl, "the store refused the change: %s", edit.why);
-    if (written == WRITE_UNRECORDED && (a->unrecorded = strdup(why.text)) == NULL)
-        return ctl_no_memory(ctl);
-    return CTL_DONE;
-}
-
-static int plan(const struct ctl *ctl, struct attempt *a, const struct wanted_fact *wanted,
-                size_t n) {
-    const struct store_hash *now = own_hash(a);
-    if (now->answer == STORE_WRONG_TYPE && !a->drop)
+static int tell_result(const struct ctl *ctl, const struct change *c, enum change_result result,
+                       const char *why) {
+    switch (result) {
+    case CHANGE_DONE:
+        return tell(ctl, c, NULL);
+    case CHANGE_UNRECORDED:
+        tell(ctl, c, why);
+        ctl_warn("%s: changed, but not recorded in the history: %s", c->subject, why);
+        return CTL_FAILED;
+    case CHANGE_MALFORMED:
+        return ctl_refuse(ctl, "%.300s %.100s: %s", c->subject, c->bad_field, why);
+    case CHANGE_WRONG_TYPE:
         return ctl_refuse(ctl,
                           "%s%s is no hash, so it has no fields: delete it (account delete, or "
                           "redis-cli DEL) and set it anew",
-                          ctl->config->key_prefix, a->subject);
-    if (a->drop && now->answer == STORE_ABSENT)
-        return ctl_refuse(ctl, "%s: there is no policy of that name", a->subject);
-    if (plan_changes(fact_is_network(a->subject), now, wanted, n, a->drop, &a->plan) != 0)
-        return ctl_no_memory(ctl);
-    return CTL_DONE;
-}
-
-static int write_once(struct ctl *ctl, struct attempt *a, const struct wanted_fact *wanted,
-                      size_t n, bool *again) {
-    *again = false;
-    int status = read_before(ctl, a);
-    if (status == CTL_DONE)
-        status = plan(ctl, a, wanted, n);
-    if (status == CTL_DONE && (a->plan.n > 0 || a->drop))
-        status = ask_guard(ctl, a);
-    if (status == CTL_DONE && (a->plan.n > 0 || a->drop) && !ctl->dry_run)
-        status = commit(ctl, a, again);
-    if (status == CTL_DONE && !*again)
-        status = tell(ctl, a);
-    if (status == CTL_DONE && a->unrecorded != NULL) {
-        ctl_warn("%s: changed, but not recorded in the history: %s", a->subject, a->unrecorded);
-        status = CTL_FAILED;
+                          ctl->config->key_prefix, c->subject);
+    case CHANGE_ABSENT:
+        return ctl_refuse(ctl, "%s: there is no policy of that name", c->subject);
+    case CHANGE_GUARDED:
+        return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", c->subject, why);
+    case CHANGE_REFUSED:
+        return ctl_fail(ctl, "the store refused the change: %s", why);
+    case CHANGE_TOO_LATE:
+        return ctl_fail(ctl, "%s: not changed, because others kept changing it at the same time",
+                        c->subject);
+    case CHANGE_FAILED:
+        break;
     }
-    attempt_clear(a);
-    return status;
+    return ctl_fail(ctl, "%s", why);
 }
 
 static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                          size_t n, bool drop) {
+    struct reading reading = {.ctl = ctl};
+    struct why why = {"no memory"};
     int status = ctl_open_writer(ctl);
-    if (status == CTL_DONE)
-        status = check(ctl, subject, wanted, n);
-    bool again = status == CTL_DONE;
-    for (int i = 0; again && i < TRIES; i++) {
-        struct attempt attempt = {.subject = subject, .drop = drop};
-        status = write_once(ctl, &attempt, wanted, n, &again);
-    }
-    if (again)
-        return ctl_fail(ctl, "%s: not changed, because others kept changing it at the same time",
-                        subject);
+    if (status != CTL_DONE)
+        return status;
+    struct change change = {.writer = ctl->writer,
+                            .config = ctl->config,
+                            .rules = &ctl->fact_rules,
+                            .read = read_before,
+                            .context = &reading,
+                            .subject = subject,
+                            .wanted = wanted,
+                            .n = n,
+                            .drop = drop,
+                            .force = ctl->force,
+                            .dry_run = ctl->dry_run,
+                            .now = ctl->now};
+    enum change_result result = change_make(&change, &why);
+    if (change.forced)
+        ctl_warn("%s: forced: %s", subject, change.warning.text);
+    status = tell_result(ctl, &change, result, why.text);
+    change_clear(&change);
+    ctl_policies_clear(&reading.policies);
     return status;
 }
 

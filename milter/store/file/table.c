@@ -169,7 +169,7 @@ struct policy_table *policy_table_read(const char *path, FILE *stream, struct wh
         if (!good)
             why_set(why, "%s:%lu: %s", path, number, reason.text);
     }
-    if (good && ferror(stream)) {
+    if (good && !feof(stream)) {
         why_set(why, "%s: %s", path, strerror(errno));
         good = false;
     }

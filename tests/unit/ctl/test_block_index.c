@@ -26,7 +26,7 @@ static void test_known(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(names); i++) {
         const struct netblock block = block_of(names[i]);
-        assert_int_equal(block_index_add(&index, &block, i == 0 ? 1000 : 0, names[i]), 0);
+        block_index_add(&index, &block, i == 0 ? 1000 : 0, names[i]);
     }
     block_index_build(&index);
     assert_string_equal(around(&index, "10.1.2.3", 0, false), "10.1.0.0/16"); /* 10/8 ends */
@@ -51,7 +51,7 @@ static void test_against_all(void **state) {
             blocks[i] = (struct netblock){.base = ip_from_bytes(i % 2 ? IP_V4 : IP_V6, bytes),
                                           .prefix = (uint8_t)(rand() % 33)};
             ip_mask(&blocks[i].base, blocks[i].prefix);
-            assert_int_equal(block_index_add(&index, &blocks[i], 0, "x"), 0);
+            block_index_add(&index, &blocks[i], 0, "x");
         }
         block_index_build(&index);
         for (size_t i = 0; i < COUNT(blocks); i++) {
