@@ -180,10 +180,12 @@ static int add_spelling(struct readings *readings, const char *sender) {
     return rc;
 }
 
-/* Sendmail takes what is left of a broken group, ':' and ';' within, for a name. */
+/* "list:address;", which Sendmail takes for a name when more was wrong with it. */
 static bool is_group(const char *understood) {
-    return strchr(understood, '@') != NULL && strpbrk(understood, ":;") != NULL &&
-           strchr(understood, '"') == NULL && !address_is_path(understood);
+    const char *at = strchr(understood, '@'), *list = strchr(understood, ':');
+    size_t len = strlen(understood);
+    return at != NULL && list != NULL && list < at && understood[len - 1] == ';' &&
+           strchr(understood, '"') == NULL;
 }
 
 /* The ordinary sender: LOCAL@DOMAIN and nothing in it that could mean anything else. */
