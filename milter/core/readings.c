@@ -47,7 +47,7 @@ static char *strip(char *text) {
         text = open + 1 + strspn(open + 1, ">"); /* behind brackets that hold nothing */
     text[strcspn(text, ">")] = '\0';
     size_t len = strlen(text);
-    while (len > 0 && strchr(";,", text[len - 1]) != NULL)
+    while (len > 1 && strchr(";,", text[len - 1]) != NULL)
         text[--len] = '\0';
     text = address_strip_path(text);
     char *group = strchr(text, ':');
@@ -180,10 +180,11 @@ static int add_spelling(struct readings *readings, const char *sender) {
     return rc;
 }
 
-/* Sendmail takes what is left of a broken group, ':' and ';' within, for a name. */
+/* "list:address;", which Sendmail takes for a name when more was wrong with it. */
 static bool is_group(const char *understood) {
-    return strchr(understood, '@') != NULL && strpbrk(understood, ":;") != NULL &&
-           strchr(understood, '"') == NULL && !address_is_path(understood);
+    const char *at = strchr(understood, '@'), *list = strchr(understood, ':');
+    size_t len = strlen(understood);
+    return at != NULL && list != NULL && list < at && understood[len - 1] == ';';
 }
 
 /* The ordinary sender: LOCAL@DOMAIN and nothing in it that could mean anything else. */

@@ -16,8 +16,8 @@
 /* More readings than this are nobody's address. */
 #define READINGS_MAX 32
 
-/* Each is unquoted: LOCAL@DOMAIN, split at the last '@', or LOCAL alone, one of the MTA's own
- * users. */
+/* Each is unquoted: LOCAL@DOMAIN, split at the last '@', or one of the MTA's own users: LOCAL
+ * alone, or LOCAL@ when it has an '@'. */
 struct readings {
     char *items[READINGS_MAX];
     size_t n;

@@ -67,6 +67,7 @@ FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`accept_unqualified_senders')dnl
 RELAY_DOMAIN(`{relay_domain}')dnl
 {daemons}
+{settings}
 INPUT_MAIL_FILTER(`gatepost', `S={milter}, F=T, T=C:10s;S:10s;R:20s;E:30s')dnl
 MAILER(`smtp')dnl
 """
@@ -100,10 +101,11 @@ class Sendmail:
     """`milter` in Sendmail's words: unix:/absolute/path or inet:port@127.0.0.1.
 
     Mail it accepts goes to `sink`. `listeners` is name -> Listener, `users` the logins just as
-    clients spell them; all have the password PASSWORD.
+    clients spell them; all have the password PASSWORD. `settings` are further lines of
+    sendmail.mc.
     """
 
-    def __init__(self, folder, milter, tls, listeners, users=()):
+    def __init__(self, folder, milter, tls, listeners, users=(), settings=()):
         self.folder = folder
         self._root = debian_packages.unpacked("sendmail", _PACKAGES)
         self._listeners = listeners
@@ -124,7 +126,7 @@ class Sendmail:
             self._add_user(user)
         self._write("sendmail.mc", _MC.format(
             folder=folder, hostname=HOSTNAME, tls=tls, milter=milter, daemons=self._daemons(),
-            sink_port=self.sink.port, relay_domain=RECIPIENT.partition("@")[2]))
+            settings="\n".join(settings), sink_port=self.sink.port, relay_domain=RECIPIENT.partition("@")[2]))
         self._make_cf()
 
     def _path(self, name):

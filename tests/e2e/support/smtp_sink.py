@@ -53,7 +53,7 @@ class _Session(socketserver.StreamRequestHandler):
             if verb == "EHLO":
                 self._say("250-sink\r\n250-8BITMIME\r\n250-SIZE 0\r\n250 SMTPUTF8")
             elif verb == "MAIL":
-                sender, recipients = text.partition("<")[2].partition(">")[0], []
+                sender, recipients = text.partition("<")[2].rpartition(">")[0], []
                 self._say("250 2.1.0 ok")
             elif verb == "RCPT":
                 recipients.append(text.partition("<")[2].partition(">")[0])

@@ -46,6 +46,10 @@ static void test_readings(void **state) {
          "alice@x.example@localhost alice@x.example alice@x.example@"},
         {"<B <x::alice@x.example;>()>", "x::alice@x.example;",
          ":alice@x.example x::alice@x.example;@ x::alice@x.example;"},
+        {"<x:alice@\"x!y.example\";>", "x:alice@\"x!y.example\";",
+         "alice@x!y.example x:alice@\"x!y.example\";@ alice@x x:alice@\"x!y.example\"; "
+         "y.example\";@x:alice@\"x x:alice@\"x y.example\";@x:alice"},
+        {"<@x.example:x::alice@y.example,,>", ",", ":alice@y.example ,"},
         {"<\"alice@x.example\"@y.example>", NULL, "alice@x.example@y.example alice@x.example"},
         {"<corp.example!%%corp.example>", "",
          "corp.example!%%corp.example %%corp.example@corp.example corp.example!%@corp.example "
