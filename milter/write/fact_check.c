@@ -121,7 +121,7 @@ enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *su
             return kind;
         if (kind == FACT_UNCHECKED)
             return kind;
-        return wrong(kind == FACT_GOOD ? FACT_SPELLING : FACT_BAD_SUBJECT, why, odd);
+        return wrong(fact_works(kind) ? FACT_SPELLING : FACT_BAD_SUBJECT, why, odd);
     }
     if (odd != NULL)
         return wrong(FACT_BAD_SUBJECT, why, odd);

@@ -837,7 +837,7 @@ FINDINGS = [
     ("account:Alice@b.example", "tls", "required", "never-asked"),
     ("account:a+x@b.example", "tls", "required", "never-asked"),
     ("account:a@b\u00fc.example", "tls", "required", "never-asked"),
-    ("account:al\u00adice@b.example", "tls", "required", "never-asked"),
+    ("account:al\u00adice@b.example", "tls", "required", "spelling"),
     ("acount:a@b.example", "tls", "required", "unknown-key"),
 ]
 
