@@ -135,6 +135,8 @@ static int copy_listener(cfg_t *section, struct config_listener *listener) {
         .reject_unknown_login = strcmp(cfg_getstr(section, "unknown_login"), "reject") == 0,
         .mode = (enum mode)word(&mode_words, section, "mode"),
     };
+    listener->unknown_login_given =
+        (cfg_getopt(section, "unknown_login")->flags & CFGF_MODIFIED) != 0;
     listener->daemon_name = cfg_getstr(section, "daemon_name");
     listener->daemon_port = (int)cfg_getint(section, "daemon_port");
     if (addr[0] != '\0')

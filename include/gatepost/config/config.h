@@ -28,6 +28,7 @@ struct config_listener {
     int daemon_port;               /* 0 */
     struct ip_address daemon_addr; /* IP_NONE */
     struct config_list connect_from;
+    bool unknown_login_given; /* in the file */
 };
 
 struct config_network {

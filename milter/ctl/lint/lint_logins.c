@@ -24,12 +24,13 @@ void lint_logins(const struct config *config, const struct ctl_names *names) {
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct decision_listener *listener = &config->listeners[i].rules;
         bool logins = listener->auth_required || strcmp(listener->service, "smtp") != 0;
-        if (!logins || listener->reject_unknown_login || (domain[0] == '\0' && !has_domains(names)))
+        if (!logins || config->listeners[i].unknown_login_given ||
+            (domain[0] == '\0' && !has_domains(names)))
             continue;
         ctl_warn(
             "listener \"%s\": unknown_login is accept: a login service that ignores the domain "
             "lets alice@unknown.example in as alice, without alice's policy; with a policy for "
-            "each account or domain, set unknown_login = reject",
+            "each account or domain, set unknown_login = reject (or accept, if that is meant)",
             listener->name == NULL ? "" : listener->name);
         return; /* one is enough to tell of all */
     }
