@@ -38,7 +38,7 @@ static struct {
 #define REPEATED_SLOTS 128
 #define REPEATED_PROBES 8
 
-/* What was left out is told by another line when the same is not said for so long, in ms. */
+/* After this many milliseconds without the same line, another line says how many were left out. */
 #define LEFT_OUT_TOLD 2000
 
 static struct {
@@ -47,7 +47,7 @@ static struct {
         uint64_t hash;
         const char *event;
         int priority;
-        int64_t since; /* milliseconds; the second under way */
+        int64_t since; /* milliseconds; the current second */
         unsigned written, left_out;
     } repeated[REPEATED_SLOTS];
     atomic_int_fast64_t look; /* when to look for what was left out; 0: nothing was */
@@ -153,7 +153,7 @@ static struct repeated *find_slot(uint64_t hash) {
 
 /*
  * May it be written? If so, *left_out is how many of the same were not. *gone is another whose
- * place it took, to be told.
+ * place it took, to be reported.
  */
 static bool admit(int priority, const char *event, uint64_t hash, unsigned *left_out,
                   struct repeated *gone) {

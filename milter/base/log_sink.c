@@ -2,9 +2,8 @@
  * Where log lines go. Owns the descriptors and the form of a line for the system's log; knows
  * nothing of queues and of what a line says.
  *
- * The system's log is written to by a socket of our own: syslog(3) waits inside the C library for
- * a reader that is behind, holding a lock that every other caller of it needs, and does not tell
- * when a line is lost.
+ * The system's log is written to by a socket of our own: syslog(3) waits inside the C library for a
+ * slow reader while it holds a lock that every other caller needs, and does not report lost lines.
  */
 #include "log_sink.h"
 
@@ -132,7 +131,7 @@ static void close_log(void) {
     if (system_log.fd >= 0)
         close(system_log.fd);
     system_log.fd = -1;
-    system_log.rest.len = 0; /* whoever listens next has not seen how the line begins */
+    system_log.rest.len = 0; /* the next reader has not seen the beginning of the line */
 }
 
 static bool connect_log(void) {
@@ -212,7 +211,7 @@ enum log_sink_result log_sink_put(enum log_target target, const struct log_line 
 void log_sink_wait(enum log_target target, int ms) {
     struct pollfd pfd = {.fd = target == LOG_TO_SYSLOG ? system_log.fd : error.fd,
                          .events = POLLOUT};
-    /* poll(2) knows when a reader that is behind has caught up, and of nothing else */
+    /* all that poll(2) is asked is whether a slow reader has caught up */
     poll(&pfd, refused[target] == EAGAIN ? 1 : 0, ms);
 }
 

@@ -23,8 +23,8 @@ struct log_line {
 };
 
 /*
- * WRITTEN: the reader has it, as far as the kernel is concerned. FULL: not now; the reader is
- * behind, or there is none. NEVER: no reader takes a line like this.
+ * WRITTEN: the reader has it, as far as the kernel is concerned. FULL: not now; the reader is slow,
+ * or there is none. NEVER: no reader takes a line like this.
  */
 enum log_sink_result { LOG_SINK_WRITTEN, LOG_SINK_FULL, LOG_SINK_NEVER };
 

@@ -23,7 +23,7 @@ void log_writer_queue(log_writer_lost *lost);
 
 /*
  * Starts the thread that empties the queue; until then only log_writer_stop() does. Returns 0, or
- * -1 when there is no thread to be had.
+ * -1 when no thread can be started.
  */
 int log_writer_start(void);
 

@@ -18,7 +18,7 @@ struct loaded_network;
 /* `store` and `key_prefix` (for the log) must outlive it. NULL when there is no memory. */
 struct network_loader *network_loader_new(struct store *store, const char *key_prefix);
 
-/* Waits for the loading that is under way, if one is. All networks must have been given back. */
+/* Waits for the load in progress, if any. All networks must have been released. */
 void network_loader_free(struct network_loader *loader);
 
 /* What the store's watch says, as store_told. Does not block. */

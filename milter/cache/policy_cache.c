@@ -39,7 +39,7 @@ struct policy_cache {
     struct shard shards[];
 };
 
-/* One subject of a look-up under way. */
+/* One subject of a look-up in progress. */
 enum step { HIT, LOAD, JOIN, AGAIN, FAILED };
 struct ask {
     struct shard *shard;
@@ -107,7 +107,7 @@ static struct entry *find_locked(const struct ask *ask) {
     return entries_find_locked(&ask->shard->entries, ask->subject, ask->hash);
 }
 
-/* Answers from what is fresh, joins a look-up under way, or becomes the one that asks. */
+/* Answers from what is fresh, joins a look-up in progress, or becomes the one that asks. */
 static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
     struct shard *shard = ask->shard;
     pthread_mutex_lock(&shard->lock);
@@ -285,7 +285,7 @@ int policy_cache_get(struct policy_cache *cache, const char *const *subjects, si
 }
 
 /*
- * What is known of a subject does not hold any more, nor what a look-up under way may bring. Frees
+ * What is known of a subject is outdated, and so is what a look-up in progress may bring. Frees
  * nothing: the watch must not wait for a lock of malloc()'s. The next look-up does, or who needs
  * room.
  */

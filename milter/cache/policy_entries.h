@@ -30,7 +30,7 @@ enum entry_rank {
 
 struct entry {
     struct shared_policy *known; /* what was known last; NULL for nothing. One reference */
-    uint64_t ticket;             /* of the look-up under way; 0 for none */
+    uint64_t ticket;             /* of the look-up in progress; 0 for none */
     uint64_t failed;             /* ticket of the last one that failed */
     bool overtaken;              /* the subject changed since that look-up began */
     bool outdated;               /* or since `known` was asked for: it must not serve again */

@@ -45,7 +45,7 @@ static void cut_extension(char *local, const char *delimiters) {
     local[at] = '\0';
 }
 
-/* Joins the parts; takes both, which may be NULL for want of memory. domain "" means none. */
+/* Joins the parts; takes both, which may be NULL when there was no memory. domain "" means none. */
 static int join(char *local, char *domain, struct address *out) {
     int rc = -1;
     if (local != NULL && domain != NULL) {
@@ -96,7 +96,7 @@ char *address_strip_path(char *path) {
     return path;
 }
 
-/* The last '@' outside quotes; NULL when there is none. `*quoted` tells whether to unquote. */
+/* The last '@' outside quotes; NULL when there is none. `*quoted` says whether to unquote. */
 static char *find_at(char *path, bool *quoted) {
     char *at = NULL;
     bool inside = false;

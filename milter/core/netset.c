@@ -17,7 +17,7 @@ struct range6 {
 
 /*
  * Where to begin a search: ranges whose first address has the same leading bits lie together, and
- * start[i] is the first range of group i or behind it. So a search in a million looks at as few
+ * start[i] is the first range of group i or after it. So a search in a million looks at as few
  * places as one in ten.
  */
 struct index {

@@ -143,7 +143,8 @@ static int parse_until(const struct fact *fact, int64_t *until) {
     size_t len = space ? (size_t)(space - time) : fact->value_len - key_len;
     if (timestamp_parse(time, len, until) != 0)
         return -1;
-    if (*until == 0) /* 1970-01-01T00:00:00Z; 0 is no end, and so long ago a second is nothing */
+    if (*until ==
+        0) /* 1970-01-01T00:00:00Z; 0 means no end, and a second does not matter that long ago */
         *until = 1;
     return 0;
 }

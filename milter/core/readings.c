@@ -96,7 +96,7 @@ static int add_own(struct readings *readings, const char *name) {
     return add_parts(readings, name, strlen(name), "", 0);
 }
 
-/* What the part before the last '@' can mean by itself. */
+/* What the part before the last '@' can mean on its own. */
 static int add_inner(struct readings *readings, const char *local, size_t len) {
     const char *bang = memchr(local, '!', len), *percent = NULL;
     int rc = 0;
@@ -211,7 +211,7 @@ int readings_find(const char *given, const char *understood, struct readings *ou
         rc = add_spelling(out, understood);
     if (rc == 0 && understood != NULL && is_group(understood))
         rc = add_own(out, understood);
-    /* what a reading means by itself is added at the end, and comes in its turn */
+    /* what a reading means on its own is added at the end, and gets its turn */
     for (size_t i = 0; rc == 0 && i < out->n; i++)
         rc = add_readings_of(out, out->items[i]);
     if (rc != 0)

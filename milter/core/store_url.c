@@ -132,7 +132,7 @@ static const char *behind(const char *text, const char *scheme) {
     return strncmp(text, scheme, len) == 0 ? text + len : NULL;
 }
 
-/* The forms that name hosts; `rest` is what stands behind "//". */
+/* The forms that name hosts; `rest` is what follows "//". */
 static int parse_hosts(const char *rest, int parse(char *rest, struct store_url *out),
                        const char *form, struct store_url *out, struct why *why) {
     char text[sizeof out->seeds];

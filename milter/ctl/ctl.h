@@ -69,7 +69,7 @@ typedef int ctl_command(struct ctl *ctl, int argc, char **argv);
 int ctl_open_store(struct ctl *ctl);
 int ctl_open_writer(struct ctl *ctl);
 
-/* Who is at work: the login behind sudo, or the user, and the host. */
+/* Who makes the change: the user who called sudo, or the user, and the host. */
 void ctl_name_actor(char *out, size_t out_size);
 
 /* --since as milliseconds since the epoch: a time, or how long ago. CTL_DONE or CTL_FAILED. */

@@ -85,7 +85,7 @@ const struct store_field *ctl_find_field(const struct store_hash *hash, const ch
     return hash->n == 0 ? NULL : bsearch(&key, hash->fields, hash->n, sizeof key, by_name);
 }
 
-/* A network under way: copies, since what a walk tells does not last. */
+/* A network under way: copies, since what a walk passes on does not last. */
 struct gathering {
     struct store_hash *hash;
     size_t room;
@@ -122,7 +122,7 @@ static int gather(void *context, const struct store_field *field) {
     return 0;
 }
 
-/* A walk may tell a field more than once. */
+/* A walk may pass a field on more than once. */
 static void drop_repeated(struct store_hash *hash) {
     size_t kept = 0;
     for (size_t i = 0; i < hash->n; i++)

@@ -65,7 +65,7 @@ void ctl_policies_clear(struct ctl_policies *policies);
 struct ctl_names {
     char **names;
     size_t n, room;
-    size_t odd; /* names with a NUL octet: they cannot be told here */
+    size_t odd; /* names with a NUL octet: they cannot be shown here */
     const char *pattern;
 };
 

@@ -45,7 +45,7 @@ void ctl_progress_begin(struct ctl_progress *progress, const char *what, size_t 
 void ctl_progress_tell(struct ctl_progress *progress, size_t done);
 void ctl_progress_end(struct ctl_progress *progress);
 
-/* ---- changes: unset and empty are told apart ---- */
+/* ---- changes: unset and empty are different ---- */
 
 /* Prints "SUBJECT FIELD: OLD -> NEW". */
 void ctl_put_change(const char *subject, const struct store_change *change);

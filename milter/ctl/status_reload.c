@@ -207,7 +207,7 @@ static json_int_t generation(const json_t *status) {
         json_object_get(json_object_get(status, "configuration"), "generation"));
 }
 
-/* The last line of the log that tells of a reload in vain, with its time; NULL when there is none.
+/* The last line of the log that reports a failed reload, with its time; NULL when there is none.
  */
 static const json_t *last_failure(const json_t *status) {
     const json_t *errors = json_object_get(status, "last_errors");

@@ -30,7 +30,7 @@
 #define LARGE_OCTETS (1 << 19)
 /* What is larger than this, a quarter of that, is not kept. */
 #define KEPT_OCTETS (1 << 17)
-/* The longest key: the type, and as much of the name as tells it from others. */
+/* The longest key: the type, and as much of the name as is needed to distinguish it. */
 #define KEY_SIZE 264
 /* What the allocator needs for each piece of memory. */
 #define PIECE 16

@@ -19,10 +19,10 @@ void dns_cache_free(struct dns_cache *cache);
 /*
  * The kept answer, with a reference of the caller's, or NULL. When NULL and *owner is true, the
  * caller shall find the answer and give it to dns_cache_put() in every case: others wait for it.
- * When NULL and *owner is false, the deadline passed while another one was finding it, or there
- * was no memory: the caller goes its own way.
+ * When NULL and *owner is false, the deadline passed while another one was finding it, or there was
+ * no memory: the caller goes its own way.
  *
- * A failure for want of time is given only to those who have at most a quarter more of it than
+ * A failure by time-out is given only to those who have at most a quarter more of it than
  * answer->patience.
  */
 struct dns_answer *dns_cache_get(struct dns_cache *cache, const char *name, enum dns_type type,

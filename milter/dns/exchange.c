@@ -19,8 +19,8 @@
 #include "stream.h"
 
 /*
- * The servers are asked in rounds, one after the other. The first round waits so long for each of
- * them, in milliseconds, every further one twice as long; a server that was silent gets less.
+ * The servers are asked in rounds, one after the other. The first round waits this long for each of
+ * them, in milliseconds, every further round twice as long; a server that was silent gets less.
  */
 #define PAUSE 400
 #define PAUSE_TRIED 50

@@ -26,7 +26,7 @@ static struct session *session_begin(void) {
 
 /*
  * In the tag as well: the MTA has agreed to send the macros that were asked for. One that is
- * missing all the same was lost on the way, and what it would have said is not known.
+ * missing nevertheless was lost on the way, and what it would have said is not known.
  */
 #define MACROS_AGREED 0x80000000u
 

@@ -1,6 +1,6 @@
 /*
- * What the filter tells by HTTP. Owns the paths; what stands there is metrics.c's and status.c's,
- * connections are http_server.c's.
+ * What the filter serves by HTTP. Owns the paths; the contents come from metrics.c and status.c,
+ * and http_server.c handles the connections.
  */
 #include "http.h"
 

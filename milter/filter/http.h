@@ -1,5 +1,5 @@
 /*
- * What the filter tells by HTTP: /metrics, /healthz, /readyz and /status. It changes nothing.
+ * What the filter serves by HTTP: /metrics, /healthz, /readyz and /status. It changes nothing.
  */
 #ifndef GATEPOST_FILTER_HTTP_H
 #define GATEPOST_FILTER_HTTP_H

@@ -2,8 +2,8 @@
  * syslog(3) as the libraries call it. Owns nothing but the two names.
  *
  * libmilter logs what goes wrong with a connection from the thread that serves it, and the C
- * library's syslog(3) waits for a reader that is behind: threads would pile up, each with its
- * session. A definition in the program comes before the C library's.
+ * library's syslog(3) waits for a slow reader: threads would pile up, each with its session. A
+ * definition in the program comes before the C library's.
  */
 #include <stdarg.h>
 

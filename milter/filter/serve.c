@@ -138,7 +138,8 @@ static int next_signal(int ms) {
     return octet;
 }
 
-/* Nobody new, and those with a message under way may finish it. False when libmilter has ended. */
+/* No new sessions, and those with a message in progress may finish it. False when libmilter has
+ * ended. */
 static bool drain(void) {
     int64_t deadline = clock_now_ms() + SERVE_DRAIN;
     char state[80];
@@ -168,7 +169,7 @@ static void *run_stop(void *arg) {
 /*
  * smfi_stop() waits for libmilter to look up from its wait for a connection, which it does every
  * five seconds, or when one comes. A thread of its pool can leave with the pool's lock (8.17.1):
- * all the others wait for that then, for ever. False when libmilter has not ended.
+ * all the others then wait for it without end. False when libmilter has not ended.
  */
 static bool stop_milter(void) {
     int64_t deadline = clock_now_ms() + STOP_MAX;

@@ -6,7 +6,7 @@
 
 #include "gatepost/session/runtime.h"
 
-/* How long a stop waits for messages under way, in milliseconds. */
+/* How long a stop waits for messages in progress, in milliseconds. */
 #define SERVE_DRAIN 10000
 
 /*

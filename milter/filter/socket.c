@@ -77,7 +77,7 @@ static int change_mode(int fd, mode_t mode) {
 
 void filter_socket_close(void) {
     if (made >= 0)
-        (void)change_mode(made, 0600); /* who still comes is told by libmilter */
+        (void)change_mode(made, 0600); /* libmilter reports who still comes */
 }
 
 /* Does somebody answer on the socket already? */

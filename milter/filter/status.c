@@ -1,5 +1,6 @@
 /*
- * The state of the filter. Owns what is told of it and the form; each fact is its module's.
+ * The state of the filter. Owns what is shown and in what form; each fact belongs to its own
+ * module.
  */
 #include "status.h"
 

@@ -32,13 +32,13 @@ struct message {
     struct session_field *forged; /* room for FORGED_MAX, where there is one */
     size_t n_forged;
     bool too_many; /* more than FORGED_MAX are forged; those after them are not looked at */
-    bool failed;   /* for want of memory a field was not looked at */
+    bool failed;   /* a field was not examined because there was no memory */
     char *authentication_results, *received_spf;
 };
 
 /*
- * Begins a message from the reverse-path as the MTA gives it; it is counted as under way until it
- * is freed. NULL when there is no memory.
+ * Begins a message from the reverse-path as the MTA gives it; it counts as in progress until it is
+ * freed. NULL when there is no memory.
  */
 struct message *message_new(const char *reverse_path);
 void message_free(struct message *message);

@@ -23,7 +23,7 @@ struct session {
     struct metrics_listener *metrics;
     char *helo;
     char *mta_name;          /* where the configuration has no name for us */
-    struct message *message; /* under way; NULL between messages */
+    struct message *message; /* in progress; NULL between messages */
     struct ip_address client;
     unsigned number;
     unsigned tag;          /* the caller's */
@@ -197,7 +197,7 @@ static void expect_header(struct session *session, const struct judgement *j, co
         session->message->failed = true;
 }
 
-/* What is made of the verdict on a message, which has been under way since `begin`. */
+/* What is made of the verdict on a message, which has been in progress since `begin`. */
 static void judged(struct session *session, const struct judgement *j, struct reply_values *values,
                    const struct session_mail *mail, int64_t begin, struct session_answer *answer) {
     const struct verdict *verdict = &j->decision.verdict;

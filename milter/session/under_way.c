@@ -1,6 +1,6 @@
 /*
- * The count of messages under way. Owns that and nothing else: what a stop does about them is
- * the filter's.
+ * The count of messages in progress. Owns that and nothing else: what a stop does about them is the
+ * filter's.
  */
 #include "gatepost/session/under_way.h"
 

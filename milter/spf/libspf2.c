@@ -1,7 +1,7 @@
 /*
  * libspf2. Owns everything that names it: its servers, its hooks and its results. It knows nothing
- * of the DNS, of a client or of a sender, and no stranger's octets come here; what stands behind
- * the names in its records is spf.c's business.
+ * of the DNS, of a client or of a sender, and no stranger's octets come here; what the names in its
+ * records stand for is spf.c's business.
  */
 #include "libspf2.h"
 
@@ -24,7 +24,7 @@ struct engine {
 
 struct spf_engines {
     pthread_mutex_t lock;
-    struct engine *idle; /* under lock; as many as evaluations were ever under way at once */
+    struct engine *idle; /* under lock; as many as there ever were evaluations at once */
 };
 
 /* libspf2 wants the record of request->cur_dom. */
@@ -143,7 +143,8 @@ static void engine_give(struct spf_engines *engines, struct engine *engine) {
 
 /*
  * What is wrong with a record is terms.c's to say (spf_fail). The records that libspf2 sees are
- * ours and right: an error that it finds by itself is want of memory, and never the domain's fault.
+ * ours and right: an error that it finds itself means that memory ran out, and is never the
+ * domain's fault.
  */
 static enum spf_result map_result(SPF_result_t result) {
     switch (result) {
@@ -168,7 +169,7 @@ static enum spf_result map_result(SPF_result_t result) {
 
 /*
  * The evaluation proper. SPF_request_query_mailfrom() would let 127/8 and ::1 pass unseen, so the
- * two steps behind it are called here.
+ * two steps that it consists of are called here.
  */
 static enum spf_result evaluate(SPF_server_t *server, SPF_request_t *request) {
     SPF_response_t *response = SPF_response_new(request);

@@ -32,7 +32,7 @@ struct spf_engines;
 /* NULL when there is no memory. */
 struct spf_engines *spf_engines_new(void);
 
-/* To be called when no evaluation is under way. */
+/* To be called when no evaluation is in progress. */
 void spf_engines_free(struct spf_engines *engines);
 
 /*

@@ -25,12 +25,12 @@ void spf_record_clear(struct spf_record *record) {
     *record = (struct spf_record){0};
 }
 
-/* A record being parsed, and where an error is told. */
+/* A record being parsed, and where an error goes. */
 struct parsing {
     struct spf_record *record;
     const char *text;
     struct why *why;
-    bool done; /* behind `all`: checked, but of no effect */
+    bool done; /* after `all`: checked, but without effect */
 };
 
 enum { PARSED = 0, REFUSED = -1, NO_MEMORY = -2 };
@@ -70,7 +70,7 @@ static bool all_digits(const char *text, size_t len) {
 
 /*
  * Cuts a dual-cidr-length off the end of an argument. A slash may also stand inside a macro-string,
- * so only digits behind the last one or two make it a prefix length.
+ * so only digits after the last one or two make it a prefix length.
  */
 static int cut_cidr(const struct parsing *p, const char *argument, size_t *len,
                     struct spf_term *term) {
@@ -99,7 +99,7 @@ static int cut_cidr(const struct parsing *p, const char *argument, size_t *len,
     return PARSED;
 }
 
-/* [":" domain-spec] [dual-cidr-length] of a and mx; `argument` begins behind the name */
+/* [":" domain-spec] [dual-cidr-length] of a and mx; `argument` begins after the name */
 static int parse_host(const struct parsing *p, const char *argument, size_t len,
                       struct spf_term *term) {
     int rc = cut_cidr(p, argument, &len, term);

@@ -32,7 +32,7 @@ struct spf_term {
 };
 
 struct spf_record {
-    struct spf_term *terms; /* in order; what stands behind `all` is checked and left out */
+    struct spf_term *terms; /* in order; what follows `all` is checked and left out */
     size_t n;
     bool has_all;
     char *redirect; /* unexpanded; NULL for none */

@@ -1,9 +1,9 @@
 /*
  * One SPF evaluation. libspf2 decides in which order terms are asked and what a match, an include
- * and a redirect come to; a stranger's octets never reach it. Every record is parsed by
- * record.c and rewritten into one that libspf2 reads right: each term becomes `exists:tN.q`,
- * `include:tN.q` or `redirect=tN.q`, and when libspf2 asks for tN.q, terms.c answers for the
- * term behind it. Owns these names; libspf2 itself is libspf2.c's.
+ * and a redirect come to; a stranger's octets never reach it. Every record is parsed by record.c
+ * and rewritten into one that libspf2 reads right: each term becomes `exists:tN.q`, `include:tN.q`
+ * or `redirect=tN.q`, and when libspf2 asks for tN.q, terms.c answers for the term that it stands
+ * for. Owns these names; libspf2 itself is libspf2.c's.
  */
 #include "gatepost/spf/spf.h"
 
@@ -21,9 +21,9 @@
 #include "terms.h"
 
 /*
- * Names that libspf2 may ask for in one evaluation. No record gets more than the ten terms that
- * may look things up, one more that is refused, a redirect and the runs between them, and each
- * record behind the first one costs a look-up: 155 at the most.
+ * Names that libspf2 may ask for in one evaluation. No record gets more than the ten terms that may
+ * look things up, one more that is refused, a redirect and the runs between them, and each record
+ * after the first one costs a look-up: 155 at the most.
  */
 #define TOKENS_MAX 160
 
@@ -35,7 +35,7 @@ struct spf {
     atomic_uint references;
 };
 
-/* What stands behind a name tN.q. */
+/* What a name tN.q stands for. */
 struct token {
     const struct spf_term *term; /* NULL for the first record and a redirect's */
     size_t settled;              /* > 0: so many terms that were settled, asked for the trace */
@@ -132,7 +132,7 @@ static void put_settled(struct evaluation *now, struct textbuf *buf,
 
 /*
  * Rewrites a record for libspf2. `all` and the terms on addresses are settled here: one that does
- * not match is left out, one that does ends the record. So is everything behind the eleventh term
+ * not match is left out, one that does ends the record. So is everything after the eleventh term
  * that looks things up, which is refused before libspf2 could come there.
  */
 static void rewrite(struct evaluation *now, const struct spf_record *record, char *domain,
@@ -140,7 +140,7 @@ static void rewrite(struct evaluation *now, const struct spf_record *record, cha
     static const char qualifiers[] = {
         [RESULT_NEUTRAL] = '?', [RESULT_PASS] = '+', [RESULT_SOFTFAIL] = '~', [RESULT_FAIL] = '-'};
     unsigned lookups = now->terms.lookups;
-    size_t settled = 0; /* where those behind the last look-up begin */
+    size_t settled = 0; /* where those after the last look-up begin */
     textbuf_puts(buf, "v=spf1");
     for (size_t i = 0; i < record->n; i++) {
         const struct spf_term *term = &record->terms[i];
@@ -237,7 +237,7 @@ static int give_record(void *context, const char *name, char out[SPF_ENGINE_RECO
     return now->terms.failed ? -1 : 1;
 }
 
-/* As spf_engine_source says: does the term behind a token match? */
+/* As spf_engine_source says: does the term that a token stands for match? */
 static int give_match(void *context, const char *name) {
     struct evaluation *now = context;
     const struct token *token = token_of(now, name);

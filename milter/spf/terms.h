@@ -25,7 +25,7 @@ struct spf_evaluation {
     int64_t deadline;               /* clock_now_ms() */
     struct spf_macro_values values; /* but for domain and name */
     unsigned lookups, voids;        /* so far: terms that look things up, and that found nothing */
-    bool term_void;                 /* the term under way is counted in voids */
+    bool term_void;                 /* the term being evaluated is counted in voids */
     bool failed;                    /* the evaluation is over: `error` is its result */
     enum spf_result error;          /* temperror or permerror */
     char problem[200];              /* why; "" while nothing failed */

@@ -1,5 +1,5 @@
 /*
- * For the kinds of store: what each of them implements behind store.h.
+ * For the kinds of store: what each of them implements for store.h.
  */
 #ifndef GATEPOST_STORE_IMPLEMENT_H
 #define GATEPOST_STORE_IMPLEMENT_H

@@ -45,7 +45,7 @@ struct redis_member *cluster_nodes_member(struct cluster_nodes *cluster, const c
                                           int port);
 
 /*
- * Connects to a member unless that is done; only to a master, since a replica is behind. Returns
+ * Connects to a member unless that is done; only to a master, since a replica lags behind. Returns
  * 0, or -1 with the reason in `problem`, the node's name in it.
  */
 int cluster_nodes_connect(struct cluster_nodes *cluster, struct redis_member *member);

@@ -49,7 +49,7 @@ static int walk_receivers(struct cluster_nodes *cluster, const char *nodes, cons
     return 0;
 }
 
-/* Into `told`: the slots of a master, those on their way among them. */
+/* Into `told`: the slots of a master, including those that are being moved. */
 static int ask_slots(struct cluster_nodes *cluster, struct redis_member *member, char **told,
                      struct why *why) {
     struct redis_command c = {0};
@@ -150,7 +150,7 @@ static int scan_in_tries(struct cluster_nodes *cluster, store_take_subject *take
     return rc;
 }
 
-/* What has moved once behind our back is found the second time. */
+/* What was moved meanwhile is found the second time. */
 int cluster_scan_scan(struct cluster_nodes *cluster, store_take_subject *take, void *context,
                       struct why *why) {
     bool moving;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
+/* by default uthash ends the process when memory runs out */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
@@ -159,7 +159,7 @@ static int put_fact(FILE *to, const char *subject, const struct store_change *ch
     return good ? 0 : -1;
 }
 
-/* What has no line yet; behind the subject's last line, or at the end of the file. */
+/* What has no line yet; after the subject's last line, or at the end of the file. */
 static int put_new_facts(FILE *to, struct plan *plan, const struct target *target) {
     int rc = 0;
     for (size_t i = target->first; rc == 0 && i < target->first + target->n; i++) {
@@ -371,7 +371,7 @@ static int file_history(struct store_writer *writer, int64_t since, store_take_h
     return file_history_walk(w->path, since, take, context, why);
 }
 
-/* A file forgets nothing by itself. */
+/* A file forgets nothing. */
 static int file_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                         struct why *why) {
     (void)writer;

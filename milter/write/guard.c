@@ -1,6 +1,6 @@
 /*
  * The guard against locking oneself out. Owns what counts as locked out; who asks, and what may be
- * done all the same, is the caller's.
+ * done nevertheless, is up to the caller.
  */
 #include "gatepost/write/guard.h"
 

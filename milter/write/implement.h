@@ -1,5 +1,5 @@
 /*
- * For the kinds of writer: what each of them implements behind writer.h.
+ * For the kinds of writer: what each of them implements for writer.h.
  */
 #ifndef GATEPOST_WRITE_IMPLEMENT_H
 #define GATEPOST_WRITE_IMPLEMENT_H

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* uthash ends the process for want of memory unless told otherwise */
+/* by default uthash ends the process when memory runs out */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 

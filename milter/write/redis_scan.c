@@ -1,6 +1,6 @@
 /*
- * The walk over the names of one server. Owns that only names with our prefix are told, without
- * it, and the history's not.
+ * The walk over the names of one server. Owns the rule that only names with our prefix are passed
+ * on, without it, and that the history's name is not.
  */
 #include "redis_scan.h"
 #include "implement.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The prefix as a pattern of SCAN, a star behind it. */
+/* The prefix as a pattern of SCAN, followed by a star. */
 static char *pattern_of(const char *prefix) {
     char *pattern = malloc(strlen(prefix) * 2 + 2), *to = pattern;
     if (pattern == NULL)

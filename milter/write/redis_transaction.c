@@ -46,7 +46,7 @@ static void add_text(struct redis_command *c, const char *name, const char *valu
         add_pair(c, name, (struct store_text){value, strlen(value)});
 }
 
-/* An entry of the history; `state` only with the last one, `at` only where it is told. */
+/* An entry of the history; `state` only with the last one, `at` only where it is wanted. */
 static int queue_entry(struct redis_client *talk, struct redis_command *c,
                        const struct redis_scribe *scribe, const char *subject,
                        const struct store_change *change, const char *state, const char *at) {

@@ -33,9 +33,9 @@ struct redis_errand {
 
 /*
  * Queues one transaction; `command` is used for it, whatever was in it. The first MULTI of a
- * connection is waited for here: were it refused, each command behind it would be done at once and
- * for itself. Returns the number of replies, or -1 with the reason: nothing of it is done, and the
- * connection is of no more use.
+ * connection is waited for here: if it were refused, each command after it would be done at once
+ * and on its own. Returns the number of replies, or -1 with the reason: nothing of it is done, and
+ * the connection must not be used any more.
  */
 int redis_transaction_queue(struct redis_client *talk, struct redis_command *command,
                             const struct redis_errand *errand, struct why *why);

@@ -15,7 +15,7 @@ static bool adds_header;
 static bool sees_headers;
 static bool as_gatepost;
 
-/* Which steps of a session go without a reply: libmilter wants to be told at each callback. The
+/* Which steps of a session go without a reply: libmilter has to be told at each callback. The
    session's private data is the address of one of these, so that nothing is allocated. */
 enum { QUIET_CONNECT = 1, QUIET_HELO = 2, QUIET_HEADER = 4, QUIET_SETS = 8 };
 static char quiet_sets[QUIET_SETS];

@@ -1,5 +1,6 @@
-/* The macros that an MTA tells a filter: their names, their values, and which of them go with which
-   command. It owns the lists that a filter may ask for; it must not know when a command is due. */
+/* The macros that an MTA sends to a filter: their names, their values, and which of them go with
+   which command. It owns the lists that a filter may ask for; it must not know when a command is
+   due. */
 
 #include "load_macros.h"
 

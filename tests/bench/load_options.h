@@ -30,7 +30,7 @@ struct load_options {
     const char *sender;
     const char *login; /* NULL: not logged in */
     const char *daemon_name;
-    const char *daemon_port; /* NULL: the MTA does not tell it unasked */
+    const char *daemon_port; /* NULL: the MTA does not send it unasked */
     bool queue_id;           /* the queue id is known at MAIL already, as with Sendmail */
     bool tls;
     int expect; /* an enum load_outcome, or -1 */

@@ -1,6 +1,6 @@
 /* What the MTA says in a session, command by command: what it offers, what the message is, and
-   which commands and answers the negotiated steps leave out. Like Postfix it tells a skipped
-   command's macros all the same. It must not know of sockets, answers or time. */
+   which commands and answers the negotiated steps leave out. Like Postfix it sends a skipped
+   command's macros nevertheless. It must not know of sockets, answers or time. */
 
 #include "load_script.h"
 

@@ -19,11 +19,11 @@ struct load_context {
     struct load_terms_cache terms_cache;
 };
 
-/* A place for one session after another. Zero it, then set `idle` (ask for nothing behind CONNECT,
-   and stay) and fd = -1. While begun, its address is what epoll hands out. */
+/* A place for one session after another. Zero it, then set `idle` (ask for nothing after CONNECT,
+ * and stay) and fd = -1. While begun, its address is what epoll hands out. */
 struct load_session {
     bool idle;
-    int fd; /* -1 when no session is under way */
+    int fd; /* -1 when there is no session */
     bool connecting;
     bool parked;
     uint32_t watched; /* epoll events asked for; 0: not in epoll */
@@ -35,7 +35,7 @@ struct load_session {
     size_t sent;         /* of out */
     uint64_t begun_ns;   /* CLOCK_MONOTONIC, as are all times here */
     uint64_t asked_ns;   /* when the command now waited for went out */
-    uint64_t message_ns; /* when the first one behind MAIL did, or 0 */
+    uint64_t message_ns; /* when the first one after MAIL did, or 0 */
 };
 
 enum load_progress {

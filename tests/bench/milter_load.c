@@ -108,7 +108,7 @@ static int wait_ms(const struct run *run, uint64_t now) {
     return (int)((run->limit_ns - now) / 1000000u) + 1;
 }
 
-/* Until nothing is under way and nothing may begin. */
+/* Until nothing is in progress and nothing may begin. */
 static void loop(struct run *run) {
     struct epoll_event events[EVENT_BATCH];
     for (;;) {

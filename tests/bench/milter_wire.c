@@ -101,7 +101,7 @@ static bool is_strings(const unsigned char *bytes, size_t length, unsigned least
     return count >= least && count <= most && bytes[length - 1] == '\0';
 }
 
-/* The same behind the index that CHGHEADER and INSHEADER begin with. */
+/* The same after the index that CHGHEADER and INSHEADER begin with. */
 static bool is_indexed_header(const struct milter_packet *packet) {
     return packet->length > MILTER_LEN_BYTES &&
            is_strings(packet->payload + MILTER_LEN_BYTES, packet->length - MILTER_LEN_BYTES, 2, 2);

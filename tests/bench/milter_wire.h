@@ -17,7 +17,7 @@ struct milter_buffer {
     bool failed;
 };
 
-/* Makes room for `extra` bytes behind the used ones. False, and `failed` set, without memory. */
+/* Makes room for `extra` bytes after the used ones. False, and `failed` set, without memory. */
 bool milter_buffer_reserve(struct milter_buffer *buffer, size_t extra);
 void milter_buffer_free(struct milter_buffer *buffer);
 
@@ -38,7 +38,7 @@ struct milter_packet {
     size_t length;
 };
 
-/* Takes the packet at *offset and moves *offset behind it. 1 taken, 0 not all there yet,
+/* Takes the packet at *offset and moves *offset past it. 1 taken, 0 not all there yet,
    -1 the length is none that a filter may send. */
 int milter_wire_next(const struct milter_buffer *buffer, size_t *offset,
                      struct milter_packet *packet);

@@ -41,7 +41,7 @@ static struct ip_address client_of(unsigned char octet) {
     return ip;
 }
 
-/* Cuts a word off `rest`: what stands behind a space, up to the next one. */
+/* Cuts a word off `rest`: what follows a space, up to the next one. */
 static const char *cut_word(char **rest) {
     char *word = *rest;
     if (word == NULL || *word != ' ')

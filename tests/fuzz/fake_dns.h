@@ -4,7 +4,7 @@
  *
  * The input is text. Its first line says who asks: one octet that chooses the client's address by
  * its low three bits and, by the next one, whether a trace is wanted, then HELO and sender, each
- * behind a space; a missing word is an absent value. Every other line is a record: its type, its
+ * after a space; a missing word is an absent value. Every other line is a record: its type, its
  * name, its data. The type is one of T (TXT), A, Q (AAAA), M (MX), P (PTR), F (the query fails) and
  * Z (there is no memory); the low three bits of the name's first octet are the name, and so a query
  * finds the records whose name ends in the same bits as its own first octet. A backslash makes the

@@ -2,8 +2,8 @@
  * Fuzz target for comparison: libspf2 as its manual has it, with nothing in front of it, on the
  * same name server as fuzz_spf.c. It is here to show that the fuzzer finds what the guard is for;
  * no test runs it. corpus/fuzz_spf/explanation-of-127-macros ends it at once:
- * SPF_record_compile_macro() of Debian 12's libspf2 copies what stands behind 127 macros over its
- * stack, the canary first and then the return address, without any bound.
+ * SPF_record_compile_macro() of Debian 12's libspf2 copies what follows 127 macros over its stack,
+ * the canary first and then the return address, without any bound.
  */
 #include "fuzz.h"
 

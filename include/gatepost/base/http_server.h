@@ -38,7 +38,7 @@ struct http_server;
 int http_server_open(const struct sockaddr *address, http_handler *handler, void *context,
                      struct http_server **out, struct why *why);
 
-/* Waits for the answer that is under way; NULL is fine. */
+/* Waits for the answer in progress; NULL is fine. */
 void http_server_close(struct http_server *server);
 
 /* An answer of one line of text. */

@@ -51,9 +51,10 @@ bool log_is_losing(struct why *why);
 void log_close(void);
 
 /*
- * The start is over: until then lines for syslog go to standard error as well, where whoever
- * starts the filter by hand sees them. Now, after a change of user, the thread begins that writes
- * what waits; before, it waits for log_close(). Returns 0, or -1 when there is no thread to be had.
+ * The start is over: until then lines for syslog go to standard error as well, where an operator
+ * who starts the filter by hand sees them. Now, after a change of user, the thread begins that
+ * writes what waits; before, it waits for log_close(). Returns 0, or -1 when no thread can be
+ * started.
  */
 int log_started(void);
 

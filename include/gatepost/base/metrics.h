@@ -16,7 +16,7 @@
 
 enum metrics_outcome { OUTCOME_OK, OUTCOME_ERROR, OUTCOMES };
 
-/* How a DNS question ended: asked and answered, asked in vain, without asking, too late. */
+/* How a DNS question ended: asked and answered, asked without an answer, not asked, too late. */
 enum metrics_dns { DNS_ANSWERED, DNS_ERROR, DNS_CACHED, DNS_LATE, DNS_OUTCOMES };
 
 /* How a subject of a look-up was had: from memory, from the store, from memory without the store.
@@ -38,7 +38,7 @@ struct metrics_listener *metrics_listener(const char *name);
 void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
                      enum reason reason, int64_t microseconds);
 
-/* A session began (1) or ended (-1); how many are under way. */
+/* A session began (1) or ended (-1); how many are open. */
 void metrics_session(int change);
 long metrics_sessions(void);
 

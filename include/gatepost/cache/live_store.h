@@ -38,7 +38,7 @@ int live_store_open(const struct config *config, struct live_store *last, struct
 /* Policies are kept as long as this configuration says, by all who share the store. */
 void live_store_keep(struct live_store *shared, const struct config *config);
 
-/* The last release joins threads, and waits for the look-ups of theirs that are under way. */
+/* The last release joins threads, and waits for their look-ups in progress. */
 struct live_store *live_store_acquire(struct live_store *shared);
 void live_store_release(struct live_store *shared);
 

@@ -27,7 +27,7 @@ struct address_rules {
 
 struct address {
     char *text;         /* local@domain, or the local part alone; malloc'd */
-    const char *domain; /* into text, behind the '@'; NULL when there is none */
+    const char *domain; /* into text, after the '@'; NULL when there is none */
     /* Of a login: no account can have this name, and which one it was taken for is not known. */
     bool misnamed;
 };

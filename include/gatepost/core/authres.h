@@ -15,7 +15,7 @@
  */
 #define AUTHRES_SIZE 6000
 
-/* What the two fields tell. Texts may hold any octets. */
+/* What the two fields say. Texts may hold any octets. */
 struct spf_evidence {
     enum spf_identity identity;
     enum spf_result result;

@@ -1,9 +1,9 @@
 /*
  * The decision: may this client, through this door, send as this account?
  *
- * It is a pure function in pieces. A caller begins it with the facts of a message and is told what
- * the decision wants next (the account's policy, an SPF result) or that it is made; it fetches
- * what is wanted in its own way and goes on. The filter and `explain` drive the same code.
+ * It is a pure function in pieces. A caller begins it with the facts of a message and learns what
+ * the decision needs next (the account's policy, an SPF result) or that it is made; it fetches what
+ * is wanted in its own way and goes on. The filter and `explain` drive the same code.
  *
  *     next = decision_mail(&d, &rules, &listener, &facts);
  *     while (next != DECISION_MADE)
@@ -149,7 +149,7 @@ const char *decision_service(const struct decision_listener *listener, bool logg
 
 /*
  * Is the service allowed? SETTING_SET with *value 1 or 0, or SETTING_MALFORMED when no protocol
- * that contains it is on and one cannot be read. `origin` tells what switched it off, or which of
+ * that contains it is on and one cannot be read. `origin` names what switched it off, or which of
  * the protocols could not be read; of a service that is allowed what is on, NULLs when nothing is
  * set.
  */

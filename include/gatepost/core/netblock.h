@@ -57,7 +57,7 @@ const char *netblock_format(const struct netblock *block, char out[NETBLOCK_TEXT
 /* Is the address inside the block? An address of the other family, or IP_NONE, is not. */
 bool netblock_contains(const struct netblock *block, const struct ip_address *ip);
 
-/* Clears the bits of `ip` behind `prefix`; returns true if any was set. */
+/* Clears the bits of `ip` after `prefix`; returns true if any was set. */
 bool ip_mask(struct ip_address *ip, unsigned prefix);
 
 #endif

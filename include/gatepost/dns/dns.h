@@ -2,7 +2,7 @@
  * DNS look-ups with a deadline, and a cache of their answers.
  *
  * "Found", "absent" and "failed" are different answers. Any number of threads may ask at once;
- * identical questions under way are asked once.
+ * identical questions at the same time are asked once.
  */
 #ifndef GATEPOST_DNS_DNS_H
 #define GATEPOST_DNS_DNS_H
@@ -23,7 +23,7 @@ struct dns;
  */
 int dns_open(const char *const *nameservers, size_t n, struct dns **out, struct why *why);
 
-/* To be called when no look-up is under way. */
+/* To be called when no look-up is in progress. */
 void dns_free(struct dns *dns);
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
@@ -46,7 +46,7 @@ struct dns_answer {
     size_t n;
     struct dns_record *records;
     char why[80];     /* of DNS_FAILED */
-    int64_t patience; /* of a failure for want of time: for how many milliseconds it was asked */
+    int64_t patience; /* of a failure by time-out: for how many milliseconds it was asked */
     int64_t expires;  /* clock_now_ms() until which it may be given again */
     atomic_uint references;
 };

@@ -1,9 +1,9 @@
 /*
  * The verdict on one question: may this client, through this door, send as this account?
  *
- * Every door asks here: it says what it knows of the question, has it judged, reads the verdict
- * and clears the judgement. Nothing here knows a session, a message or a protocol. A judgement
- * belongs to one thread at a time; any number of them may be under way.
+ * Every door asks here: it says what it knows of the question, has it judged, reads the verdict and
+ * clears the judgement. Nothing here knows a session, a message or a protocol. A judgement belongs
+ * to one thread at a time; any number of them may exist at once.
  */
 #ifndef GATEPOST_SESSION_JUDGE_H
 #define GATEPOST_SESSION_JUDGE_H
@@ -56,7 +56,7 @@ struct judge_question {
  */
 void judge_decide(struct judgement *j, const struct judge_question *question);
 
-/* Nothing can be asked, for want of memory: the question has to come again. */
+/* Nothing can be asked because there is no memory: the question has to come again. */
 void judge_defer(struct judgement *j);
 
 void judge_clear(struct judgement *j);

@@ -35,7 +35,7 @@ unsigned *session_tag(struct session *session);
 /* The configuration that the session began with. */
 const struct config *session_config(const struct session *session);
 
-/* What the MTA tells at connect; texts may be NULL where it does not. */
+/* What the MTA says at connect; texts may be NULL where it says nothing. */
 struct session_peer {
     struct ip_address client; /* IP_NONE: the MTA knows none; it is then listed nowhere */
     const char *daemon_name, *daemon_port, *daemon_addr;
@@ -60,7 +60,7 @@ void session_lose(struct session *session);
 /* HELO or EHLO; a later one takes the place of an earlier one. */
 void session_helo(struct session *session, const char *name);
 
-/* What the MTA tells at MAIL FROM; texts other than sender may be NULL. */
+/* What the MTA says at MAIL FROM; texts other than sender may be NULL. */
 struct session_mail {
     const char *sender;                      /* with or without angle brackets */
     const char *understood;                  /* {mail_addr} */

@@ -1,5 +1,6 @@
 /*
- * Messages under way in all sessions of the process, for a stop that lets them finish. Any thread.
+ * Messages in progress in all sessions of the process, for a stop that lets them finish. Any
+ * thread.
  */
 #ifndef GATEPOST_SESSION_UNDER_WAY_H
 #define GATEPOST_SESSION_UNDER_WAY_H

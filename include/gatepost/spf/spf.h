@@ -25,7 +25,7 @@ struct spf_settings {
 /* Returns 0 and an evaluator with one reference, or -1 with the reason. */
 int spf_open(const struct spf_settings *settings, struct spf **out, struct why *why);
 
-/* Another reference; no evaluation may be under way when the last one is given back. */
+/* Another reference; no evaluation may be in progress when the last one is released. */
 struct spf *spf_acquire(struct spf *spf);
 void spf_release(struct spf *spf);
 

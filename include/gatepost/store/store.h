@@ -98,8 +98,8 @@ typedef int store_take_field(void *context, const struct store_field *field);
 
 /*
  * Walks over a hash of any size in pieces, so that a large one neither holds up the store nor has
- * to fit into memory twice; a field may be told more than once. Takes longer than the time-out if
- * need be, but waits for no piece longer. Returns an enum store_answer, or -1 with the reason in
+ * to fit into memory twice; a field may be passed on more than once. Takes longer than the time-out
+ * if need be, but waits for no piece longer. Returns an enum store_answer, or -1 with the reason in
  * `why`. Not for the hot path.
  */
 int store_walk(struct store *store, const char *subject, store_take_field *take, void *context,
@@ -114,13 +114,13 @@ bool store_is_up(struct store *store);
 /* Does a look-up cost a round trip, so that its answers are worth keeping? */
 bool store_is_remote(const struct store *store);
 
-/* What a watch tells. Before the first word nothing is told of any change. */
+/* What a watch reports. Before the first report no change is passed on. */
 enum store_event {
     STORE_CHANGED, /* the subject has changed, soon after it did; NULL: any may have */
-    STORE_WATCHED, /* from now on every change is told; what changed before is not known */
+    STORE_WATCHED, /* from now on every change is reported; what changed before is not known */
     STORE_LOST,    /* changes may go untold, until STORE_WATCHED */
-    STORE_BLIND,   /* this store does not tell of changes; said every STORE_BLIND_INTERVAL ms, while
-                      it answers; STORE_LOST when it does not */
+    STORE_BLIND,   /* this store does not report changes; repeated every STORE_BLIND_INTERVAL ms,
+                      while   it answers; STORE_LOST when it does not */
 };
 #define STORE_BLIND_INTERVAL 10000
 
@@ -132,12 +132,12 @@ typedef void store_told(void *context, enum store_event event, const char *subje
 
 /*
  * Begins to watch for changes, until store_unwatch(). One watcher a store. Returns 0, or -1 with
- * the reason. Where the store cannot tell of changes this is logged. The watch supervises the
- * store as well: it logs when it goes down and when it is back, and when it has no policy at all.
+ * the reason. A store that cannot report changes is logged. The watch supervises the store as well:
+ * it logs when it goes down and when it is back, and when it has no policy at all.
  */
 int store_watch(struct store *store, store_told *told, void *context, struct why *why);
 
-/* Ends the watch, if there is one: when this returns, `told` runs no more. */
+/* Ends the watch, if there is one: once this returns, `told` is not called any more. */
 void store_unwatch(struct store *store);
 
 #endif

@@ -2,7 +2,7 @@
  * Writing to the policy store, for the operator's tool; the filter never writes.
  *
  * One face for every kind of store, beside store.h, which reads. Each write of a subject is atomic
- * and is told to the history: who changed what from what into what. One thread.
+ * and is recorded in the history: who changed what from what into what. One thread.
  */
 #ifndef GATEPOST_WRITE_WRITER_H
 #define GATEPOST_WRITE_WRITER_H
@@ -72,13 +72,13 @@ size_t store_writer_batch(const struct store_writer *writer);
 typedef int store_take_subject(void *context, const char *name, size_t len);
 
 /*
- * Walks over the names of all subjects, the history's key not among them; one may be told more
- * than once. Returns 0, or -1 with the reason.
+ * Walks over the names of all subjects, the history's key not among them; a name may come more than
+ * once. Returns 0, or -1 with the reason.
  */
 int store_writer_scan(struct store_writer *writer, store_take_subject *take, void *context,
                       struct why *why);
 
-/* One entry of the history; texts last until the function that is told returns. */
+/* One entry of the history; texts last until the function that takes it returns. */
 struct history_entry {
     int64_t time; /* milliseconds since the epoch */
     struct store_text actor, subject, field, old, new_value;

@@ -52,7 +52,7 @@ static char *unquote(const char *from) {
     return value;
 }
 
-/* What stands behind ` key=` in a logfmt line; NULL when it is absent. */
+/* What follows ` key=` in a logfmt line; NULL when it is absent. */
 static const char *logfmt_find(const char *line, const char *key) {
     size_t len = strlen(key);
     bool quoted = false;
@@ -125,8 +125,8 @@ static int read_value(const struct parts *parts, const char *key, char **value) 
 }
 
 /*
- * Where the event begins: at the start of the line or behind a prefix such as syslog's, which ends
- * with the first ": ". What stands further behind are words of somebody else.
+ * Where the event begins: at the start of the line or after a prefix such as syslog's, which ends
+ * with the first ": ". What follows later may be anybody's words.
  */
 static const char *find_event(const char *line) {
     for (const char *at = line; *at != '\0'; at++) {

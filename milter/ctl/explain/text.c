@@ -1,5 +1,5 @@
 /*
- * An explanation as text. Owns its arrangement; what is told stands in the explanation.
+ * An explanation as text. Owns its arrangement; its contents come from the explanation.
  */
 #include <stdio.h>
 #include <string.h>

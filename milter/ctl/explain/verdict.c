@@ -47,7 +47,7 @@ static void on_unavailable(void *context, const char *why) {
     snprintf(e->unavailable.text, sizeof e->unavailable.text, "%s", why);
 }
 
-/* The evaluation that is under way, or NULL when a message has had all that it can have. */
+/* The evaluation in progress, or NULL when a message has had all that it can have. */
 static struct evaluation *evaluation_now(struct explanation *e) {
     if (e->n_evaluations == sizeof e->evaluations / sizeof *e->evaluations)
         return NULL;

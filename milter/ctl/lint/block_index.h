@@ -11,7 +11,7 @@
 
 struct block_entry {
     struct netblock block;
-    int64_t until;    /* 0: for ever */
+    int64_t until;    /* 0: without end */
     const char *name; /* the caller's, as stored */
 };
 

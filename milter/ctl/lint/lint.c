@@ -117,7 +117,7 @@ static void lint_use(struct lint *lint, const char *subject) {
                    "it is used neither in trusted nor in the connect_from of a listener");
 }
 
-/* Returns false, after telling it, when the subject has no fields to look at. */
+/* Returns false, after reporting it, when the subject has no fields to look at. */
 static bool lint_type(struct lint *lint, const char *subject, const struct store_hash *hash) {
     lint->subjects++;
     if (hash->answer == STORE_WRONG_TYPE)
@@ -315,7 +315,7 @@ static int finish(struct lint *lint, int status) {
         json_object_set_new(told, "subjects", json_integer((json_int_t)lint->subjects));
         json_object_set_new(told, "findings", lint->list);
         if (status == CTL_FAILED)
-            json_decref(told); /* the error has been told */
+            json_decref(told); /* the error has been reported */
         else
             ctl_print_json(told);
     } else if (isatty(STDOUT_FILENO) == 1 && status != CTL_FAILED) {

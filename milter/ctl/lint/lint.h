@@ -19,7 +19,7 @@ struct lint {
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The facts of one account or network, each by itself. */
+/* The facts of one account or network, each on its own. */
 void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash);
 
 /* The addresses that an account inherits; NULLs where there are none. */

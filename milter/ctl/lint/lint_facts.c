@@ -15,7 +15,7 @@ static const char *const kinds[FACT_KINDS] = {
     [FACT_HOST_BITS] = "host-bits",
 };
 
-/* Each fact may be good by itself, and another spelling of its field say something else. */
+/* Each fact may be good on its own while another spelling of its field says something else. */
 static void lint_contradictions(struct lint *lint, const char *subject,
                                 const struct policy *policy) {
     for (size_t i = 0; i < policy->n_faults; i++)

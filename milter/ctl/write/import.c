@@ -94,7 +94,7 @@ static void inherited_free(struct import *im) {
 /* ---- one subject ---- */
 
 /*
- * What the guard would ask about is told and written all the same: what was exported must come
+ * What the guard would ask about is reported, but written nevertheless: what was exported must come
  * back. Returns 0, or -1 with the reason.
  */
 static int ask_guard(struct import *im, struct pending *p, struct why *why) {

@@ -1,6 +1,6 @@
 /*
- * The input of `import`. Owns which lines belong together and what is told of bad ones; what may be
- * written is fact_check.c's to say.
+ * The input of `import`. Owns which lines belong together and what is said about bad ones;
+ * fact_check.c decides what may be written.
  */
 #include "import_read.h"
 

@@ -12,7 +12,7 @@
 
 struct input_subject;
 
-/* What is wrong with the input, told as it is found. */
+/* What is wrong with the input, reported as it is found. */
 struct input_problems {
     const struct ctl *ctl;
     const char *path; /* for messages */
@@ -30,7 +30,7 @@ struct input_facts {
     struct wanted_fact *wanted;
     size_t n;
     unsigned long line; /* its first */
-    bool refused;       /* a problem has been told: nothing of it may be written */
+    bool refused;       /* a problem has been reported: nothing of it may be written */
 };
 
 struct input {

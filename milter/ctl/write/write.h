@@ -1,6 +1,6 @@
 /*
  * The one way in which gatepostctl changes the policy: what is wanted is checked, compared with
- * what is there, asked of the guard, written with its history, and told.
+ * what is there, passed by the guard, written with its history, and reported.
  */
 #ifndef GATEPOST_CTL_WRITE_WRITE_H
 #define GATEPOST_CTL_WRITE_WRITE_H

@@ -34,7 +34,7 @@ static int place_of(struct redis_topology *t, const char *host, int port) {
     return (int)t->n++;
 }
 
-/* [first, last, [host, port, id, ...], replica...]; a host that is not told is that of the node. */
+/* [first, last, [host, port, id, ...], replica...]; a missing host is that of the node. */
 static int read_range(struct redis_topology *t, const redisReply *range, const char *own_host) {
     if (range->type != REDIS_REPLY_ARRAY || range->elements < 3 ||
         range->element[0]->type != REDIS_REPLY_INTEGER ||

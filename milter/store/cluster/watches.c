@@ -23,7 +23,8 @@ static void now_tell(struct redis_watches *merge, enum store_event event, const 
         merge->told(merge->context, event, subject);
 }
 
-/* Says how the store is watched, when that is news, or blind and time to say so again. */
+/* Reports how the store is watched, when that has changed, or when it is blind and time to say so
+ * again. */
 static void now_say(struct redis_watches *merge) {
     bool lost = merge->settled != merge->holds || merge->sources == NULL, blind = false;
     int64_t now = clock_now_ms();

@@ -103,7 +103,7 @@ static int refresh_locked(struct store_file *file, struct why *why) {
 
 /*
  * The file as it is now, with a reference of the caller's; NULL with the reason. The lock is not
- * held while the kernel is asked, unless there is news.
+ * held while the kernel is asked, unless the file has changed.
  */
 static struct shared_table *take_table(struct store_file *file, struct why *why) {
     struct shared_table *table = NULL;
@@ -126,7 +126,7 @@ static bool file_is_up(struct store *store) {
     return table != NULL;
 }
 
-/* A hash owns one block: its fields and behind them their texts. */
+/* A hash owns one block: its fields and after them their texts. */
 static int copy_fields(const struct store_field *fields, size_t n, struct store_hash *hash) {
     size_t size = n * sizeof(struct store_field);
     for (size_t i = 0; i < n; i++)

@@ -1,9 +1,9 @@
 /*
- * What is known about whether one server answers, so that not everybody has to find out for
- * himself.
+ * What is known about whether one server answers, so that not every session has to find out on its
+ * own.
  *
  * Of look-ups that fail because the server is not there the third in a row opens the breaker: it
- * says no at once, with the reason of the last failure, until somebody has seen the server answer.
+ * refuses at once, with the reason of the last failure, until somebody has seen the server answer.
  * Opening and closing are logged (store-down, store-up). Any thread.
  */
 #ifndef GATEPOST_STORE_REDIS_BREAKER_H
@@ -31,12 +31,12 @@ void redis_breaker_init(struct redis_breaker *breaker);
 void redis_breaker_destroy(struct redis_breaker *breaker);
 
 /*
- * From now on somebody looks after the server and will tell when it answers again. Without that
- * the breaker never opens.
+ * From now on somebody looks after the server and reports when it answers again. Without that the
+ * breaker never opens.
  */
 void redis_breaker_supervise(struct redis_breaker *breaker, bool supervised);
 
-/* True when the server may be asked, false with the reason when that would be in vain. */
+/* True when the server may be asked, false with the reason when there is no point. */
 bool redis_breaker_allows(struct redis_breaker *breaker, struct why *why);
 
 /* The server answered. `store` and `server` are for the log. */

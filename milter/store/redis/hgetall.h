@@ -30,7 +30,7 @@ struct redis_hgetall {
 };
 
 /*
- * Fills in everything down to `deadline` before. Sends; a failure is told by the second half,
+ * Fills in everything down to `deadline` before. Sends; a failure is reported by the second half,
  * which must follow.
  */
 void redis_hgetall_send(struct redis_hgetall *lookup, struct why *why);

@@ -18,7 +18,7 @@ struct walk {
     redisContext *conn;
     const char *key;
     int64_t timeout;
-    char cursor[32]; /* of the piece asked for last; "0" before the first and behind the last */
+    char cursor[32]; /* of the piece asked for last; "0" before the first and after the last */
     bool whole;      /* by one HGETALL, where there is no HSCAN */
 };
 

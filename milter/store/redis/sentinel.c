@@ -19,7 +19,7 @@
 #include "gatepost/base/waiting.h"
 #include "gatepost/store/redis/errors.h"
 
-/* A Sentinel tells of a switch by itself; it is also asked this often, in milliseconds. */
+/* A Sentinel reports a switch of its own accord; it is also asked this often, in milliseconds. */
 #define ASK_INTERVAL 1000
 #define RETRY_INTERVAL 100
 
@@ -44,13 +44,13 @@ struct redis_sentinel {
     size_t at;       /* the Sentinel that answered last; under `asking`, as are the next */
     long long epoch; /* of the configuration that named the pool's server */
     redisContext *questions, *news; /* of the thread's; the second is subscribed */
-    bool told_silent, told_behind;  /* that none answers; that one is behind */
+    bool told_silent, told_behind;  /* that none answers; that one is outdated */
 };
 
 /* What Sentinels say: the number of the configuration grows with each failover. */
 struct named_master {
     struct store_seed server;
-    long long epoch; /* -1: not told */
+    long long epoch; /* -1: unknown */
     bool behind;     /* see is_behind() */
 };
 
@@ -190,7 +190,7 @@ static void complain_once(struct redis_sentinel *s, bool *told, const char *prob
     *told = true;
 }
 
-/* One question to one Sentinel; *conn is NULL afterwards when it is of no more use. */
+/* One question to one Sentinel; *conn is NULL afterwards when it cannot be used any more. */
 static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                   int64_t deadline, struct why *why) {
     const char *argv[] = {"SENTINEL", "get-master-addr-by-name", s->master};
@@ -231,11 +231,11 @@ static int ask_on(struct redis_sentinel *s, redisContext **conn, struct named_ma
 }
 
 /*
- * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open.
- * Returns 0 and the master, or -1 with the reason of the last. More than half of them have not
- * missed a failover: if they agree, they have been told of the master anew (SENTINEL MONITOR), and
- * their epochs begin anew with it. A single one may have missed it. Where they stand in the list
- * does not matter, nor what others say.
+ * Asks the Sentinels in turn, first the one that answered last, on *conn when that is open. Returns
+ * 0 and the master, or -1 with the reason of the last. More than half of them have not missed a
+ * failover: if they agree, the master was set up again (SENTINEL MONITOR), and their epochs start
+ * again with it. A single one may have missed it. Where they stand in the list does not matter, nor
+ * what others say.
  */
 static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_master *out,
                    int64_t deadline, struct why *why) {
@@ -258,7 +258,7 @@ static int ask_all(struct redis_sentinel *s, redisContext **conn, struct named_m
     return -1;
 }
 
-/* What the Sentinels say now. True when it is news. */
+/* What the Sentinels say now. True when it has changed. */
 static bool take_master(struct redis_sentinel *s, const struct named_master *master) {
     bool news = !is_at(s, &master->server);
     if (news)

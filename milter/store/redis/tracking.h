@@ -1,5 +1,5 @@
 /*
- * The two connections by which a Redis server tells of changed keys: CLIENT TRACKING in broadcast
+ * The two connections by which a Redis server reports changed keys: CLIENT TRACKING in broadcast
  * mode on one, redirected to a subscription of __redis__:invalidate on the other (RESP2 has no
  * other way).
  *
@@ -25,17 +25,17 @@ struct redis_tracking {
 };
 
 /*
- * Opens both for the keys with this prefix; what changes from now on will be told. Returns 0, or -1
- * with the reason; *refused then tells an answer that will not change by asking again soon from a
- * fault. To be closed in every case.
+ * Opens both for the keys with this prefix; what changes from now on is reported. Returns 0, or -1
+ * with the reason; *refused then distinguishes an answer that will not change soon from a fault. To
+ * be closed in every case.
  */
 int redis_tracking_open(struct redis_tracking *tracking, struct redis_pool *pool, int64_t timeout,
                         bool *refused, struct why *why);
 void redis_tracking_close(struct redis_tracking *tracking);
 
 /*
- * Takes what has arrived on `listening`, which must be readable, and tells the changes. Returns 0,
- * or -1 with the reason when it is at an end.
+ * Takes what has arrived on `listening`, which must be readable, and reports the changes. Returns
+ * 0, or -1 with the reason when the connection has ended.
  */
 int redis_tracking_read(struct redis_tracking *tracking, struct why *why);
 
@@ -49,14 +49,14 @@ int redis_tracking_ping(struct redis_tracking *tracking, int64_t deadline, struc
 /*
  * Takes what has arrived on `tracked`, which must be readable. An answer that is none to a ping is
  * handed out in `other`, to be freed by the caller; else that is NULL. Returns 0, or -1 with the
- * reason: it is at an end, or the server does not serve.
+ * reason: the connection has ended, or the server does not serve.
  */
 int redis_tracking_read_answer(struct redis_tracking *tracking, redisReply **other,
                                struct why *why);
 
 /*
  * Does the server serve look-ups, on this connection? Returns 0, or -1 with the reason, and then
- * the connection is of no more use. `master`: it must be one.
+ * the connection must not be used any more. `master`: it must be one.
  */
 int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t deadline,
                 struct why *why);

@@ -44,7 +44,7 @@ struct redis_watch {
     pthread_t thread;
     int64_t census_due; /* the thread's, as is the next; 0 for not */
     bool broken;        /* a connection broke or failed, and none has served since */
-    bool blind;         /* STORE_BLIND was told last */
+    bool blind;         /* STORE_BLIND was reported last */
 };
 
 enum watch_end { WATCH_STOPPED, WATCH_MOVED, WATCH_BROKEN, WATCH_REFUSED };
@@ -69,7 +69,7 @@ static void wake(struct redis_watch *watch) {
         continue;
 }
 
-/* Does a server that tells of no changes still answer? Told when that is news. */
+/* Does a server that reports no changes still answer? Reported when that has changed. */
 static void note_blind(struct redis_watch *watch) {
     bool up = redis_pool_is_up(watch->pool);
     if (up != watch->blind)
@@ -91,13 +91,13 @@ static void on_told(void *context, enum store_event event, const char *subject) 
         watch->census_due = clock_now_ms() + CENSUS_DELAY;
 }
 
-/* A watch under way. */
+/* A watch that runs. */
 struct watching {
     struct redis_tracking tracking;
     struct redis_emptiness census;
     int64_t counting; /* since when an answer to the census is awaited; 0: none is */
     int64_t next_ping;
-    int64_t asked; /* when the ping that is under way began; 0 for none */
+    int64_t asked; /* when the ping in progress began; 0 for none */
 };
 
 static int count_on(struct redis_watch *watch, struct watching *w, struct why *why) {
@@ -228,7 +228,7 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, stru
     return end;
 }
 
-/* Looks after a server that does not tell of changes, for one interval. */
+/* Looks after a server that does not report changes, for one interval. */
 static enum watch_end supervise_blindly(struct redis_watch *watch) {
     int64_t end = clock_now_ms() + STORE_BLIND_INTERVAL;
     redisContext *conn = NULL;

@@ -1,5 +1,5 @@
 /*
- * config: every mistake is told with file and line, and what a good file means.
+ * config: every mistake is reported with file and line, and what a good file means.
  */
 #include "tests/unit/unit.h"
 

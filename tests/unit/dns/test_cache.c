@@ -200,7 +200,7 @@ static void test_repeated_failures(void **state) {
     dns_cache_free(cache);
 }
 
-/* A failure for want of time is none for somebody who has more of it. */
+/* A failure by time-out does not count for somebody who has more time. */
 static void test_patience(void **state) {
     struct dns_cache *cache = open_cache(1000);
     bool owner;

@@ -1,5 +1,5 @@
 /*
- * spf: how many evaluations may be under way, with a name server that never answers.
+ * spf: how many evaluations there may be at once, with a name server that never answers.
  */
 #include "tests/unit/unit.h"
 

@@ -236,7 +236,7 @@ static void test_terms(void **state) {
     assert_null(record.terms);
 }
 
-/* A modifier counts wherever it stands, even behind `all`. */
+/* A modifier counts wherever it stands, even after `all`. */
 static void test_behind_all(void **state) {
     static const char text[] = "v=spf1 ?all a redirect=r.example exp=e.example";
     struct spf_record record;

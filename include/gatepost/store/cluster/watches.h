@@ -37,7 +37,7 @@ struct redis_watches {
 void redis_watches_init(struct redis_watches *merge, const char *store);
 void redis_watches_destroy(struct redis_watches *merge);
 
-/* Who listens; NULL for nobody: after this returns the one before is told nothing more. */
+/* Who listens; NULL for nobody: once this returns, the previous one is not called any more. */
 void redis_watches_listen(struct redis_watches *merge, store_told *told, void *context);
 
 /* A new source is not watched yet. */

@@ -51,9 +51,9 @@ void redis_conn_peer(const redisContext *conn, char *out, size_t size);
 int redis_conn_flush(redisContext *conn, int64_t deadline, struct why *why);
 
 /*
- * The next reply, to be freed with freeReplyObject(), or NULL with the reason: the connection is
- * then of no more use. An error reply of the server is a reply. What has already arrived is read
- * once even after the deadline: another server may have taken the time.
+ * The next reply, to be freed with freeReplyObject(), or NULL with the reason: the connection must
+ * not be used any more then. An error reply of the server is a reply. What has already arrived is
+ * read once even after the deadline: another server may have taken the time.
  */
 redisReply *redis_conn_read(redisContext *conn, int64_t deadline, struct why *why);
 

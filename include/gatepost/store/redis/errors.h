@@ -18,7 +18,7 @@ enum redis_fault {
 };
 
 /*
- * Judges an error answer to `command` (NULL: it need not be told) about `key` (NULL for none) and
+ * Judges an error answer to `command` (NULL: it need not be named) about `key` (NULL for none) and
  * writes both, the answer and advice to `why`.
  */
 enum redis_fault redis_error_judge(const char *answer, const char *command, const char *key,

@@ -39,8 +39,8 @@ int redis_pool_take(struct redis_pool *pool, bool fresh, int64_t deadline,
 /* How the server served a lease. */
 enum redis_service {
     SERVICE_ANSWERED,
-    SERVICE_LATER,   /* it answered that it cannot serve now */
-    SERVICE_CUT,     /* the connection broke, which says nothing of the server: another will tell */
+    SERVICE_LATER, /* it answered that it cannot serve now */
+    SERVICE_CUT, /* the connection broke, which says nothing about the server; the next one will */
     SERVICE_DROPPED, /* the answer was given up, which says nothing of the server nor of its other
                         connections */
     SERVICE_BROKEN,  /* no answer, or none that can be used: the connection is closed */
@@ -65,9 +65,9 @@ struct redis_server redis_pool_server(struct redis_pool *pool);
 void redis_pool_move(struct redis_pool *pool, const char *host, int port);
 
 /*
- * The server may be another one since a connection to it broke: behind a name, an address that
- * moves, or a proxy. Connections made so far are closed: idle ones now, those that are lent when
- * they are given back.
+ * Since a connection broke, the server may be another one: a name may lead elsewhere, an address
+ * may have moved, a proxy may have switched. Connections made so far are closed: idle ones now,
+ * those that are lent when they are given back.
  */
 void redis_pool_renew(struct redis_pool *pool);
 

@@ -23,8 +23,8 @@ struct redis_sentinel *redis_sentinel_new(const struct store_url *url, const cha
 void redis_sentinel_free(struct redis_sentinel *sentinel);
 
 /*
- * For one who wants to ask the pool: is its server known? While nobody follows, the Sentinels are
- * asked here, until the deadline. Returns 0, or -1 with the reason. Any thread.
+ * Before the pool is asked: is its server known? While nobody follows, the Sentinels are asked
+ * here, until the deadline. Returns 0, or -1 with the reason. Any thread.
  */
 int redis_sentinel_need(struct redis_sentinel *sentinel, int64_t deadline, struct why *why);
 

@@ -1,8 +1,9 @@
 /*
- * The watch on a Redis server: tells which keys have changed, and supervises the server for a pool.
+ * The watch on a Redis server: it reports which keys have changed, and supervises the server for a
+ * pool.
  *
  * A thread of its own holds the connections for both: whenever it could have missed something it
- * tells that anything may have changed, and while the server is down it tries several times a
+ * reports that anything may have changed, and while the server is down it tries several times a
  * second whether it is back.
  */
 #ifndef GATEPOST_STORE_REDIS_WATCH_H
@@ -16,7 +17,7 @@ struct redis_watch;
 struct redis_watch_settings {
     struct redis_pool *pool; /* must outlive the watch */
     const char *store;       /* its name in the log */
-    const char *prefix;      /* of the keys watched; cut off in what is told */
+    const char *prefix;      /* of the keys watched; not part of the reported names */
     int64_t timeout;         /* milliseconds for each answer */
     store_told *told;
     /* Whether the server has any policy at all, as far as that can be found out: after it is
