@@ -54,6 +54,19 @@ static struct store_text *entry_part(struct history_entry *entry, const char *na
                                           : NULL;
 }
 
+/* An entry of a stream: its id, and a list of names and values. */
+static bool is_entry(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        reply->element[1]->type != REDIS_REPLY_ARRAY)
+        return false;
+    const redisReply *pairs = reply->element[1];
+    for (size_t i = 0; i < pairs->elements; i++)
+        if (pairs->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
+}
+
 static int take_entry(const redisReply *reply, store_take_history *take, void *context) {
     struct history_entry entry = {.time = strtoll(reply->element[0]->str, NULL, 10)};
     const redisReply *pairs = reply->element[1];
@@ -74,8 +87,7 @@ int redis_history_take(struct redis_page *page, const redisReply *reply, store_t
     page->more = n > 0;
     for (size_t i = 0; i < n; i++) {
         const redisReply *one = reply->element[i];
-        if (one->type != REDIS_REPLY_ARRAY || one->elements != 2 ||
-            one->element[1]->type != REDIS_REPLY_ARRAY)
+        if (!is_entry(one))
             continue;
         if (take_entry(one, take, context) != 0)
             return -1;

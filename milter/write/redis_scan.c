@@ -9,19 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The prefix as a pattern of SCAN, followed by a star. */
-static char *pattern_of(const char *prefix) {
-    char *pattern = malloc(strlen(prefix) * 2 + 2), *to = pattern;
-    if (pattern == NULL)
-        return NULL;
-    for (const char *p = prefix; *p != '\0'; p++) {
-        if (strchr("*?[]\\^-", *p) != NULL)
-            *to++ = '\\';
-        *to++ = *p;
-    }
-    memcpy(to, "*", 2);
-    return pattern;
-}
+#include "gatepost/store/redis/scan.h"
 
 /* One page of names. Returns as redis_scan(). */
 static int take_page(const char *prefix, const redisReply *names, store_take_subject *take,
@@ -40,7 +28,7 @@ static int take_page(const char *prefix, const redisReply *names, store_take_sub
 int redis_scan(struct redis_client *talk, store_take_subject *take, void *context,
                struct why *why) {
     struct redis_command c = {0};
-    char cursor[32] = "0", *pattern = pattern_of(talk->prefix);
+    char cursor[32] = "0", *pattern = redis_scan_pattern(talk->prefix, "*");
     int rc = pattern == NULL ? -1 : 0;
     if (rc != 0)
         why_set(why, "no memory");
@@ -53,7 +41,7 @@ int redis_scan(struct redis_client *talk, store_take_subject *take, void *contex
         redis_command_add(&c, "1000");
         redisReply *reply = rc == 0 ? redis_client_ask(talk, &c, why) : NULL;
         rc = reply == NULL ? -1 : 0;
-        if (rc == 0 && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)) {
+        if (rc == 0 && !redis_scan_is_page(reply)) {
             why_set(why, "SCAN: an answer that is no list of keys");
             rc = -1;
         }

@@ -169,7 +169,9 @@ static void take_results(const redisReply *reply, struct redis_transaction_outco
         const redisReply *one = reply->element[i];
         if (one->type == REDIS_REPLY_ERROR)
             note_error(out, one);
-        else if (one->type == REDIS_REPLY_ARRAY && one->elements == 2)
+        else if (one->type == REDIS_REPLY_ARRAY && one->elements == 2 &&
+                 one->element[0]->type == REDIS_REPLY_STRING &&
+                 one->element[1]->type == REDIS_REPLY_STRING)
             out->at = strtoll(one->element[0]->str, NULL, 10) * 1000000 +
                       strtoll(one->element[1]->str, NULL, 10);
     }

@@ -4,7 +4,10 @@
 #include "emptiness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "gatepost/store/redis/scan.h"
 
 #define ROUND_KEYS "1000"
 #define ROUNDS_MAX 100
@@ -13,24 +16,19 @@ void redis_emptiness_begin(struct redis_emptiness *census) {
     *census = (struct redis_emptiness){.cursor = "0"};
 }
 
-void redis_emptiness_ask(const struct redis_emptiness *census, redisContext *conn,
-                         const char *prefix) {
-    char pattern[600];
-    size_t n = 0;
-    for (; *prefix != '\0' && n < sizeof pattern - 16; prefix++) {
-        if (strchr("*?[]^-\\", *prefix) != NULL)
-            pattern[n++] = '\\';
-        pattern[n++] = *prefix;
-    }
-    strcpy(pattern + n, "account:*");
+int redis_emptiness_ask(const struct redis_emptiness *census, redisContext *conn,
+                        const char *prefix) {
+    char *pattern = redis_scan_pattern(prefix, "account:*");
+    if (pattern == NULL)
+        return -1;
     const char *argv[] = {"SCAN", census->cursor, "MATCH", pattern, "COUNT", ROUND_KEYS};
     redisAppendCommandArgv(conn, 6, argv, NULL);
+    free(pattern);
+    return 0;
 }
 
 enum census redis_emptiness_take(struct redis_emptiness *census, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        reply->element[1]->type != REDIS_REPLY_ARRAY)
+    if (!redis_scan_is_page(reply))
         return CENSUS_UNKNOWN;
     if (reply->element[1]->elements > 0)
         return CENSUS_FOUND;

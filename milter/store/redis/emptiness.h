@@ -16,9 +16,12 @@ enum census { CENSUS_MORE, CENSUS_FOUND, CENSUS_EMPTY, CENSUS_UNKNOWN };
 
 void redis_emptiness_begin(struct redis_emptiness *census);
 
-/* Queues the next question about keys that begin with `prefix` "account:". */
-void redis_emptiness_ask(const struct redis_emptiness *census, redisContext *conn,
-                         const char *prefix);
+/*
+ * Queues the next question about keys that begin with `prefix` "account:". Returns 0, or -1 when
+ * there is no memory: nothing is asked then.
+ */
+int redis_emptiness_ask(const struct redis_emptiness *census, redisContext *conn,
+                        const char *prefix);
 
 /*
  * Takes the answer. CENSUS_MORE: ask again. CENSUS_UNKNOWN: SCAN is refused, or so many other keys

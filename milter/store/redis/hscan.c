@@ -10,6 +10,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/store/redis/errors.h"
+#include "gatepost/store/redis/scan.h"
 
 /* Fields asked for in one piece: some 15 ms in which Redis does nothing else. */
 #define WALK_COUNT "10000"
@@ -36,13 +37,6 @@ static bool no_scan(const redisReply *reply) {
             strncmp(reply->str, "ERR unknown command", 19) == 0);
 }
 
-/* A cursor, and fields. */
-static bool is_piece(const redisReply *reply) {
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-           reply->element[0]->type == REDIS_REPLY_STRING &&
-           reply->element[1]->type == REDIS_REPLY_ARRAY;
-}
-
 /*
  * The piece asked for, its fields in *fields, and the next one already asked for, so that server
  * and reader work at the same time. NULL with the reason when there is none. An error of the
@@ -59,7 +53,7 @@ static redisReply *walk_take(struct walk *walk, redisReply **fields, struct why 
             return NULL;
         return walk_take(walk, fields, why);
     }
-    bool scanned = !walk->whole && is_piece(reply);
+    bool scanned = !walk->whole && redis_scan_is_page(reply);
     *fields = scanned ? reply->element[1] : reply;
     snprintf(walk->cursor, sizeof walk->cursor, "%s", scanned ? reply->element[0]->str : "0");
     bool good = reply->type == REDIS_REPLY_ERROR ||

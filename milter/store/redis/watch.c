@@ -101,7 +101,8 @@ struct watching {
 };
 
 static int count_on(struct redis_watch *watch, struct watching *w, struct why *why) {
-    redis_emptiness_ask(&w->census, w->tracking.tracked, watch->prefix);
+    if (redis_emptiness_ask(&w->census, w->tracking.tracked, watch->prefix) != 0)
+        return 0; /* it stays unknown */
     w->counting = clock_now_ms();
     return redis_conn_flush(w->tracking.tracked, w->counting + watch->timeout, why);
 }

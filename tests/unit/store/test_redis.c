@@ -5,6 +5,7 @@
 
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/redis/errors.h"
+#include "gatepost/store/redis/scan.h"
 
 static void test_slots(void **state) {
     static const struct {
@@ -87,10 +88,56 @@ static void test_errors(void **state) {
     }
 }
 
+static void test_scan_patterns(void **state) {
+    static const struct {
+        const char *prefix, *rest, *pattern;
+    } rows[] = {
+        {"gatepost:", "account:*", "gatepost:account:*"},
+        {"", "*", "*"},
+        {"a*b?[c]^-\\:", "*", "a\\*b\\?\\[c\\]\\^\\-\\\\:*"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *pattern = redis_scan_pattern(rows[i].prefix, rows[i].rest);
+        assert_string_equal(pattern, rows[i].pattern);
+        free(pattern);
+    }
+}
+
+/* What no Redis says is no page, and nothing of it is looked at. */
+static void test_scan_pages(void **state) {
+    static const struct {
+        const char *reply;
+        bool page;
+    } rows[] = {
+        {"*2\r\n$1\r\n0\r\n*0\r\n", true},
+        {"*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n", true},
+        {"*2\r\n$1\r\n0\r\n*1\r\n$-1\r\n", false},
+        {"*2\r\n$1\r\n0\r\n*1\r\n:1\r\n", false},
+        {"*2\r\n$1\r\n0\r\n*1\r\n*0\r\n", false},
+        {"*2\r\n:0\r\n*0\r\n", false},
+        {"*2\r\n$1\r\n0\r\n$1\r\na\r\n", false},
+        {"*1\r\n$1\r\n0\r\n", false},
+        {"$1\r\n0\r\n", false},
+        {"-ERR no\r\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        redisReader *reader = redisReaderCreate();
+        void *reply = NULL;
+        redisReaderFeed(reader, rows[i].reply, strlen(rows[i].reply));
+        assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+        if (redis_scan_is_page(reply) != rows[i].page)
+            fail_msg("%s", rows[i].reply);
+        freeReplyObject(reply);
+        redisReaderFree(reader);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_scan_patterns), cmocka_unit_test(test_scan_pages),
+        cmocka_unit_test(test_slots),         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
