@@ -5,16 +5,29 @@
  */
 #include "fuzz.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gatepost/core/textbuf.h"
 #include "milter/ctl/explain/log_line.h"
 
+/* As log_line_read(), of a text. */
+static int read_text(const char *text, struct log_line *line, struct ctl_question *question,
+                     struct why *why) {
+    static char empty[] = "\n"; /* fmemopen() opens nothing that is empty */
+    size_t len = strlen(text);
+    FILE *from = fmemopen(len > 0 ? (char *)text : empty, len > 0 ? len : 1, "r");
+    PROMISE(from != NULL);
+    int rc = log_line_read(from, line, question, why);
+    fclose(from);
+    return rc;
+}
+
 static void read_any(const char *text) {
     struct ctl_question question = {0};
     struct log_line line;
     struct why why = {""};
-    if (log_line_read(text, &line, &question, &why) != 0) {
+    if (read_text(text, &line, &question, &why) != 0) {
         PROMISE(why.text[0] != '\0' && line.n == 0);
         return;
     }
@@ -51,7 +64,7 @@ static void read_back(const char *helo, bool json) {
         textbuf_put_logfmt(&buf, helo);
     textbuf_puts(&buf, tail[json]);
     PROMISE(!buf.cut);
-    PROMISE(log_line_read(memory, &line, &question, &why) == 0);
+    PROMISE(read_text(memory, &line, &question, &why) == 0);
     PROMISE(question.helo != NULL && strcmp(question.helo, helo) == 0);
     PROMISE(strcmp(question.ip, "192.0.2.1") == 0 && strcmp(question.from, "a@b.example") == 0);
     PROMISE(question.login == NULL && strcmp(question.listener, "mx") == 0);
