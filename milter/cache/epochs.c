@@ -48,7 +48,7 @@ void epochs_note(struct epochs *epochs, enum store_event event, int64_t now) {
 
 bool epochs_hold(const struct epochs *epochs, const struct epoch_mark *asked) {
     uint64_t state = atomic_load(&epochs->state);
-    return WATCHING(state) != WATCHING_LOST && NUMBER(state) == NUMBER(asked->state);
+    return WATCHING(state) == WATCHING_ALL && NUMBER(state) == NUMBER(asked->state);
 }
 
 int64_t epochs_valid_at(const struct epochs *epochs, const struct epoch_mark *asked, int64_t now) {

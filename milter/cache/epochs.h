@@ -1,10 +1,10 @@
 /*
  * Epochs: whether an answer of the store is known to hold still, and until when it was known to.
  *
- * An epoch is a time without a gap in which every change is heard of, or in which a store that
- * reports no changes answers. A new one begins whenever changes may have gone unheard before, and
- * an answer of another epoch has to be asked for again. An answer is marked with the moment of its
- * question, taken before the question is sent; what changes later is then never missed.
+ * An epoch is a time without a gap in which every change is heard of, or (blind) in which a store
+ * that reports no changes answers. A new one begins whenever changes may have gone unheard before,
+ * and an answer of another epoch has to be asked for again. An answer is marked with the moment of
+ * its question, taken before the question is sent; what changes later is then never missed.
  *
  * Changes of single subjects are not the epochs' business. Times are milliseconds of one clock that
  * never goes back; this module does not read it. Any thread may ask; epochs_note() is called by
@@ -45,8 +45,8 @@ uint64_t epochs_state(const struct epochs *epochs);
 void epochs_note(struct epochs *epochs, enum store_event event, int64_t now);
 
 /*
- * Is the epoch of the question still going on? Then what was answered holds, except for changes
- * that were heard of; in a blind epoch, except for any.
+ * Is the epoch of the question still going on, with every change heard of? Then what was answered
+ * holds, except for those. In a blind epoch nothing is known to hold.
  */
 bool epochs_hold(const struct epochs *epochs, const struct epoch_mark *asked);
 

@@ -271,7 +271,7 @@ static void *run(void *arg) {
         if (end == WATCH_REFUSED) {
             if (!told_refused)
                 log_event(LOG_WARNING, "store-not-watched", "store", watch->store, "problem",
-                          why.text, "effect", "changes are noticed late", (char *)NULL);
+                          why.text, "effect", "each message asks for its policy; networks are read again only now and then", (char *)NULL);
             told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
             watch->blind = true;
