@@ -64,7 +64,8 @@ static bool is_current_locked(const struct store_file *file, const struct stat *
 static int refresh_locked(struct store_file *file, struct why *why) {
     struct stat now;
     if (stat(file->path, &now) != 0) {
-        why_set(why, "%s: %s", file->path, strerror(errno));
+        why_set(why, "%s: %s%s", file->path, strerror(errno),
+                errno == ENOENT ? " (an empty file is a policy that allows everything)" : "");
         file->missing = true;
         return -1;
     }
