@@ -78,7 +78,7 @@ def make_ctl(site, dns, store):
 
 
 POLICIES = {
-    "### A mail host whose users close the doors that they do not use":
+    "### A mail host whose users turn off the protocols they do not use":
         ({"protocol": PROTOCOLS}, 7),
     "### A gateway that accepts mail from registered senders only": ({}, 8),
     "### An MX that wants SPF enforced": ({}, 3),
