@@ -5,6 +5,7 @@ Everything lives in one folder and ends with stop(), at the latest with this pro
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,14 @@ class Filter:
                                str(count)], self.socket + ".crowd")
         self._crowd.wait_ready(lambda: "ready" in self._crowd.log_text(), timeout=120)
 
+    def have_slow(self, count):
+        """From now on that many evaluations wait for a dead name server; the process that holds
+        them, which ends when one of them is over."""
+        self._crowd = Process(["/usr/bin/python3", os.path.join(_HERE, "slow.py"), self.socket,
+                               str(count)], self.socket + ".slow")
+        self._crowd.wait_ready(lambda: "ready" in self._crowd.log_text(), timeout=60)
+        return self._crowd
+
     def stop(self):
         if self._crowd:
             self._crowd.kill_group()
@@ -77,6 +86,7 @@ class Stage:
         self.folder, self.build = folder, build
         self._sizes = list(sizes)
         self._filters = {}
+        self._silent = None
         self._redis = RedisServer(folder, directives=["databases 32"]).start()
         self._dns = self._start_name_server()
 
@@ -85,6 +95,12 @@ class Stage:
 
     def _path(self, name):
         return os.path.join(self.folder, name)
+
+    def _silent_name_server(self):
+        if self._silent is None:
+            self._silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._silent.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % self._silent.getsockname()[1]
 
     def _write(self, name, text):
         with open(self._path(name), "w") as file:
@@ -140,6 +156,10 @@ class Stage:
         if name == "header":
             return self._gatepost(name, socket, self._store(self._sizes[0]),
                                   authentication_results=True)
+        if kind == "slow":      # its name server never answers
+            silent = self._silent_name_server()
+            return self._gatepost(name, socket, self._store(self._sizes[0]),
+                                  spf={"nameservers": [silent], "timeout": "20s"})
         if kind == "cache":
             return self._gatepost(name, socket, self._store(int(size)))
         if kind == "direct":
