@@ -270,8 +270,11 @@ static void *run(void *arg) {
         told_refused = told_refused && was_down;
         if (end == WATCH_REFUSED) {
             if (!told_refused)
-                log_event(LOG_WARNING, "store-not-watched", "store", watch->store, "problem",
-                          why.text, "effect", "each message asks for its policy; networks are read again only now and then", (char *)NULL);
+                log_event(
+                    LOG_WARNING, "store-not-watched", "store", watch->store, "problem", why.text,
+                    "effect",
+                    "each message asks for its policy; networks are read again only now and then",
+                    (char *)NULL);
             told_refused = was_down = true;
             watch->told(watch->context, STORE_BLIND, NULL);
             watch->blind = true;
