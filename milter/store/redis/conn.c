@@ -241,19 +241,15 @@ static int greet(redisContext *conn, const struct redis_server *server, int64_t 
         redisAppendCommand(conn, "ROLE");
         commands[n++] = "ROLE";
     }
-    if (n > 0 && redis_conn_flush(conn, deadline, why) != 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        if (take_greeting(conn, server, commands[i], deadline, why) == 0)
-            continue;
-        if (i == 0 && server->tls != NULL && clock_now_ms() < deadline) {
-            struct why reason = *why;
-            why_set(why, "TLS: the server hung up: %s: %s", reason.text,
-                    redis_tls_hint(server->tls));
-        }
-        return -1;
+    size_t taken = 0;
+    int rc = n > 0 ? redis_conn_flush(conn, deadline, why) : 0;
+    for (; rc == 0 && taken < n; taken++)
+        rc = take_greeting(conn, server, commands[taken], deadline, why);
+    if (rc != 0 && taken <= 1 && server->tls != NULL && clock_now_ms() < deadline) {
+        struct why reason = *why;
+        why_set(why, "TLS: the server hung up: %s: %s", reason.text, redis_tls_hint(server->tls));
     }
-    return 0;
+    return rc;
 }
 
 redisContext *redis_conn_open(const struct redis_server *server, int64_t deadline,

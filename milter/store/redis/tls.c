@@ -54,6 +54,8 @@ static int read_files(SSL_CTX *context, const struct store_settings *settings, s
 }
 
 int redis_tls_open(const struct store_settings *settings, struct redis_tls **out, struct why *why) {
+    /* At exit a thread may still be at a handshake: OpenSSL is not to be taken from under it. */
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
     struct redis_tls *tls = calloc(1, sizeof *tls);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     int rc = -1;
