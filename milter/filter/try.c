@@ -21,24 +21,41 @@ static unsigned say(const struct config *config, const char *setting, const char
     return 1;
 }
 
-static unsigned try_directory(const struct config *config) {
-    const char *path = dial_path(config->socket);
+/* What the service manager makes at the start. */
+static bool is_of_runtime(const char *directory) {
+    return strncmp(directory, "/run/", 5) == 0 || strncmp(directory, "/var/run/", 9) == 0;
+}
+
+static unsigned try_directory(const struct config *config, const char *path) {
     struct stat there;
     struct why why;
     unsigned found = 0;
-    if (path == NULL)
-        return 0;
     char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
     if (slash != NULL) {
         slash[slash == directory] = '\0';
-        if (stat(directory, &there) != 0 &&
-            (errno != ENOENT || strncmp(directory, "/run/", 5) != 0)) {
-            why_set(&why, "its directory %s: %s", directory, strerror(errno));
+        int error = stat(directory, &there) != 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
+        if (error != 0 && (error != ENOENT || !is_of_runtime(directory))) {
+            why_set(&why, "its directory %s: %s", directory, strerror(error));
             found = say(config, "socket", config->socket, why.text);
         }
     }
     free(directory);
     return found;
+}
+
+/* An old socket may stand in its place, and nothing else. */
+static unsigned try_socket(const struct config *config) {
+    const char *path = dial_path(config->socket);
+    struct stat there;
+    if (path == NULL)
+        return 0;
+    if (lstat(path, &there) != 0)
+        return try_directory(config, path);
+    if (S_ISSOCK(there.st_mode))
+        return 0;
+    return say(config, "socket", config->socket,
+               S_ISLNK(there.st_mode) ? "a symbolic link stands in its place: remove it"
+                                      : "a file that is no socket stands in its place: remove it");
 }
 
 static unsigned try_group(const struct config *config) {
@@ -99,7 +116,7 @@ static unsigned try_store(const struct config *config) {
 }
 
 unsigned config_try(const struct config *config) {
-    unsigned found = try_group(config) + try_directory(config);
+    unsigned found = try_group(config) + try_socket(config);
     found += try_user(config);
     return found + try_store(config);
 }

@@ -38,6 +38,7 @@ def try_out(place):
 def test_what_is_good(try_out, place):
     assert try_out() == []
     assert try_out(socket="unix:/run/no-such-service/milter.sock") == []    # systemd makes it
+    assert try_out(socket="unix:/var/run/no-such-service/milter.sock") == []
     assert try_out(store="redis://127.0.0.1:1/0") == []                     # it may come later
     assert try_out(store="redis://127.0.0.1:1/0", trusted=["relays"]) == []  # as may its network
 
@@ -51,10 +52,24 @@ def test_one_problem_each(try_out, place):
     assert try_out(socket=f"unix:{place}/missing/milter.sock") == [
         'socket "unix:PLACE/missing/milter.sock": its directory PLACE/missing: '
         'No such file or directory']
+    assert try_out(socket=f"unix:{place}/policy/milter.sock") == [
+        'socket "unix:PLACE/policy/milter.sock": its directory PLACE/policy: Not a directory']
+    assert try_out(socket=f"unix:{place}/policy") == [
+        'socket "unix:PLACE/policy": a file that is no socket stands in its place: remove it']
+    os.symlink("milter.sock", os.path.join(place, "link"))
+    assert try_out(socket=f"unix:{place}/link") == [
+        'socket "unix:PLACE/link": a symbolic link stands in its place: remove it']
     missing, = try_out(store=f"file:{place}/missing")
     assert missing.startswith('store "file:PLACE/missing": ') and "No such file" in missing
     password, = try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/missing")
     assert "PLACE/missing" in password and "No such file" in password
+
+
+def test_a_policy_file_that_is_none(try_out, place):
+    """It ends, though nobody writes to the FIFO."""
+    os.mkfifo(os.path.join(place, "fifo"))
+    assert try_out(store=f"file:{place}/fifo") == [
+        'store "file:PLACE/fifo": PLACE/fifo: it is no regular file']
 
 
 def test_all_problems_at_once(try_out, place):
