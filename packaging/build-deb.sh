@@ -21,7 +21,7 @@ say() {
 }
 
 mkdir "$source"
-if git -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
+if [ -e .git ]; then
     git -C "$top" archive HEAD | tar -x -C "$source"
 else # a tarball: what a build has left is not part of it
     tar -c --exclude=./build --exclude=./build-quickstart . | tar -x -C "$source"
@@ -57,6 +57,6 @@ if command -v lintian >/dev/null; then
     say "lintian"
     lintian --pedantic --info ./*.changes
 fi
-mv gatepost_* gatepost-dbgsym_* "$out"
+mv gatepost*_* "$out" # the debug symbols too, if they were wanted
 say "done"
 ls -l "$out"/gatepost_"$version"_*.deb
