@@ -159,29 +159,34 @@ def measure_changes(stage, plan, report):
 
 
 def measure_waiting(stage, plan, report):
-    """Quick messages while others wait for a name server that never answers."""
-    text = "| evaluations that wait | quick messages/s | MAIL p50, ms | p99, ms |\n|---:|---:|---:|---:|\n"
-    for slow in (0, 80, 200):
-        say(f"waiting: {slow}")
-        target = stage.filter(f"slow-{slow}")
-        crowd = target.have_slow(slow) if slow else None
-        load = json.loads(subprocess.run(
-            stage.load_argv(target, 8, *rows.logins(10), "--seconds", str(plan.seconds)),
-            check=True, text=True, stdout=subprocess.PIPE).stdout)
-        if crowd is not None and not crowd.alive():
-            raise RuntimeError("the slow evaluations ended before the load did")
-        mail = {name: value / 1000 for name, value in load["latency_us"]["mail"].items()}
-        text += (f"| {slow} | {load['sessions_per_second']:,.0f} | {mail['p50']:.2f} "
-                 f"| {mail['p99']:.2f} |\n")
+    """Quick messages while others wait for a name server that never answers; in turns."""
+    say("waiting")
+    counts = (0, 80, 200)
+    targets = {slow: stage.filter(f"slow-{slow}") for slow in counts}
+    crowds = [targets[slow].have_slow(slow) for slow in counts if slow]
+    mail = {slow: [] for slow in counts}
+    for _ in range(3):
+        for slow in counts:
+            argv = stage.load_argv(targets[slow], 8, *rows.logins(10), "--seconds",
+                                   str(min(plan.seconds, 1.5)))
+            load = subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE).stdout
+            mail[slow].append(json.loads(load)["latency_us"]["mail"])
+    if not all(crowd.alive() for crowd in crowds):
+        raise RuntimeError("the slow evaluations ended before the load did")
+    text = "| evaluations that wait | MAIL p50, ms | p99, ms |\n|---:|---:|---:|\n"
+    for slow in counts:
+        p50, p99 = (median(one[name] for one in mail[slow]) / 1000 for name in ("p50", "p99"))
+        text += f"| {slow} | {p50:.2f} | {p99:.2f} |\n"
         if slow:
-            report.target(f"a quick message while {slow} SPF evaluations wait for dead name servers",
-                          "under 20 ms (p99)", f"{mail['p99']:.2f} ms", mail["p99"] < 20)
+            report.target(f"a quick message while {slow} SPF evaluations wait for dead name "
+                          "servers", "under 20 ms (p99)", f"{p99:.2f} ms", p99 < 20)
     report.part("Beside evaluations that wait for dead name servers",
-                "Headers off, logins, 8 connections.\n\n" + text)
+                "Headers off, logins, 8 connections; medians of three runs each.\n\n" + text)
 
 
-SECTIONS = {"tables": measure_tables, "waiting": measure_waiting, "idle": measure_idle, "connections": measure_connections,
-            "accounts": measure_accounts, "networks": measure_networks, "changes": measure_changes}
+SECTIONS = {"tables": measure_tables, "waiting": measure_waiting, "idle": measure_idle,
+            "connections": measure_connections, "accounts": measure_accounts,
+            "networks": measure_networks, "changes": measure_changes}
 
 
 def read_arguments():
