@@ -1,6 +1,9 @@
 """rediss: a Redis over TLS that demands a client certificate, and what is wrong when it fails."""
 
+import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -164,3 +167,77 @@ def test_without_tls_it_is_refused(site, domain, url):
     finished = check(conf)
     assert finished.returncode == 78
     assert "needs a hiredis with TLS" in finished.stderr and ":" in finished.stderr
+
+
+class Dripper:
+    """Sends an octet of a TLS record at a time, for longer than anybody waits.
+
+    With a certificate that happens after the handshake, in the answer to the first command.
+    """
+
+    def __init__(self, certificate=None):
+        self._context = None
+        if certificate:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(*certificate)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._over = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _shake_hands(self, client):
+        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self._context.wrap_bio(received, to_send, server_side=True)
+        step = tls.do_handshake
+        while True:     # until the first command is there
+            try:
+                if step() and step == tls.read:
+                    return
+                step = tls.read
+            except ssl.SSLWantReadError:
+                client.sendall(to_send.read())
+                octets = client.recv(65536)
+                if not octets:
+                    return
+                received.write(octets)
+
+    def _serve(self, client):
+        with client:
+            try:
+                if self._context:
+                    self._shake_hands(client)
+                client.sendall(b"\x17\x03\x03\x3f\x00" if self._context
+                               else b"\x16\x03\x03\x3f\x00")
+                while not self._over.wait(0.05):
+                    client.sendall(b"\x02")
+            except OSError:
+                pass
+
+    def stop(self):
+        self._over.set()
+        self._listener.close()
+
+
+@needs_tls
+@pytest.mark.parametrize("handshake", [False, True], ids=["handshake", "answer"])
+def test_a_record_that_comes_in_drips(authority, site, domain, handshake):
+    """The time-out holds for whole answers, though OpenSSL wants whole records."""
+    server = Dripper(authority.issue("drip-" + domain) if handshake else None)
+    conf = site.folder.file(f"drip-{domain}.conf")
+    try:
+        with open(conf, "w") as file:
+            file.write(render({**BARE, "user": "root", "socket_group": "",
+                               "store_tls_ca": authority.cert, "trusted": ["relays"],
+                               "socket": f"unix:{site.folder.sub('drip-' + domain)}/socket",
+                               "store": f"rediss://127.0.0.1:{server.port}"}))
+        assert check(conf).returncode == 0      # asks the store, and gives up within 30 s
+    finally:
+        server.stop()

@@ -9,6 +9,8 @@
 #ifdef HAVE_HIREDIS_SSL
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -18,6 +20,7 @@
 #include <openssl/x509v3.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/waiting.h"
 
 struct redis_tls {
     SSL_CTX *context;
@@ -123,30 +126,61 @@ static void explain(const char *host, SSL *ssl, const redisContext *conn, struct
         why_set(why,
                 "TLS: the server does not speak TLS on this port: name its tls-port in `store`");
     else
-        why_set(why, "TLS: %s", error != 0 ? first_error() : conn->errstr);
+        why_set(why, "TLS: %s",
+                error != 0       ? first_error()
+                : conn->err != 0 ? conn->errstr
+                                 : "the server hung up");
     ERR_clear_error();
+}
+
+/* Waits for what the handshake wants next; -1 when the deadline passed. */
+static int await(int fd, short events, int64_t deadline) {
+    struct pollfd pfd = {.fd = fd, .events = events};
+    struct waiting w = waiting_begin(deadline);
+    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
+    waiting_end(&w);
+    return rc > 0 ? 0 : -1;
+}
+
+/* Does the rest of the handshake; the connection owns `ssl`. */
+static int shake_hands(redisContext *conn, SSL *ssl, int64_t deadline) {
+    int rc;
+    while ((rc = SSL_connect(ssl)) != 1) {
+        int wants = SSL_get_error(ssl, rc);
+        if ((wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) ||
+            await(conn->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Of a connection that blocks OpenSSL waits for whole records, however slowly they come. */
+static bool never_block(redisContext *conn) {
+    int flags = fcntl(conn->fd, F_GETFL);
+    conn->flags &= ~REDIS_BLOCK;
+    return flags >= 0 && fcntl(conn->fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 int redis_tls_start(struct redis_tls *tls, redisContext *conn, const char *host, int64_t deadline,
                     struct why *why) {
-    int64_t left = deadline - clock_now_ms();
-    struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
-    if (left <= 0)
+    if (clock_now_ms() >= deadline)
         return why_set(why, "TLS: no time left within store_timeout");
     SSL *ssl = SSL_new(tls->context);
     ERR_clear_error();
-    if (ssl == NULL || !expect_host(ssl, host) || redisSetTimeout(conn, limit) != REDIS_OK) {
+    if (ssl == NULL || !expect_host(ssl, host) || !never_block(conn)) {
         why_set(why, "TLS: cannot start it");
         SSL_free(ssl);
         return -1;
     }
-    if (redisInitiateSSL(conn, ssl) == REDIS_OK)
-        return 0; /* the connection owns it */
+    bool owned = redisInitiateSSL(conn, ssl) == REDIS_OK;
+    if (owned && shake_hands(conn, ssl, deadline) == 0)
+        return 0;
     if (clock_now_ms() >= deadline)
         why_set(why, "TLS: no answer within store_timeout: is this the tls-port of the server?");
     else
         explain(host, ssl, conn, why);
-    SSL_free(ssl);
+    if (!owned)
+        SSL_free(ssl);
     return -1;
 }
 

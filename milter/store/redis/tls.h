@@ -25,7 +25,8 @@ void redis_tls_free(struct redis_tls *tls);
 
 /*
  * Begins TLS on a new connection: `host` is the name or address that the server's certificate must
- * be for. Returns 0, or -1 with the reason. Any thread.
+ * be for. Returns 0, or -1 with the reason. The connection never blocks from then on, so that each
+ * deadline holds, whatever part of a record has come. Any thread.
  */
 int redis_tls_start(struct redis_tls *tls, redisContext *conn, const char *host, int64_t deadline,
                     struct why *why);
