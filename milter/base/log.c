@@ -33,7 +33,7 @@ static struct {
     bool to_stderr; /* lines for syslog, until the start is over */
 } state = {.target = LOG_TO_STDERR, .level = LOG_INFO};
 
-/* Of what is said again and again, so many lines a second. */
+/* At most this many identical lines are logged per second. */
 #define REPEATED_MAX 5
 #define REPEATED_SLOTS 128
 #define REPEATED_PROBES 8

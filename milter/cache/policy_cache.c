@@ -137,7 +137,7 @@ static void begin(struct policy_cache *cache, struct ask *ask, int64_t now) {
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* Lets go of an entry, and of one that says nothing for good. */
+/* Unpins an entry, and drops it if nobody else pins it and it holds no usable policy. */
 static void unpin_locked(struct ask *ask) {
     struct entry *entry = ask->entry;
     ask->entry = NULL;

@@ -23,7 +23,7 @@ struct policy_cache_settings {
     /* Subjects kept at most. 0: none, every look-up asks the store; so it must be for one that is
        not remote, which keeps its policies itself. */
     size_t entries;
-    int64_t timeout; /* milliseconds that a look-up may wait for another one's answer */
+    int64_t timeout; /* milliseconds for one policy_cache_get() */
 };
 
 /* NULL when there is no memory. It keeps nothing before policy_cache_keep() is called. */

@@ -1,8 +1,8 @@
 /*
  * The decision. Owns the order of the rules and the trace of their answers, and nothing else:
  * facts, policy and SPF results are given to it, and what becomes of the verdict is not its
- * business. Read decision_mail() first; each rule below is one function, in the order in which
- * they are asked.
+ * business. Read decision_mail() first, then judge_login() and judge_sender(). The numbers of rules
+ * are those of README.md, How it decides.
  */
 #include "gatepost/core/decision.h"
 
@@ -56,7 +56,7 @@ static struct decision_step *add_step(struct decision *d, enum decision_rule rul
     return &d->steps[at];
 }
 
-/* One that asks for what the listener may require; is the listener content with the answer? */
+/* Adds a step for something the listener may require. False if it is required and missing. */
 static bool ask_listener(struct decision *d, enum decision_rule rule, bool is, bool required) {
     struct decision_step *step = add_step(d, rule, is);
     step->listener = required;

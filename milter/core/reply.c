@@ -1,6 +1,6 @@
 /*
- * Replies. Owns the codes of section 3's table, the default texts and the placeholders; knows
- * nothing of who sends them.
+ * Replies. Owns the reply codes (README.md, Reasons and replies), default texts and placeholders;
+ * does not know who sends them.
  */
 #include "gatepost/core/reply.h"
 

@@ -33,7 +33,7 @@
 /* So many rounds are the silent servers waited for when another one has said that it cannot. */
 #define ROUNDS_WITH_ERROR 2
 
-/* Larger answers over UDP than anybody was asked for. */
+/* The buffer for UDP: larger than the size that the question offers. */
 #define PACKET_SIZE 4096
 /* Packets read from one socket before the clock is looked at. */
 #define PACKETS_AT_ONCE 100
