@@ -68,15 +68,19 @@ static int name_account(struct judgement *j, const char *login, const char *send
     return rc;
 }
 
-static void decide(struct judgement *j) {
+/* False: `if_known` was asked for, and the account is not known; SPF is not asked then. */
+static bool decide(struct judgement *j, bool if_known) {
     enum decision_next next =
         decision_mail(&j->decision, &j->runtime->config->rules, j->listener, &j->facts);
     while (next != DECISION_MADE) {
         if (next == DECISION_WANTS_POLICY)
             next = ask_store(j);
+        else if (if_known && j->decision.policy != NULL && !policy_is_known(j->decision.policy))
+            return false;
         else
             next = ask_spf(j, next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM);
     }
+    return !if_known || j->decision.policy == NULL || policy_is_known(j->decision.policy);
 }
 
 /* ---- other readings of the sender ---- */
@@ -90,7 +94,10 @@ static void move(struct judgement *to, struct judgement *from) {
         to->decision.policy = &to->lookup.set;
 }
 
-/* Judges one reading as if it were the sender, and keeps that when it is stricter. */
+/*
+ * Judges one reading as if it were the sender, and keeps that when it is stricter. Only that of a
+ * known account counts: for the others a stranger would choose whom to wait for.
+ */
 static void judge_reading(struct judgement *j, const char *text) {
     const struct address_rules rules = rules_of(j->runtime->config);
     struct judgement reading = *j;
@@ -103,9 +110,8 @@ static void judge_reading(struct judgement *j, const char *text) {
     reading.sender = reading.account.text;
     reading.facts.has_account = true; /* even if the MTA calls the sender empty */
     if (strcmp(reading.account.text, j->account.text) != 0) {
-        decide(&reading);
-        bool known = reading.decision.policy == NULL || policy_is_known(reading.decision.policy);
-        if (known && verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
+        if (decide(&reading, true) &&
+            verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
             reading.decision.verdict.read_as = reading.decision.verdict.reason;
             reading.decision.verdict.reason = REASON_SENDER_AMBIGUOUS;
             move(j, &reading);
@@ -140,7 +146,7 @@ static void show(struct judgement *j, const struct judge_observer *observer) {
     const struct verdict verdict = j->decision.verdict;
     j->observer = observer;
     account_lookup_clear(&j->lookup);
-    decide(j);
+    decide(j, false);
     j->decision.verdict.reason = verdict.reason;
     j->decision.verdict.read_as = verdict.read_as;
 }
@@ -157,7 +163,7 @@ void judge_decide(struct judgement *j, const struct judge_question *question) {
     }
     if (readings.n > 0)
         j->observer = NULL;
-    decide(j);
+    decide(j, false);
     j->identity = j->decision.verdict.identity;
     j->result = j->decision.verdict.spf;
     judge_readings(j, &readings);
