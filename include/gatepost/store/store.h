@@ -120,7 +120,7 @@ enum store_event {
     STORE_WATCHED, /* from now on every change is reported; what changed before is not known */
     STORE_LOST,    /* changes may go untold, until STORE_WATCHED */
     STORE_BLIND,   /* this store does not report changes; repeated every STORE_BLIND_INTERVAL ms,
-                      while   it answers; STORE_LOST when it does not */
+                      while it answers; STORE_LOST when it does not */
 };
 #define STORE_BLIND_INTERVAL 10000
 

@@ -78,9 +78,8 @@ static size_t buffered(const redisContext *conn) {
     return conn->reader->len - conn->reader->pos;
 }
 
-/* A reply under way. */
+/* A reply in progress. */
 struct reading {
-    const struct redis_reply_bound *bound;
     size_t octets; /* that have arrived since it began, those of later replies included */
     bool headed;   /* its first line is known to be good */
     bool late;
@@ -123,7 +122,7 @@ static enum redis_reading read_more(struct reading *r, redisContext *conn, int64
 enum redis_reading redis_conn_read_bounded(redisContext *conn,
                                            const struct redis_reply_bound *bound, int64_t deadline,
                                            redisReply **out, struct why *why) {
-    struct reading r = {.bound = bound, .octets = buffered(conn)};
+    struct reading r = {.octets = buffered(conn)};
     void *reply = NULL;
     enum redis_reading reading = READING_WHOLE;
     *out = NULL;
