@@ -77,6 +77,19 @@ static void judge(struct explanation *e, struct session *session, const struct s
     session_mail(session, &mail, &answer);
 }
 
+/* A listener that is named and is not the MTA's says which door it is. */
+static void take_door(const struct config *config, struct ctl_question *q) {
+    for (size_t i = 0; q->listener != NULL && i < config->n_listeners; i++) {
+        const struct decision_listener *listener = &config->listeners[i].rules;
+        if (listener->door == DOOR_MTA || strcmp(listener->name, q->listener) != 0)
+            continue;
+        if (q->door == NULL)
+            q->door = door_name(listener->door);
+        if (q->service == NULL)
+            q->service = listener->service;
+    }
+}
+
 static void tell_door(struct explanation *e, const struct door_question *q, const char *client) {
     explanation_put(e->told, "door", door_name(q->door));
     explanation_put(e->told, "service", q->service);
@@ -111,13 +124,16 @@ static int explain_door(const struct ctl *ctl, struct explanation *e, struct run
 }
 
 static int explain(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
-                   const struct ctl_question *q) {
+                   struct ctl_question *q) {
     const struct session_observer observer = explanation_observer(e);
     struct session_peer peer = {.mta_name = "explain.invalid", .observer = &observer};
     struct listener_macros door;
     char client[IP_TEXT_SIZE];
     if (strcmp(q->ip, unknown_client) != 0 && ip_parse(q->ip, strlen(q->ip), &peer.client) != 0)
         return ctl_refuse(ctl, "--ip %.60s: not an IPv4 or IPv6 address", q->ip);
+    take_door(e->config, q);
+    if ((q->door == NULL) != (q->service == NULL) || (q->door != NULL && q->login == NULL))
+        return ctl_fail(ctl, "explain of another door needs --door, --service and --login");
     if (q->door != NULL)
         return explain_door(ctl, e, runtime, q, &peer.client);
     int status = name_listener(ctl, e->config, q->listener, &peer, &door);
@@ -157,8 +173,6 @@ static int read_question(const struct ctl *ctl, struct ctl_question *q, struct l
         q->from = "";
     if (q->login != NULL && q->login[0] == '\0')
         q->login = NULL;
-    if ((q->door == NULL) != (q->service == NULL) || (q->door != NULL && q->login == NULL))
-        return ctl_fail(ctl, "explain of another door needs --door, --service and --login");
     return CTL_DONE;
 }
 
