@@ -47,6 +47,13 @@ const char *host_port_format(const struct host_port *where, char out[static HOST
     return out;
 }
 
+bool host_port_is_loopback(const struct host_port *where) {
+    static const unsigned char v6[16] = {[15] = 1};
+    if (where->address.family == IP_V6)
+        return memcmp(where->address.bytes, v6, sizeof v6) == 0;
+    return where->address.family == IP_V4 && where->address.bytes[0] == 127;
+}
+
 socklen_t host_port_sockaddr(const struct host_port *where, struct sockaddr_storage *out) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;

@@ -17,6 +17,8 @@ typedef atomic_uint_fast64_t counter;
 struct metrics_listener {
     struct metrics_listener *next;
     char *name;
+    enum door door;
+    const char *service; /* at a door other than the MTA; a static text */
     counter verdicts[STAGES][VERDICT_KINDS][REASONS];
 };
 
@@ -52,22 +54,26 @@ static void observe(struct histogram *histogram, int64_t microseconds) {
     count(&histogram->sum, microseconds > 0 ? (uint64_t)microseconds : 0);
 }
 
-static struct metrics_listener *find(const char *name) {
+static struct metrics_listener *find(const char *name, enum door door, const char *service) {
     struct metrics_listener *listener = atomic_load(&all.listeners);
-    while (listener != NULL && strcmp(listener->name, name) != 0)
+    while (listener != NULL && (listener->door != door || strcmp(listener->name, name) != 0 ||
+                                strcmp(listener->service, service) != 0))
         listener = listener->next;
     return listener;
 }
 
-struct metrics_listener *metrics_listener(const char *name) {
+static struct metrics_listener *find_or_make(const char *name, enum door door,
+                                             const char *service) {
     const char *named = name == NULL ? "" : name;
-    struct metrics_listener *listener = find(named);
+    struct metrics_listener *listener = find(named, door, service);
     if (listener != NULL)
         return listener;
     pthread_mutex_lock(&all.lock);
-    listener = find(named);
+    listener = find(named, door, service);
     if (listener == NULL && (listener = calloc(1, sizeof *listener)) != NULL) {
         listener->name = strdup(named);
+        listener->door = door;
+        listener->service = service;
         listener->next = atomic_load(&all.listeners);
         if (listener->name == NULL) {
             free(listener);
@@ -78,6 +84,15 @@ struct metrics_listener *metrics_listener(const char *name) {
     }
     pthread_mutex_unlock(&all.lock);
     return listener;
+}
+
+struct metrics_listener *metrics_listener(const char *name) {
+    return find_or_make(name, DOOR_MTA, "");
+}
+
+struct metrics_listener *metrics_door(const char *name, enum door door, const char *service) {
+    int known = words_find(&service_words, service, strlen(service));
+    return find_or_make(name, door, known < 0 ? "" : service_words.names[known]);
 }
 
 void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
@@ -195,6 +210,9 @@ static void print_listener(FILE *to, struct metrics_listener *listener) {
                 fprintf(to, "gatepost_verdicts_total{stage=\"%s\",listener=\"",
                         stage_name((enum stage)s));
                 put_label(to, listener->name);
+                if (listener->door != DOOR_MTA)
+                    fprintf(to, "\",door=\"%s\",service=\"%s", door_name(listener->door),
+                            listener->service);
                 fprintf(to, "\",verdict=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
                         verdict_name((enum verdict_kind)v), reason_name((enum reason)r), n);
             }

@@ -51,16 +51,20 @@ static int open_list(struct networks *networks, const struct config *config,
 int networks_open(const struct config *config, struct live_store *store, struct networks **out,
                   struct why *why) {
     struct networks *networks =
-        calloc(1, sizeof *networks + (config->n_listeners + 1) * sizeof(struct network_list));
+        calloc(1, sizeof *networks + (2 * config->n_listeners + 1) * sizeof(struct network_list));
     if (networks == NULL)
         return why_set(why, "no memory");
     networks->loader = store->networks;
     int rc = 0;
     if (config->trusted.n > 0)
         rc = open_list(networks, config, &config->trusted, why);
-    for (size_t i = 0; rc == 0 && i < config->n_listeners; i++)
-        if (config->listeners[i].connect_from.n > 0)
-            rc = open_list(networks, config, &config->listeners[i].connect_from, why);
+    for (size_t i = 0; rc == 0 && i < config->n_listeners; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        if (listener->connect_from.n > 0)
+            rc = open_list(networks, config, &listener->connect_from, why);
+        if (rc == 0 && listener->real_client_from.n > 0)
+            rc = open_list(networks, config, &listener->real_client_from, why);
+    }
     if (rc != 0)
         networks_free(networks);
     else

@@ -10,21 +10,11 @@
 #include <syslog.h>
 
 #include "config_schema.h"
+#include "listener.h"
 
 static int word(const struct words *words, cfg_t *cfg, const char *name) {
     const char *text = cfg_getstr(cfg, name);
     return words_find(words, text, strlen(text));
-}
-
-static int copy_list(cfg_t *cfg, const char *name, struct config_list *out) {
-    unsigned n = cfg_size(cfg, name);
-    out->items = calloc(n + 1, sizeof *out->items);
-    if (out->items == NULL)
-        return -1;
-    for (unsigned i = 0; i < n; i++)
-        out->items[i] = cfg_getnstr(cfg, name, i);
-    out->n = n;
-    return 0;
 }
 
 /* The syslog(3) level of a checked word. */
@@ -62,6 +52,10 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->default_domain = cfg_getstr(cfg, "default_domain");
     config->address_delimiter = cfg_getstr(cfg, "address_delimiter");
     config->http_listen = cfg_getstr(cfg, "http_listen");
+    config->doors_mode = (mode_t)strtoul(cfg_getstr(cfg, "doors_mode"), NULL, 8);
+    config->doors_group = cfg_getstr(cfg, "doors_group");
+    config->doors_token_file = cfg_getstr(cfg, "doors_token_file");
+    config->passwords_listen = cfg_getstr(cfg, "passwords_listen");
     config->log_level = log_level_of(cfg_getstr(cfg, "log_level"));
     config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
@@ -87,7 +81,7 @@ static int copy_protocols(struct config *config, cfg_t *cfg) {
     for (unsigned i = 0; i < n; i++) {
         cfg_t *section = cfg_getnsec(cfg, "protocol", i);
         struct config_list services;
-        if (copy_list(section, "services", &services) != 0)
+        if (config_copy_list(section, "services", &services) != 0)
             return -1;
         config->protocols[i] = (struct protocol){cfg_title(section), services.items, services.n};
         config->rules.n_protocols++;
@@ -124,50 +118,6 @@ static int copy_networks(struct config *config, cfg_t *cfg) {
     return 0;
 }
 
-static int copy_listener(cfg_t *section, struct config_listener *listener) {
-    const char *addr = cfg_getstr(section, "daemon_addr");
-    listener->rules = (struct decision_listener){
-        .name = cfg_title(section),
-        .service = cfg_getstr(section, "service"),
-        .tls_required = word(&need_words, section, "tls") == NEED_REQUIRED,
-        .auth_required = word(&need_words, section, "auth") == NEED_REQUIRED,
-        .reject_unknown = strcmp(cfg_getstr(section, "unknown_sender"), "reject") == 0,
-        .reject_unknown_login = strcmp(cfg_getstr(section, "unknown_login"), "reject") == 0,
-        .mode = (enum mode)word(&mode_words, section, "mode"),
-    };
-    listener->unknown_login_given =
-        (cfg_getopt(section, "unknown_login")->flags & CFGF_MODIFIED) != 0;
-    listener->daemon_name = cfg_getstr(section, "daemon_name");
-    listener->daemon_port = (int)cfg_getint(section, "daemon_port");
-    if (addr[0] != '\0')
-        ip_parse(addr, strlen(addr), &listener->daemon_addr);
-    if (copy_list(section, "connect_from", &listener->connect_from) != 0)
-        return -1;
-    listener->rules.has_connect_from = listener->connect_from.n > 0;
-    return 0;
-}
-
-/* Without a listener section there is one door, of service smtp, that asks for nothing. */
-static int copy_listeners(struct config *config, cfg_t *cfg) {
-    unsigned n = cfg_size(cfg, "listener");
-    config->listeners = calloc(n + 1, sizeof *config->listeners);
-    if (config->listeners == NULL)
-        return -1;
-    for (unsigned i = 0; i < n; i++) {
-        struct config_listener *listener = &config->listeners[i];
-        if (copy_listener(cfg_getnsec(cfg, "listener", i), listener) != 0)
-            return -1;
-        config->any_connect_from |= listener->rules.has_connect_from;
-        config->n_listeners++;
-    }
-    if (n == 0) {
-        config->listeners[0].rules = (struct decision_listener){.service = "smtp"};
-        config->listeners[0].daemon_name = "";
-        config->n_listeners = 1;
-    }
-    return 0;
-}
-
 static void copy_replies(struct config *config, cfg_t *cfg) {
     for (unsigned i = 0; i < cfg_size(cfg, "reply"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "reply", i);
@@ -189,7 +139,14 @@ static int check_together(const struct config *config, struct why *why) {
             why, "%s:%d: %s needs a %s", config->path,
             config_schema_line(cfg_getopt(config->cfg, cert ? "store_tls_cert" : "store_tls_key")),
             cert ? "store_tls_cert" : "store_tls_key", cert ? "store_tls_key" : "store_tls_cert");
-    return 0;
+    for (size_t i = 0; i < config->doors_listen.n; i++)
+        if (strncmp(config->doors_listen.items[i], "unix:", 5) != 0 &&
+            config->doors_token_file[0] == '\0')
+            return why_set(why, "%s:%d: doors_listen: \"%s\" needs a doors_token_file",
+                           config->path,
+                           config_schema_line(cfg_getopt(config->cfg, "doors_listen")),
+                           config->doors_listen.items[i]);
+    return config_check_listeners(config, why);
 }
 
 int config_load(const char *path, struct config **out, struct why *why) {
@@ -206,14 +163,18 @@ int config_load(const char *path, struct config **out, struct why *why) {
     copy_scalars(config, cfg);
     copy_rules(config, cfg);
     copy_replies(config, cfg);
-    if (copy_list(cfg, "trusted", &config->trusted) != 0 ||
-        copy_list(cfg_getsec(cfg, "spf"), "nameservers", &config->nameservers) != 0 ||
+    if (config_copy_list(cfg, "trusted", &config->trusted) != 0 ||
+        config_copy_list(cfg_getsec(cfg, "spf"), "nameservers", &config->nameservers) != 0 ||
+        config_copy_list(cfg, "doors_listen", &config->doors_listen) != 0 ||
+        config_copy_list(cfg, "source_services", &config->source_services) != 0 ||
         copy_protocols(config, cfg) != 0 || copy_networks(config, cfg) != 0 ||
-        copy_listeners(config, cfg) != 0) {
+        config_copy_listeners(config, cfg) != 0) {
         why_set(why, "%s: no memory", path);
         config_free(config);
         return -1;
     }
+    config->rules.source_services = config->source_services.items;
+    config->rules.n_source_services = config->source_services.n;
     if (check_together(config, why) != 0) {
         config_free(config);
         return -1;
@@ -230,25 +191,29 @@ void config_free(struct config *config) {
     for (size_t i = 0; i < config->n_networks; i++)
         netset_free(config->networks[i].members);
     for (size_t i = 0; i < config->n_listeners; i++)
-        free(config->listeners[i].connect_from.items);
+        config_free_listener(&config->listeners[i]);
     free(config->protocols);
     free(config->networks);
     free(config->listeners);
     free(config->trusted.items);
     free(config->nameservers.items);
+    free(config->doors_listen.items);
+    free(config->source_services.items);
     config_schema_free(config->cfg);
     free(config);
 }
 
-/* The default of a list is none, or a single text. */
+/* Is a list what its default says, as that is written: "{}", "{relays}", "{a, b}"? */
 static bool is_default_list(cfg_opt_t *option) {
-    const char *text = option->def.parsed; /* as it is written: "{}", "{relays}" */
-    if (cfg_opt_size(option) == 0)
-        return strcmp(text, "{}") == 0;
-    const char *value = cfg_opt_getnstr(option, 0);
-    size_t len = strlen(value);
-    return cfg_opt_size(option) == 1 && strlen(text) == len + 2 &&
-           strncmp(text + 1, value, len) == 0;
+    const char *rest = option->def.parsed + strlen("{");
+    for (unsigned i = 0; i < cfg_opt_size(option); i++) {
+        const char *value = cfg_opt_getnstr(option, i);
+        rest += strspn(rest, ", ");
+        if (strncmp(rest, value, strlen(value)) != 0 || strchr(",}", rest[strlen(value)]) == NULL)
+            return false;
+        rest += strlen(value);
+    }
+    return strcmp(rest, "}") == 0;
 }
 
 static bool is_default(cfg_opt_t *option) {
@@ -285,31 +250,6 @@ static int skip_default(cfg_t *cfg, cfg_opt_t *option) {
 void config_print_changed(const struct config *config, FILE *to) {
     cfg_set_print_filter_func(config->cfg, skip_default);
     cfg_print(config->cfg, to);
-}
-
-static bool listener_matches(const struct config_listener *listener, const char *name,
-                             const char *port, const struct ip_address *addr) {
-    if (listener->daemon_name[0] == '\0' && listener->daemon_port == 0 &&
-        listener->daemon_addr.family == IP_NONE)
-        return false;
-    if (listener->daemon_name[0] != '\0' &&
-        (name == NULL || strcmp(listener->daemon_name, name) != 0))
-        return false;
-    if (listener->daemon_port != 0 && (port == NULL || atoi(port) != listener->daemon_port))
-        return false;
-    return listener->daemon_addr.family == IP_NONE ||
-           memcmp(&listener->daemon_addr, addr, sizeof *addr) == 0;
-}
-
-const struct config_listener *config_listener(const struct config *config, const char *daemon_name,
-                                              const char *daemon_port, const char *daemon_addr) {
-    struct ip_address addr = {.family = IP_NONE};
-    if (daemon_addr != NULL && ip_parse(daemon_addr, strlen(daemon_addr), &addr) != 0)
-        addr.family = IP_NONE;
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (listener_matches(&config->listeners[i], daemon_name, daemon_port, &addr))
-            return &config->listeners[i];
-    return &config->listeners[0];
 }
 
 const struct config_network *config_network(const struct config *config, const char *name) {

@@ -132,11 +132,47 @@ int check_service(const char *value, struct why *why) {
     return why_set(why, "unknown service: it must be one of %s", service_words.listed);
 }
 
-int check_listener_service(const char *value, struct why *why) {
-    static const char *const services[] = {"smtp", "submission", "submissions"};
-    if (find_text(services, sizeof services / sizeof *services, value) == 0)
+int check_door(const char *value, struct why *why) {
+    return check_words(&door_words, value, why);
+}
+
+int check_listener_tls(const char *value, struct why *why) {
+    if (strcmp(value, "offloaded") == 0 || words_find(&need_words, value, strlen(value)) >= 0)
         return 0;
-    return refuse(why, "it must be smtp, submission or submissions");
+    return refuse(why, "it must be required, optional or offloaded");
+}
+
+/* A port of an address, which is not 0. */
+static bool is_endpoint(const char *value, struct host_port *out) {
+    return host_port_parse(value, out) == 0 && out->port != 0;
+}
+
+int check_backend(const char *value, struct why *why) {
+    struct host_port where;
+    if (value[0] == '\0' || is_endpoint(value, &where))
+        return 0;
+    return refuse(why, "it must be ADDRESS:PORT or [ADDRESS]:PORT, like 127.0.0.1:143");
+}
+
+static bool is_unix(const char *value) {
+    return strncmp(value, "unix:", 5) == 0;
+}
+
+int check_doors_listen(const char *value, struct why *why) {
+    struct host_port where;
+    if (is_unix(value))
+        return check_socket(value, why);
+    if (!is_endpoint(value, &where))
+        return refuse(why, "it must be unix:/PATH, or ADDRESS:PORT like 127.0.0.1:9479");
+    if (!host_port_is_loopback(&where))
+        return refuse(why, "over TCP it must be an address of loopback, like 127.0.0.1:9479");
+    return 0;
+}
+
+int check_passwords_listen(const char *value, struct why *why) {
+    if (value[0] == '\0')
+        return 0;
+    return is_unix(value) ? check_socket(value, why) : refuse(why, "it must be unix:/PATH");
 }
 
 int check_netblock(const char *value, struct why *why) {

@@ -162,12 +162,14 @@ static void begin(struct decision *d, const struct decision_rules *rules,
     d->facts = facts;
     d->policy = NULL;
     d->next = DECISION_MADE;
-    d->verdict = (struct verdict){.kind = VERDICT_ACCEPT};
+    d->verdict = (struct verdict){.kind = VERDICT_ACCEPT, .door = listener->door};
     d->decider = d->n_steps = 0;
 }
 
 static enum decision_next unavailable(struct decision *d) {
-    return made(d, d->rules->on_store_error, REASON_POLICY_UNAVAILABLE, from_conf);
+    bool mail = d->listener->door == DOOR_MTA;
+    return made(d, mail ? d->rules->on_store_error : VERDICT_DEFER, REASON_POLICY_UNAVAILABLE,
+                from_conf);
 }
 
 void decision_connect(struct decision *d, const struct decision_rules *rules,
@@ -193,6 +195,43 @@ static enum decision_next want_spf(struct decision *d) {
     return d->next = helo ? DECISION_WANTS_SPF_HELO : DECISION_WANTS_SPF_MAILFROM;
 }
 
+/* Rule 2 */
+static bool listener_refuses(struct decision *d) {
+    const struct decision_facts *facts = d->facts;
+    bool tls = facts->tls || (facts->logged_in && d->listener->tls_offloaded);
+    if (!ask_listener(d, RULE_TLS, tls, d->listener->tls_required))
+        made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
+    else if (!ask_listener(d, RULE_AUTH, facts->logged_in, d->listener->auth_required))
+        made(d, VERDICT_REJECT, REASON_AUTH_REQUIRED, from_conf);
+    return d->next == DECISION_MADE;
+}
+
+/* What a login comes to before the policy of its account is asked for. */
+static enum decision_next begin_login(struct decision *d) {
+    d->next = DECISION_WANTS_POLICY;
+    if (listener_refuses(d))
+        return DECISION_MADE;
+    add_step(d, RULE_ACCOUNT, true)->listener = false;
+    if (d->facts->misnamed)
+        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
+    return DECISION_WANTS_POLICY;
+}
+
+enum decision_next decision_login(struct decision *d, const struct decision_rules *rules,
+                                  const struct decision_listener *listener,
+                                  const struct decision_facts *facts) {
+    begin(d, rules, listener, facts);
+    return begin_login(d);
+}
+
+void decision_service_unknown(struct decision *d, const struct decision_rules *rules,
+                              const struct decision_listener *listener,
+                              const struct decision_facts *facts) {
+    begin(d, rules, listener, facts);
+    add_step(d, RULE_SERVICE, false)->listener = true;
+    made(d, VERDICT_REJECT, REASON_UNKNOWN_SERVICE, from_conf);
+}
+
 /* Rules 1 to 3: what is known without asking anybody. */
 enum decision_next decision_mail(struct decision *d, const struct decision_rules *rules,
                                  const struct decision_listener *listener,
@@ -200,15 +239,14 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
     begin(d, rules, listener, facts);
     if (ask_trusted(d) == MEMBER_YES)
         return made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
-    if (!ask_listener(d, RULE_TLS, facts->tls, listener->tls_required))
-        return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
-    if (!ask_listener(d, RULE_AUTH, facts->logged_in, listener->auth_required))
-        return made(d, VERDICT_REJECT, REASON_AUTH_REQUIRED, from_conf);
+    if (facts->logged_in)
+        return begin_login(d);
+    d->next = DECISION_WANTS_POLICY;
+    if (listener_refuses(d))
+        return DECISION_MADE;
     /* the null sender is nobody that the store could know */
     if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
-    if (facts->logged_in && facts->misnamed)
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
 }
 
@@ -273,6 +311,13 @@ static const struct decision_step *ask_listed(struct decision *d) {
     return step;
 }
 
+bool decision_asks_source(const struct decision_rules *rules, const char *service) {
+    for (size_t i = 0; i < rules->n_source_services; i++)
+        if (strcmp(rules->source_services[i], service) == 0)
+            return true;
+    return false;
+}
+
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
     bool known = policy_is_known(d->policy);
@@ -283,9 +328,11 @@ static enum decision_next judge_login(struct decision *d) {
     const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS);
     if (tls->state == SETTING_MALFORMED)
         return malformed(d, tls->from);
-    if (tls->value == NEED_REQUIRED && !d->facts->tls)
+    if (tls->value == NEED_REQUIRED && !d->facts->tls && !d->listener->tls_offloaded)
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
     const struct decision_step *source = ask_policy(d, RULE_SOURCE);
+    if (!decision_asks_source(d->rules, decision_service(d->listener, true)))
+        return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
     if (source->state == SETTING_MALFORMED)
         return malformed(d, source->from);
     if (source->value == SOURCE_ANY)

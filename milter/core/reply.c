@@ -57,6 +57,15 @@ static const char *const default_templates[REASONS] = {
                              "written by this server: remove them",
 };
 
+/* At the other doors nobody sends. */
+static const char *const door_templates[REASONS] = {
+    [REASON_TLS_REQUIRED] = "{service} of {account} needs TLS: switch encryption on in the "
+                            "settings of the mail program",
+    [REASON_IP_NOT_AUTHORIZED] = "{account} may not log in to {service} from {client}: "
+                                 "the address is not in the account's list of authorized ones",
+    [REASON_UNKNOWN_SERVICE] = "there is no service {service} here",
+};
+
 const char *reply_default_template(const struct verdict *verdict) {
     if (verdict->reason == REASON_SPF && verdict->spf == RESULT_TEMPERROR)
         return "the SPF record of {domain} cannot be fetched, so mail from {account} must wait: "
@@ -67,6 +76,8 @@ const char *reply_default_template(const struct verdict *verdict) {
     if (verdict->reason == REASON_POLICY_UNAVAILABLE && verdict->kind == VERDICT_REJECT)
         return "the policy of {account} is unavailable, and nothing is accepted without it";
     const char *text = default_templates[verdict->reason];
+    if (verdict->door != DOOR_MTA && door_templates[verdict->reason] != NULL)
+        text = door_templates[verdict->reason];
     return text != NULL ? text : "mail from {account} is refused ({reason})";
 }
 
@@ -191,6 +202,23 @@ static const char *reject_code(enum reason reason) {
     return reason == REASON_TLS_REQUIRED || reason == REASON_AUTH_REQUIRED ? "530" : "550";
 }
 
+/* A single '%' is no danger to those who speak no SMTP. */
+static void undouble_percent(char *text) {
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        *to++ = *from;
+        if (from[0] == '%' && from[1] == '%')
+            from++;
+    }
+    *to = '\0';
+}
+
+void reply_format(const struct reply *reply, enum door door, char *out, size_t size) {
+    bool smtp = door == DOOR_MTA;
+    snprintf(out, size, "%s%s%s%s%s", smtp ? reply->code : "", smtp ? " " : "",
+             smtp ? reply->enhanced : "", smtp ? " " : "", reply->text);
+}
+
 void reply_render(const struct verdict *given, const char *template,
                   const struct reply_values *values, struct reply *out) {
     char ending_text[80];
@@ -220,4 +248,6 @@ void reply_render(const struct verdict *given, const char *template,
     mend_percent(&text);
     text.size = sizeof out->text;
     textbuf_puts(&text, ending.data);
+    if (verdict->door != DOOR_MTA)
+        undouble_percent(out->text);
 }

@@ -27,9 +27,11 @@ static const char *const reason_names[] = {
     [REASON_POLICY_MALFORMED] = "policy-malformed",
     [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
     [REASON_HEADER_FORGED] = "header-forged",
+    [REASON_UNKNOWN_SERVICE] = "unknown-service",
 };
 
-static const char *const stage_names[STAGES] = {"connect", "mail", "data"};
+static const char *const stage_names[STAGES] = {"connect", "mail", "data", "door"};
+static const char *const door_names[DOORS] = {"mta", "dovecot", "http"};
 static const char *const spf_result_names[] = {"none", "neutral",   "pass",     "softfail",
                                                "fail", "temperror", "permerror"};
 static const char *const need_names[] = {"required", "optional"};
@@ -43,13 +45,15 @@ const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or 
 const struct words reason_words =
     WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
                         "ip-not-authorized, unknown-sender, unknown-login, spf, spf-required, "
-                        "policy-unavailable, policy-malformed, sender-ambiguous or header-forged");
+                        "policy-unavailable, policy-malformed, sender-ambiguous, header-forged or "
+                        "unknown-service");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words need_words = WORDS(need_names, "required or optional");
 const struct words service_words =
     WORDS(service_names, "smtp, submission, submissions, imap, pop3, sieve, caldav, carddav, "
                          "webdav, activesync, jmap and webmail");
+const struct words door_words = WORDS(door_names, "mta, dovecot or http");
 const struct words mode_words = WORDS(mode_names, "enforce or monitor");
 const struct words switch_words = WORDS(switch_names, "on or off");
 
@@ -67,6 +71,10 @@ const char *spf_result_name(enum spf_result result) {
 
 const char *stage_name(enum stage stage) {
     return stage_names[stage];
+}
+
+const char *door_name(enum door door) {
+    return door_names[door];
 }
 
 static bool equals(const char *word, const char *text, size_t len) {

@@ -28,6 +28,7 @@ enum ctl_exit {
 /* What explain is asked; texts of the command line, NULL where not given. */
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
+    const char *door, *service; /* of a login elsewhere than at the MTA */
     bool tls;
     bool connect_only; /* the line of the log is about the connection, not about a message */
 };

@@ -35,7 +35,9 @@ enum {
     OPT_TLS,
     OPT_LISTENER,
     OPT_LOG,
-    OPT_WATCH
+    OPT_WATCH,
+    OPT_DOOR,
+    OPT_SERVICE
 };
 
 /* Which options a command takes; -c everywhere. */
@@ -45,7 +47,7 @@ enum {
 #define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
-     BIT(OPT_LISTENER) | BIT(OPT_LOG))
+     BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_DOOR) | BIT(OPT_SERVICE))
 
 /* More of a command: its arguments may begin with a hyphen, so that no options follow the first; it
  * is an older spelling, not listed. */
@@ -70,6 +72,8 @@ static const struct option long_options[] = {
     {"listener", required_argument, NULL, OPT_LISTENER},
     {"log", required_argument, NULL, OPT_LOG},
     {"watch", no_argument, NULL, OPT_WATCH},
+    {"door", required_argument, NULL, OPT_DOOR},
+    {"service", required_argument, NULL, OPT_SERVICE},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -248,6 +252,12 @@ static int take_option(struct ctl *ctl, int option) {
         break;
     case OPT_LISTENER:
         ctl->question.listener = optarg;
+        break;
+    case OPT_DOOR:
+        ctl->question.door = optarg;
+        break;
+    case OPT_SERVICE:
+        ctl->question.service = optarg;
         break;
     case OPT_LOG:
         ctl->question.log = optarg;

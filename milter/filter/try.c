@@ -98,9 +98,13 @@ static unsigned try_networks(const struct config *config, struct store *store) {
     unsigned found = 0;
     for (size_t i = 0; config->trusted_given && i < config->trusted.n; i++)
         found += try_network(config, store, config->trusted.items[i]);
-    for (size_t l = 0; l < config->n_listeners; l++)
-        for (size_t i = 0; i < config->listeners[l].connect_from.n; i++)
-            found += try_network(config, store, config->listeners[l].connect_from.items[i]);
+    for (size_t l = 0; l < config->n_listeners; l++) {
+        const struct config_listener *listener = &config->listeners[l];
+        for (size_t i = 0; i < listener->connect_from.n; i++)
+            found += try_network(config, store, listener->connect_from.items[i]);
+        for (size_t i = 0; i < listener->real_client_from.n; i++)
+            found += try_network(config, store, listener->real_client_from.items[i]);
+    }
     return found;
 }
 

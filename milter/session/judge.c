@@ -70,8 +70,10 @@ static int name_account(struct judgement *j, const char *login, const char *send
 
 /* False: `if_known` was asked for, and the account is not known; SPF is not asked then. */
 static bool decide(struct judgement *j, bool if_known) {
-    enum decision_next next =
-        decision_mail(&j->decision, &j->runtime->config->rules, j->listener, &j->facts);
+    const struct decision_rules *rules = &j->runtime->config->rules;
+    enum decision_next next = j->listener->door == DOOR_MTA
+                                  ? decision_mail(&j->decision, rules, j->listener, &j->facts)
+                                  : decision_login(&j->decision, rules, j->listener, &j->facts);
     while (next != DECISION_MADE) {
         if (next == DECISION_WANTS_POLICY)
             next = ask_store(j);
@@ -172,9 +174,17 @@ void judge_decide(struct judgement *j, const struct judge_question *question) {
     readings_clear(&readings);
 }
 
+void judge_unknown_service(struct judgement *j, const char *login) {
+    if (name_account(j, login, NULL) != 0)
+        judge_defer(j);
+    else
+        decision_service_unknown(&j->decision, &j->runtime->config->rules, j->listener, &j->facts);
+}
+
 void judge_defer(struct judgement *j) {
-    j->decision =
-        (struct decision){.verdict = {.kind = VERDICT_DEFER, .reason = REASON_POLICY_UNAVAILABLE}};
+    j->decision = (struct decision){.verdict = {.kind = VERDICT_DEFER,
+                                                .door = j->listener->door,
+                                                .reason = REASON_POLICY_UNAVAILABLE}};
 }
 
 void judge_clear(struct judgement *j) {

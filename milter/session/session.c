@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/session/verdict_log.h"
 #include "message.h"
+#include "session_id.h"
 
 /* Ten thousand of them may be idle: what can be found again is not kept. */
 struct session {
@@ -32,30 +32,14 @@ struct session {
     bool lost, lost_helo;  /* something of what was said is not known: no message can be judged */
 };
 
-#define ID_SIZE 24
-
-/* Ids are unique over restarts: a random part for the process, a running one for the session. */
-static void put_id(const struct session *session, char out[ID_SIZE]) {
-    static atomic_uint random_part;
-    unsigned part = atomic_load(&random_part);
-    if (part == 0) {
-        unsigned fresh = 0, none = 0;
-        if (getrandom(&fresh, sizeof fresh, 0) != sizeof fresh || fresh == 0)
-            fresh = (unsigned)time(NULL);
-        part = atomic_compare_exchange_strong(&random_part, &none, fresh) ? fresh : none;
-    }
-    snprintf(out, ID_SIZE, "%08x-%x", part, session->number);
-}
-
 struct session *session_new(struct runtime *runtime) {
-    static atomic_uint running;
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return NULL;
     session->runtime = runtime_acquire(runtime);
-    session->listener = &runtime->config->listeners[0];
+    session->listener = config_listener(runtime->config, NULL, NULL, NULL);
     session->metrics = metrics_listener(session->listener->rules.name);
-    session->number = atomic_fetch_add(&running, 1) + 1;
+    session->number = session_id_next();
     metrics_session(1);
     return session;
 }
@@ -99,12 +83,12 @@ static const char *authserv_id(const struct session *session) {
 
 /* The texts of a session that verdicts speak of. */
 struct session_texts {
-    char id[ID_SIZE], client[IP_TEXT_SIZE];
+    char id[SESSION_ID_SIZE], client[IP_TEXT_SIZE];
 };
 
 /* What is known of the session for reply and log; `texts` must outlive the result. */
 static struct reply_values values_of(const struct session *session, struct session_texts *texts) {
-    put_id(session, texts->id);
+    session_id_format(session->number, texts->id);
     ip_format(&session->client, texts->client);
     return (struct reply_values){.client = texts->client[0] == '\0' ? NULL : texts->client,
                                  .helo = session->helo,

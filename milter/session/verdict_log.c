@@ -28,8 +28,7 @@ void verdict_log(const struct verdict_record *record) {
         textbuf_puts(&from, verdict->from.field);
     }
     if (applied >= VERDICT_DEFER)
-        snprintf(reply_text, sizeof reply_text, "%s %s %s", reply->code, reply->enhanced,
-                 reply->text);
+        reply_format(reply, verdict->door, reply_text, sizeof reply_text);
     snprintf(us, sizeof us, "%" PRId64, record->microseconds);
     const struct log_pair pairs[] = {
         {"stage", stage_name(record->stage)},
@@ -52,8 +51,10 @@ void verdict_log(const struct verdict_record *record) {
         {"us", us},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    struct log_pair line[sizeof pairs / sizeof *pairs + 2];
+    struct log_pair line[sizeof pairs / sizeof *pairs + 3];
     memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
+    if (record->stage == STAGE_DOOR)
+        line[n++] = (struct log_pair){"door", door_name(verdict->door)};
     if (record->stale)
         line[n++] = (struct log_pair){"policy", "stale"};
     if (record->spf_problem != NULL && record->spf_problem[0] != '\0')

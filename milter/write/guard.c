@@ -22,12 +22,14 @@ static bool listed_nowhere(const struct policy_set *set, int64_t now) {
     return true;
 }
 
-/* Without a listener section any door is possible. */
+/* Without a listener section of the MTA any of its doors is possible. */
 static bool serves(const struct config *config, const char *service) {
-    if (config->n_listeners == 1 && config->listeners[0].rules.name == NULL)
-        return true;
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct decision_listener *door = &config->listeners[i].rules;
+        if (door->door != DOOR_MTA)
+            continue;
+        if (door->name == NULL)
+            return true;
         /* where a login is needed, what it counts as is served */
         if (strcmp(decision_service(door, door->auth_required), service) == 0)
             return true;

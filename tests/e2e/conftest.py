@@ -223,7 +223,7 @@ def dead_store():
 def table_site(decision_table, filter_switch):
     """A Postfix with the doors and logins of the decision table, behind it the filter in use."""
     doors = {}
-    for name in decision_table.doors:
+    for name in filter(decision_table.is_mta, decision_table.doors):
         wrapper = (postfix.WRAPPER,) if decision_table.is_wrapped(name) else ()
         doors[name] = postfix.Listener(name, postfix.SASL + wrapper)
     users = [login.lower().encode() for login in decision_table.logins()]
@@ -238,7 +238,7 @@ def table_site(decision_table, filter_switch):
 def sendmail_server(site, decision_table, filter_switch):
     """A Sendmail with the doors and logins of the decision table, behind it the filter in use."""
     doors = {name: sendmail.Listener(name, decision_table.is_wrapped(name))
-             for name in decision_table.doors}
+             for name in filter(decision_table.is_mta, decision_table.doors)}
     folder = site.folder.sub("sendmail")
     server = sendmail.Sendmail(folder, "unix:" + filter_switch.socket, Certificate(folder),
                                doors, {*decision_table.logins(), *sendmail.ODD_LOGINS})

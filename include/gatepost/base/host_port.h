@@ -5,6 +5,7 @@
 #ifndef GATEPOST_BASE_HOST_PORT_H
 #define GATEPOST_BASE_HOST_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -27,6 +28,9 @@ int host_port_parse(const char *text, struct host_port *out);
 
 /* "ADDRESS:PORT", or "[ADDRESS]:PORT" for IPv6. Returns `out`. */
 const char *host_port_format(const struct host_port *where, char out[static HOST_PORT_SIZE]);
+
+/* Does nobody but this host reach it? */
+bool host_port_is_loopback(const struct host_port *where);
 
 /* The same for the system; returns the length of the address. */
 socklen_t host_port_sockaddr(const struct host_port *where, struct sockaddr_storage *out);

@@ -34,6 +34,9 @@ void metrics_start(void);
  */
 struct metrics_listener *metrics_listener(const char *name);
 
+/* The same at another door than the MTA's, for a service ("" or unknown: none). */
+struct metrics_listener *metrics_door(const char *name, enum door door, const char *service);
+
 /* A verdict as it was carried out, and what it took in microseconds. */
 void metrics_verdict(struct metrics_listener *listener, enum stage stage, enum verdict_kind verdict,
                      enum reason reason, int64_t microseconds);

@@ -16,7 +16,7 @@
 struct networks;
 
 /*
- * Takes the networks that the configuration names in `trusted` and `connect_from`. Those that the
+ * Takes the networks that the configuration names in `trusted` and in its listeners. Those that the
  * live store has not loaded yet are loaded before this returns. A store that does not answer is no
  * error: such a network is unknown until it does. Configuration and store must outlive the result.
  * Returns 0 and the networks, owned by the caller, or -1 with the reason.
@@ -28,7 +28,7 @@ int networks_open(const struct config *config, struct live_store *store, struct 
 void networks_free(struct networks *networks);
 
 /*
- * Is the client in one of the networks of a list? `names` is the `trusted` or a `connect_from` of
+ * Is the client in one of the networks of a list? `names` is a list of
  * the configuration itself, not a copy: its names were resolved by networks_open(). Of the answer's
  * `from` the subject lasts as long as the networks; the field is copied into `member`, of
  * `member_size` octets.

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "gatepost/base/host_port.h"
 #include "gatepost/base/log.h"
 #include "gatepost/core/decision.h"
 #include "gatepost/core/netset.h"
@@ -28,7 +29,10 @@ struct config_listener {
     int daemon_port;               /* 0 */
     struct ip_address daemon_addr; /* IP_NONE */
     struct config_list connect_from;
-    bool unknown_login_given; /* in the file */
+    struct config_list real_client_from; /* who is connected must be in one of these */
+    struct host_port backend;            /* for nginx's mail proxy; port 0: none */
+    bool authenticated;                  /* who asks has checked the password */
+    bool unknown_login_given;            /* in the file */
 };
 
 struct config_network {
@@ -53,6 +57,10 @@ struct config {
     enum log_format log_format;
     int log_level;           /* of syslog(3) */
     const char *http_listen; /* "": nowhere */
+    struct config_list doors_listen;
+    mode_t doors_mode;
+    const char *doors_group, *doors_token_file, *passwords_listen; /* "": none */
+    struct config_list source_services;
     struct config_list trusted;
     struct config_list nameservers;
     int64_t spf_timeout; /* milliseconds */
@@ -84,12 +92,35 @@ bool config_secret_is_exposed(const struct config *config, struct why *why);
 void config_print_changed(const struct config *config, FILE *to);
 
 /*
- * The listener of a connection: the first whose daemon_name, daemon_port and daemon_addr, as far
- * as it has them, match the MTA's macros (NULL where the MTA gave none); the first of all when
- * none matches; one of service smtp that requires nothing when there is no listener section.
+ * The listener of an MTA's connection: of those of its door the first whose daemon_name,
+ * daemon_port and daemon_addr, as far as it has them, match the MTA's macros (NULL where the MTA
+ * gave none); the first of all when none matches; one of service smtp that requires nothing when
+ * there is no listener section.
  */
 const struct config_listener *config_listener(const struct config *config, const char *daemon_name,
                                               const char *daemon_port, const char *daemon_addr);
+
+/*
+ * What is known of a login at a door other than the MTA, and how to ask for more: is the client
+ * that is really connected in one of these networks? No answer but yes is a match.
+ */
+struct config_door_query {
+    enum door door;
+    const char *service; /* as the peer calls it */
+    int port;            /* 0: not known */
+    struct ip_address local;
+    bool (*is_real_client_in)(void *context, const struct config_list *networks);
+    void *context;
+};
+
+/*
+ * The listener of such a login: the first of its door whose daemon_port, daemon_addr and
+ * real_client_from match, as far as it has them; else the first with none of them, whose service it
+ * is. Returns 1 and the listener; 0 when there is no listener of that service, which is then judged
+ * without one; -1 when there are some and none matches, or there is no such service.
+ */
+int config_door_listener(const struct config *config, const struct config_door_query *query,
+                         const struct config_listener **out);
 
 /* The configuration's network of that name, or NULL. */
 const struct config_network *config_network(const struct config *config, const char *name);

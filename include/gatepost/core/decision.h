@@ -34,14 +34,18 @@ struct decision_rules {
     size_t n_protocols;
     enum verdict_kind spf[SPF_RESULTS]; /* the action for each result */
     bool helo_always;                   /* check the HELO identity first for every message */
+    const char *const *source_services; /* where a login's `source` is asked for */
+    size_t n_source_services;
     enum mode mode;
     enum verdict_kind on_store_error; /* accept, defer or reject */
 };
 
-/* A door of the MTA. */
+/* One door, as the configuration names it; its name is NULL where there is no section for it. */
 struct decision_listener {
     const char *name, *service;
+    enum door door;
     bool tls_required, auth_required;
+    bool tls_offloaded;        /* TLS ended before this door: a login counts as made by TLS */
     bool reject_unknown;       /* unknown_sender = reject */
     bool reject_unknown_login; /* unknown_login = reject */
     bool has_connect_from;     /* only clients of its networks may connect */
@@ -78,6 +82,7 @@ struct verdict {
     enum spf_identity identity; /* which was evaluated, IDENTITY_NONE when none was */
     enum spf_result spf;        /* its result */
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
+    enum door door;             /* at which it was asked for */
     enum reason read_as;        /* of sender-ambiguous: the reason of the reading that decides */
     bool monitor;               /* only reported: the message is accepted */
 };
@@ -147,6 +152,9 @@ bool protocol_contains(const struct protocol *protocol, const char *service);
 /* The service of a message: a login through a listener of service smtp counts as submission. */
 const char *decision_service(const struct decision_listener *listener, bool logged_in);
 
+/* Is this a service at which the source of a login matters? */
+bool decision_asks_source(const struct decision_rules *rules, const char *service);
+
 /*
  * Is the service allowed? SETTING_SET with *value 1 or 0, or SETTING_MALFORMED when no protocol
  * that contains it is on and one cannot be read. `origin` names what switched it off, or which of
@@ -160,6 +168,20 @@ enum setting_state decision_service_state(const struct decision_rules *rules,
 /* At connect. Always makes the decision: accept means "go on, and ask at MAIL FROM". */
 void decision_connect(struct decision *d, const struct decision_rules *rules,
                       const struct decision_listener *listener, const struct decision_facts *facts);
+
+/*
+ * A login at any door, that of the MTA included: what the listener needs, then the policy of the
+ * account. At the other doors a store that cannot be asked refuses, whatever on_store_error says:
+ * who asks there has no mail to lose, and could come again.
+ */
+enum decision_next decision_login(struct decision *d, const struct decision_rules *rules,
+                                  const struct decision_listener *listener,
+                                  const struct decision_facts *facts);
+
+/* The service that was asked for does not exist, or no listener of it matches: refuses. */
+void decision_service_unknown(struct decision *d, const struct decision_rules *rules,
+                              const struct decision_listener *listener,
+                              const struct decision_facts *facts);
 
 /* At MAIL FROM. */
 enum decision_next decision_mail(struct decision *d, const struct decision_rules *rules,

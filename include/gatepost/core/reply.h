@@ -34,7 +34,7 @@ struct reply_values {
 struct reply {
     char code[4];               /* "550" */
     char enhanced[8];           /* "5.7.23" */
-    char text[REPLY_TEXT_SIZE]; /* one line, printable US-ASCII, '%' doubled */
+    char text[REPLY_TEXT_SIZE]; /* one line, printable US-ASCII; for the MTA '%' is doubled */
 };
 
 /*
@@ -45,6 +45,9 @@ int reply_check_template(const char *text, struct why *why);
 
 /* The template that a reason has when the configuration gives none. */
 const char *reply_default_template(const struct verdict *verdict);
+
+/* A reply as one text: with its codes where it is one of SMTP, as at the MTA's door. */
+void reply_format(const struct reply *reply, enum door door, char *out, size_t size);
 
 /*
  * Writes the reply of a verdict whose kind is defer or reject. `template` is the configuration's

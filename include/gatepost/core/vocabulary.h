@@ -31,11 +31,15 @@ enum reason {
     REASON_POLICY_MALFORMED,
     REASON_SENDER_AMBIGUOUS,
     REASON_HEADER_FORGED,
+    REASON_UNKNOWN_SERVICE,
     REASONS
 };
 
-/* When a verdict is asked for. */
-enum stage { STAGE_CONNECT, STAGE_MAIL, STAGE_DATA, STAGES };
+/* When a verdict is asked for; a login anywhere but at the MTA has a stage of its own. */
+enum stage { STAGE_CONNECT, STAGE_MAIL, STAGE_DATA, STAGE_DOOR, STAGES };
+
+/* Where somebody comes in: the MTA, Dovecot, a location behind a reverse proxy. */
+enum door { DOOR_MTA, DOOR_DOVECOT, DOOR_HTTP, DOORS };
 
 /* RFC 7208 2.6 */
 enum spf_result {
@@ -57,6 +61,7 @@ const char *verdict_name(enum verdict_kind kind);
 const char *reason_name(enum reason reason);
 const char *spf_result_name(enum spf_result result);
 const char *stage_name(enum stage stage);
+const char *door_name(enum door door);
 
 /* A set of words: names[value] is the spelling of `value`. */
 struct words {
@@ -70,7 +75,7 @@ struct words {
     { names, sizeof names / sizeof *names, listed }
 
 extern const struct words verdict_words, reason_words, spf_result_words;
-extern const struct words need_words, mode_words, service_words;
+extern const struct words need_words, mode_words, service_words, door_words;
 
 /* The spelling of on and off that people are shown; switch_parse() takes more. No values. */
 extern const struct words switch_words;

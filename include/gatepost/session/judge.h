@@ -42,7 +42,7 @@ struct judgement {
     enum spf_result result;
 };
 
-/* Whose account it is about. */
+/* Whose account it is about. At a door other than the MTA there is always a login. */
 struct judge_question {
     const char *login; /* NULL: the sender's account is judged, and that of each of its readings */
     const char *given, *understood; /* the sender as readings_find() takes it */
@@ -55,6 +55,9 @@ struct judge_question {
  * as long as the configuration says. Without memory the verdict is that of judge_defer().
  */
 void judge_decide(struct judgement *j, const struct judge_question *question);
+
+/* The login came for a service that does not exist: it is refused, and nothing is asked. */
+void judge_unknown_service(struct judgement *j, const char *login);
 
 /* Nothing can be asked because there is no memory: the question has to come again. */
 void judge_defer(struct judgement *j);

@@ -11,6 +11,7 @@
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/session/door.h"
 #include "log_line.h"
 
 /* The exit status of a verdict. */
@@ -23,21 +24,21 @@ static const int statuses[VERDICT_KINDS] = {[VERDICT_ACCEPT] = CTL_DONE,
 static const char unknown_client[] = "unknown", null_sender[] = "<>";
 
 /* The macros by which the MTA would name the listener. */
-struct door {
+struct listener_macros {
     char port[16], address[IP_TEXT_SIZE];
 };
 
 static int name_listener(const struct ctl *ctl, const struct config *config, const char *name,
-                         struct session_peer *peer, struct door *door) {
+                         struct session_peer *peer, struct listener_macros *macros) {
     for (size_t i = 0; name != NULL && i < config->n_listeners; i++) {
         const struct config_listener *l = &config->listeners[i];
         if (l->rules.name == NULL || strcmp(l->rules.name, name) != 0)
             continue;
-        snprintf(door->port, sizeof door->port, "%d", l->daemon_port);
-        ip_format(&l->daemon_addr, door->address);
+        snprintf(macros->port, sizeof macros->port, "%d", l->daemon_port);
+        ip_format(&l->daemon_addr, macros->address);
         peer->daemon_name = l->daemon_name;
-        peer->daemon_port = door->port;
-        peer->daemon_addr = door->address[0] == '\0' ? NULL : door->address;
+        peer->daemon_port = macros->port;
+        peer->daemon_addr = macros->address[0] == '\0' ? NULL : macros->address;
         if (config_listener(config, peer->daemon_name, peer->daemon_port, peer->daemon_addr) == l)
             return CTL_DONE;
         return ctl_refuse(ctl, "listener %.60s: an earlier one matches everything that it does",
@@ -76,14 +77,65 @@ static void judge(struct explanation *e, struct session *session, const struct s
     session_mail(session, &mail, &answer);
 }
 
+/* A listener that is named and is not the MTA's says which door it is. */
+static void take_door(const struct config *config, struct ctl_question *q) {
+    for (size_t i = 0; q->listener != NULL && i < config->n_listeners; i++) {
+        const struct decision_listener *listener = &config->listeners[i].rules;
+        if (listener->door == DOOR_MTA || strcmp(listener->name, q->listener) != 0)
+            continue;
+        if (q->door == NULL)
+            q->door = door_name(listener->door);
+        if (q->service == NULL)
+            q->service = listener->service;
+    }
+}
+
+static void tell_door(struct explanation *e, const struct door_question *q, const char *client) {
+    explanation_put(e->told, "door", door_name(q->door));
+    explanation_put(e->told, "service", q->service);
+    explanation_put(e->told, "client", client[0] == '\0' ? unknown_client : client);
+    explanation_put(e->told, "login", q->login);
+    json_object_set_new(e->told, "tls", json_boolean(q->tls));
+    explanation_put(e->told, "listener", e->listener == NULL ? NULL : e->listener->rules.name);
+}
+
+/* A login at another door than the MTA's. */
+static int explain_door(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
+                        const struct ctl_question *given, const struct ip_address *client) {
+    const struct session_observer observer = explanation_observer(e);
+    struct door_question q = {.service = given->service,
+                              .login = given->login,
+                              .client = *client,
+                              .real_client = *client,
+                              .tls = given->tls,
+                              .listener = given->listener,
+                              .observer = &observer};
+    struct door_answer answer;
+    char text[IP_TEXT_SIZE];
+    int door = words_find(&door_words, given->door, strlen(given->door));
+    if (door <= DOOR_MTA)
+        return ctl_refuse(ctl, "--door %.60s: it must be dovecot or http", given->door);
+    q.door = (enum door)door;
+    if (door_find_listener(runtime, &q, &e->listener) < 0 && given->listener != NULL)
+        return ctl_refuse(ctl, "listener %.60s is not of door %s", given->listener, given->door);
+    tell_door(e, &q, ip_format(client, text));
+    door_ask(runtime, &q, &answer);
+    return statuses[e->kind];
+}
+
 static int explain(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
-                   const struct ctl_question *q) {
+                   struct ctl_question *q) {
     const struct session_observer observer = explanation_observer(e);
     struct session_peer peer = {.mta_name = "explain.invalid", .observer = &observer};
-    struct door door;
+    struct listener_macros door;
     char client[IP_TEXT_SIZE];
     if (strcmp(q->ip, unknown_client) != 0 && ip_parse(q->ip, strlen(q->ip), &peer.client) != 0)
         return ctl_refuse(ctl, "--ip %.60s: not an IPv4 or IPv6 address", q->ip);
+    take_door(e->config, q);
+    if ((q->door == NULL) != (q->service == NULL) || (q->door != NULL && q->login == NULL))
+        return ctl_fail(ctl, "explain of another door needs --door, --service and --login");
+    if (q->door != NULL)
+        return explain_door(ctl, e, runtime, q, &peer.client);
     int status = name_listener(ctl, e->config, q->listener, &peer, &door);
     if (status != CTL_DONE)
         return status;

@@ -200,9 +200,9 @@ void log_line_clear(struct log_line *line) {
     *line = (struct log_line){0};
 }
 
-enum { CLIENT, HELO, SENDER, LOGIN, LISTENER, STAGE, REASON, KEYS };
-static const char *const keys[KEYS] = {"client",   "helo",  "sender", "login",
-                                       "listener", "stage", "reason"};
+enum { CLIENT, HELO, SENDER, LOGIN, LISTENER, STAGE, REASON, SERVICE, DOOR, KEYS };
+static const char *const keys[KEYS] = {"client", "helo",   "sender",  "login", "listener",
+                                       "stage",  "reason", "service", "door"};
 
 /* All values; -1 when one is missing, cannot be read or, but for HELO, has been cut. */
 static int read_values(const struct parts *parts, const struct ctl_question *given,
@@ -211,6 +211,10 @@ static int read_values(const struct parts *parts, const struct ctl_question *giv
         [SENDER] = given->from, [LOGIN] = given->login, [LISTENER] = given->listener};
     for (size_t i = 0; i < KEYS; i++) {
         char *value;
+        found[i] = NULL;
+        if (i == DOOR &&
+            (found[STAGE] == NULL || strcmp(found[STAGE], stage_name(STAGE_DOOR)) != 0))
+            continue; /* the MTA's lines have none */
         int rc = read_value(parts, keys[i], &value);
         size_t len = value == NULL ? 0 : strlen(value);
         found[i] = value;
@@ -242,6 +246,10 @@ int log_line_read(FILE *from, struct log_line *line, struct ctl_question *questi
     if (rc != 0) {
         log_line_clear(line);
         return -1;
+    }
+    if (question->door == NULL && found[DOOR] != NULL) {
+        question->door = found[DOOR];
+        question->service = found[SERVICE];
     }
     bool connect = found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_CONNECT)) == 0;
     if (question->from == NULL && question->login == NULL) {

@@ -11,17 +11,17 @@
 
 /* Owns the values of a line. */
 struct log_line {
-    char *values[8];
+    char *values[10];
     size_t n;
 };
 
 /*
  * Reads `from` to its end, and the question that a line is the answer to: client, HELO, sender,
- * login, listener, whether it was asked at connect. Of several lines the last verdict counts; what
- * stands in front of an event, such as syslog's time and host, is skipped. What the question has
- * already stays. The line does not say whether there was TLS: there was, unless the reason is
- * tls-required. Returns 0 with texts that belong to `line`, or -1 with the reason and nothing to
- * clear.
+ * login, listener, door and service, whether it was asked at connect. Of several lines the last
+ * verdict counts; what stands in front of an event, such as syslog's time and host, is skipped.
+ * What the question has already stays. The line does not say whether there was TLS: there was,
+ * unless the reason is tls-required. Returns 0 with texts that belong to `line`, or -1 with the
+ * reason and nothing to clear.
  */
 int log_line_read(FILE *from, struct log_line *line, struct ctl_question *question,
                   struct why *why);

@@ -135,7 +135,10 @@ static void word_trusted(struct wording *w, const struct decision_step *step) {
 }
 
 static void word_tls(struct wording *w, const struct decision_step *step) {
-    put_step(w, step, "the listener %s", step->listener ? "requires it" : "does not require it");
+    put_step(w, step, "the listener %s",
+             w->decision->listener->tls_offloaded ? "takes every login for made by TLS"
+             : step->listener                     ? "requires it"
+                                                  : "does not require it");
 }
 
 static void word_auth(struct wording *w, const struct decision_step *step) {
@@ -196,6 +199,10 @@ static void word_service(struct wording *w, const struct decision_step *step) {
     const struct decision_rules *rules = w->decision->rules;
     const struct decision_listener *listener = w->decision->listener;
     const char *service = decision_service(listener, w->decision->facts->logged_in);
+    if (w->decision->policy == NULL) {
+        put_step(w, step, "there is no such service, or no listener of it matches");
+        return;
+    }
     json_t *told = put_step(w, step, "%s%s", service,
                             strcmp(service, listener->service) == 0
                                 ? ""
@@ -228,15 +235,20 @@ static void word_setting(struct wording *w, const struct decision_step *step) {
 }
 
 static void word_account_tls(struct wording *w, const struct decision_step *step) {
-    put_setting(w, step,
-                put_step(w, step, "the session has %s", w->decision->facts->tls ? "it" : "none"));
+    put_setting(
+        w, step,
+        put_step(w, step, "the session has %s",
+                 w->decision->facts->tls || w->decision->listener->tls_offloaded ? "it" : "none"));
 }
 
 static void word_source(struct wording *w, const struct decision_step *step) {
+    const struct decision *d = w->decision;
     const char *because = "";
-    if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
-        because = w->decision->facts->logged_in ? "a login may send from listed addresses only"
-                                                : "not listed, so SPF must pass";
+    if (d->facts->logged_in && !decision_asks_source(d->rules, decision_service(d->listener, true)))
+        because = "which does not matter here: source_services does not name this service";
+    else if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
+        because = d->facts->logged_in ? "a login may send from listed addresses only"
+                                      : "not listed, so SPF must pass";
     put_setting(w, step, put_step(w, step, "%s", because));
 }
 

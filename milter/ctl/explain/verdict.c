@@ -27,7 +27,7 @@ static void tell_verdict(struct explanation *e, const struct verdict_record *rec
                                                       : explanation_key(e, verdict->from.subject));
     explanation_put(told, "field", verdict->from.subject == NULL ? NULL : verdict->from.field);
     if (e->kind == VERDICT_DEFER || e->kind == VERDICT_REJECT)
-        snprintf(text, sizeof text, "%s %s %s", reply->code, reply->enhanced, reply->text);
+        reply_format(reply, verdict->door, text, sizeof text);
     /* there is no such session: who looked for its id would find nothing */
     snprintf(id, sizeof id, "; session %s", record->values->session);
     char *end = strstr(text, id);

@@ -111,10 +111,12 @@ static void lint_use(struct lint *lint, const char *subject) {
     const char *name = subject + strlen("network:");
     bool used = lists(&config->trusted, name);
     for (size_t i = 0; !used && i < config->n_listeners; i++)
-        used = lists(&config->listeners[i].connect_from, name);
+        used = lists(&config->listeners[i].connect_from, name) ||
+               lists(&config->listeners[i].real_client_from, name);
     if (!used)
-        lint_found(lint, "unused-network", subject, NULL,
-                   "it is used neither in trusted nor in the connect_from of a listener");
+        lint_found(
+            lint, "unused-network", subject, NULL,
+            "it is used neither in trusted nor in connect_from or real_client_from of a listener");
 }
 
 /* Returns false, after reporting it, when the subject has no fields to look at. */

@@ -23,7 +23,8 @@ void lint_logins(const struct config *config, const struct ctl_names *names) {
     const char *domain = config->default_domain;
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct decision_listener *listener = &config->listeners[i].rules;
-        bool logins = listener->auth_required || strcmp(listener->service, "smtp") != 0;
+        bool logins = listener->door != DOOR_MTA || listener->auth_required ||
+                      strcmp(listener->service, "smtp") != 0;
         if (!logins || config->listeners[i].unknown_login_given ||
             (domain[0] == '\0' && !has_domains(names)))
             continue;

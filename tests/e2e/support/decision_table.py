@@ -145,6 +145,9 @@ class DecisionTable:
                 else:
                     self.cases[-1].take(key, rest)
 
+    def is_mta(self, door):
+        return "door" not in self.doors[door]
+
     def logins(self):
         """Every login that a case uses, as it is spelled there."""
         return sorted({case.login for case in self.cases if case.login})
@@ -170,12 +173,16 @@ class DecisionTable:
                 settings["spf"][key.removeprefix("spf:")] = value
             elif key == "helo":
                 settings["spf"]["helo"] = value
+            elif key == "source_services":
+                settings[key] = value.split()
             else:
                 settings[key] = value
         return settings
 
     def _listener(self, door):
         options = dict(self.doors[door])
+        if not self.is_mta(door):
+            return options
         if "connect_from" in options:
             options["connect_from"] = [options["connect_from"], *_XCLIENT_FROM]
         return {"daemon_name": door, **options}

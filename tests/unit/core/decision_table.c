@@ -8,19 +8,21 @@
 
 #define MAX 24
 
+const char *const table_source_services[3] = {"smtp", "submission", "submissions"};
+
 struct network {
     char name[40];
     struct netblock blocks[8];
     size_t n;
 };
 
-struct door {
+struct table_door {
     char name[40], service[20], connect_from[40];
     struct decision_listener rules;
 };
 
 static struct network networks[MAX];
-static struct door doors[MAX];
+static struct table_door doors[MAX];
 static size_t n_networks, n_doors;
 static char order[400];
 
@@ -53,12 +55,16 @@ static void read_network(char *rest) {
 }
 
 static void read_door(char *rest) {
-    struct door *door = &doors[n_doors++];
+    struct table_door *door = &doors[n_doors++];
     snprintf(door->name, sizeof door->name, "%s", next_word(&rest));
     for (const char *option = next_word(&rest); *option != '\0'; option = next_word(&rest)) {
         const char *value = strchr(option, '=') + 1;
         if (strncmp(option, "service=", 8) == 0)
             snprintf(door->service, sizeof door->service, "%s", value);
+        else if (strncmp(option, "door=", 5) == 0)
+            door->rules.door = (enum door)words_find(&door_words, value, strlen(value));
+        else if (strcmp(option, "tls=offloaded") == 0)
+            door->rules.tls_offloaded = true;
         else if (strcmp(option, "tls=required") == 0)
             door->rules.tls_required = true;
         else if (strcmp(option, "auth=required") == 0)
@@ -86,7 +92,10 @@ static void begin_case(struct row *row, const char *name) {
         [RESULT_FAIL] = VERDICT_REJECT,    [RESULT_TEMPERROR] = VERDICT_DEFER,
         [RESULT_PERMERROR] = VERDICT_MARK,
     };
-    *row = (struct row){.rules = {.on_store_error = VERDICT_DEFER}};
+    *row = (struct row){.rules = {.on_store_error = VERDICT_DEFER,
+                                  .source_services = row->source_services,
+                                  .n_source_services = 3}};
+    memcpy(row->source_services, table_source_services, sizeof table_source_services);
     memcpy(row->rules.spf, actions, sizeof actions);
     snprintf(row->name, sizeof row->name, "%s", name);
     strcpy(row->door, "mx");
@@ -109,7 +118,8 @@ static struct policy *subject_policy(struct row *row, const char *subject) {
 }
 
 static void read_conf(struct row *row, char *rest) {
-    const char *key = next_word(&rest), *value = rest;
+    const char *key = next_word(&rest);
+    char *value = rest;
     if (strcmp(key, "mode") == 0)
         row->rules.mode = (enum mode)words_find(&mode_words, value, strlen(value));
     else if (strcmp(key, "on_store_error") == 0)
@@ -121,7 +131,12 @@ static void read_conf(struct row *row, char *rest) {
         snprintf(row->delimiters, sizeof row->delimiters, "%s", value);
     else if (strcmp(key, "default_domain") == 0)
         snprintf(row->default_domain, sizeof row->default_domain, "%s", value);
-    else if (strncmp(key, "spf:", 4) == 0)
+    else if (strcmp(key, "source_services") == 0) {
+        row->rules.n_source_services = 0;
+        for (const char *word = next_word(&rest); *word != '\0'; word = next_word(&rest))
+            row->source_services[row->rules.n_source_services++] =
+                service_words.names[words_find(&service_words, word, strlen(word))];
+    } else if (strncmp(key, "spf:", 4) == 0)
         row->rules.spf[words_find(&spf_result_words, key + 4, strlen(key + 4))] =
             (enum verdict_kind)words_find(&verdict_words, value, strlen(value));
     else
@@ -196,12 +211,17 @@ static bool read_line(struct row *row, const char *key, char *rest) {
 
 /* The decision of a case, at connect or at MAIL FROM; `set` is its policy. */
 static void decide(const struct row *row, const struct policy_set *set,
-                   const struct decision_facts *facts, const struct door *door,
+                   const struct decision_facts *facts, const struct table_door *door,
                    struct decision *d) {
-    decision_connect(d, &row->rules, &door->rules, facts);
-    if (d->verdict.kind != VERDICT_ACCEPT)
-        return;
-    enum decision_next next = decision_mail(d, &row->rules, &door->rules, facts);
+    enum decision_next next;
+    if (door->rules.door == DOOR_MTA) {
+        decision_connect(d, &row->rules, &door->rules, facts);
+        if (d->verdict.kind != VERDICT_ACCEPT)
+            return;
+        next = decision_mail(d, &row->rules, &door->rules, facts);
+    } else {
+        next = decision_login(d, &row->rules, &door->rules, facts);
+    }
     while (next != DECISION_MADE) {
         if (next == DECISION_WANTS_POLICY)
             next = row->store_down ? decision_policy_failed(d) : decision_policy(d, set);
@@ -210,7 +230,7 @@ static void decide(const struct row *row, const struct policy_set *set,
     }
 }
 
-static const struct door *door_of(const struct row *row) {
+static const struct table_door *door_of(const struct row *row) {
     for (size_t i = 0; i < n_doors; i++)
         if (strcmp(doors[i].name, row->door) == 0)
             return &doors[i];
@@ -228,7 +248,7 @@ static void run_case(struct row *row, decided_case *check) {
                                         .delimiters = row->delimiters,
                                         .domain_to_ascii = idna_domain_to_ascii,
                                         .lower_case = idna_lower_case};
-    const struct door *door = door_of(row);
+    const struct table_door *door = door_of(row);
     struct decision d;
     struct address account;
     struct policy_set set;

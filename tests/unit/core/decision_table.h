@@ -20,10 +20,13 @@ struct row {
     struct decision_rules rules;
     struct protocol protocols[4];
     char texts[4][8][24];
-    const char *services[4][8];
+    const char *services[4][8], *source_services[12];
     struct policy *policies[SUBJECTS];
     char subjects[SUBJECTS][200];
 };
+
+/* Where the source of a login is asked for, unless a case says otherwise; 3 of them. */
+extern const char *const table_source_services[3];
 
 /* What a test has to say of a case that is decided; everything lasts until it returns. */
 typedef void decided_case(const struct row *row, const struct decision *decision,

@@ -55,7 +55,9 @@ static enum verdict_kind judge(const struct fact *facts_of, size_t n, const stru
     static const struct decision_rules rules = {
         .spf = {VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_MARK, VERDICT_REJECT,
                 VERDICT_DEFER, VERDICT_MARK},
-        .on_store_error = VERDICT_DEFER};
+        .on_store_error = VERDICT_DEFER,
+        .source_services = table_source_services,
+        .n_source_services = 3};
     struct policy *policies[SUBJECTS] = {NULL};
     struct decision d;
     for (size_t i = 0; i < n + (extra != NULL); i++) {
@@ -141,7 +143,9 @@ static void test_networks_in_trouble(void **state) {
     static const struct decision_rules rules = {
         .spf = {VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_ACCEPT, VERDICT_MARK, VERDICT_REJECT,
                 VERDICT_DEFER, VERDICT_MARK},
-        .on_store_error = VERDICT_DEFER};
+        .on_store_error = VERDICT_DEFER,
+        .source_services = table_source_services,
+        .n_source_services = 3};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct policy_origin from = {"network:relays", "10.0.0.0/33"};

@@ -15,7 +15,7 @@ static const unsigned reasons_of[RULES] = {
     [RULE_ACCOUNT] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_POLICY] = BIT(REASON_POLICY_UNAVAILABLE),
     [RULE_KNOWN] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
-    [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED),
+    [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED) | BIT(REASON_UNKNOWN_SERVICE),
     [RULE_ACCOUNT_TLS] = BIT(REASON_TLS_REQUIRED),
     [RULE_SOURCE] = BIT(REASON_ACCOUNT) | BIT(REASON_SPF_PASS) | BIT(REASON_SPF) |
                     BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_SPF_REQUIRED),
@@ -67,7 +67,8 @@ static void check_trace(const char *name, const struct decision *d) {
     assert_in_range(d->n_steps, 1, DECISION_STEPS);
     assert_in_range(d->decider, 0, d->n_steps - 1);
     enum decision_rule first = d->steps[0].rule, last = d->steps[d->n_steps - 1].rule;
-    if (first != RULE_CONNECT && first != RULE_TRUSTED)
+    bool elsewhere = d->listener->door != DOOR_MTA;
+    if (elsewhere ? first != RULE_TLS : first != RULE_CONNECT && first != RULE_TRUSTED)
         fail_msg("%s: begins with %s", name, decision_rule_name(first));
     for (size_t i = 0; i < d->n_steps; i++)
         if (++times[d->steps[i].rule] > times_asked(d->steps[i].rule))
@@ -119,6 +120,8 @@ static const struct decision_rules conf = {.spf = {VERDICT_ACCEPT, VERDICT_ACCEP
                                                    VERDICT_MARK, VERDICT_MARK, VERDICT_DEFER,
                                                    VERDICT_MARK},
                                            .on_store_error = VERDICT_DEFER,
+                                           .source_services = table_source_services,
+                                           .n_source_services = 3,
                                            .helo_always = true};
 
 static void add_fact(struct policy *policy, const char *field, const char *value) {

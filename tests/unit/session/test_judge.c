@@ -75,12 +75,14 @@ static void test_logins(void **state) {
         enum reason reason;
         enum decision_rule by;
     } rows[] = {
-        {"imap", "alice@example.com", "192.0.2.1", "alice@example.com", false, VERDICT_ACCEPT,
+        {"submission", "alice@example.com", "192.0.2.1", "alice@example.com", false, VERDICT_ACCEPT,
          REASON_ACCOUNT, RULE_LISTED},
-        {"imap", "Alice+x", "192.0.2.1", "alice@example.com", false, VERDICT_ACCEPT, REASON_ACCOUNT,
-         RULE_LISTED},
-        {"imap", "alice", "203.0.113.1", "alice@example.com", false, VERDICT_REJECT,
+        {"submission", "Alice+x", "192.0.2.1", "alice@example.com", false, VERDICT_ACCEPT,
+         REASON_ACCOUNT, RULE_LISTED},
+        {"submission", "alice", "203.0.113.1", "alice@example.com", false, VERDICT_REJECT,
          REASON_IP_NOT_AUTHORIZED, RULE_LISTED},
+        {"imap", "alice", "203.0.113.1", "alice@example.com", false, VERDICT_ACCEPT, REASON_ACCOUNT,
+         RULE_SOURCE},
         {"pop3", "alice", "192.0.2.1", "alice@example.com", false, VERDICT_REJECT,
          REASON_PROTOCOL_DISABLED, RULE_SERVICE},
         {"pop3", "bob", "203.0.113.1", "bob@example.com", false, VERDICT_ACCEPT, REASON_ACCOUNT,
