@@ -9,8 +9,7 @@
 
 /* A socket as the configuration names it; the texts are the caller's. */
 struct unix_place {
-    const char *setting, *value; /* "socket", "unix:/run/gatepost/gatepost.sock" */
-    mode_t mode;
+    const char *setting, *value;       /* "socket", "unix:/run/gatepost/gatepost.sock" */
     const char *group_setting, *group; /* "": the group stays as it is */
     bool group_given;                  /* in the file: it must exist */
 };
