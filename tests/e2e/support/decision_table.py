@@ -55,7 +55,7 @@ class Case:
     @property
     def named_account(self):
         """The account: as the case says; by default the login or sender needs no rewriting."""
-        return self.account or self.login or self.sender
+        return "" if self.account == "<>" else self.account or self.login or self.sender
 
     @property
     def canonical_client(self):
