@@ -50,7 +50,7 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
     if (name[len - 1] == '@')
         return ctl_refuse(ctl, "%.300s: the domain after '@' is missing", name);
     if (suggest_account(name, meant, sizeof meant) == 0)
-        return ctl_refuse(ctl, "%.300s: nobody has that name: write %s", name, meant);
+        return ctl_refuse(ctl, "%.300s: nobody has that name: write account:%s", name, meant);
     if (strcmp(name, "*") == 0)
         account.text = xstrdup("*");
     else if (address_from_login(name, &ctl->address_rules, &account) != 0)
