@@ -8,6 +8,7 @@
 
 #include "doors/doors.h"
 #include "gatepost/base/log.h"
+#include "use_recorder.h"
 
 static void name_ignored(const char *setting, bool changed) {
     if (changed)
@@ -67,6 +68,7 @@ int reload_configuration(struct runtime **current) {
     live_store_keep(fresh->store, fresh->config);
     log_open(fresh->config->log, fresh->config->log_format, fresh->config->log_level);
     reload_warn(fresh->config);
+    use_recorder_configure(fresh->config);
     runtime_publish(runtime_acquire(fresh));
     *current = fresh;
     runtime_release(last);

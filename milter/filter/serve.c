@@ -22,6 +22,7 @@
 #include "http.h"
 #include "reload.h"
 #include "socket.h"
+#include "use_recorder.h"
 
 /*
  * libmilter has a thread that waits for SIGHUP, SIGINT and SIGTERM and stops at once, whatever the
@@ -215,6 +216,7 @@ int serve(struct runtime *runtime, struct doors *doors) {
     }
     runtime_retire(on_retired);
     runtime_publish(runtime_acquire(runtime));
+    use_recorder_configure(runtime->config);
     if (runtime->config->http_listen[0] != '\0' &&
         http_open(runtime->config->http_listen, runtime_current, doors, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
@@ -234,6 +236,7 @@ int serve(struct runtime *runtime, struct doors *doors) {
         else
             pthread_detach(milter);
     }
+    use_recorder_close();
     http_close(http);
     doors_close(doors); /* whoever asks meanwhile is answered from the last configuration */
     runtime_publish(NULL);

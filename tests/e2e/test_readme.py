@@ -80,7 +80,7 @@ def make_ctl(site, dns, store):
 POLICIES = {
     "### A mail host whose users turn off the protocols they do not use":
         ({"protocol": PROTOCOLS}, 7),
-    "### A gateway that accepts mail from registered senders only": ({}, 8),
+    "### A gateway that accepts mail from registered senders only": ({}, 10),
     "### An MX that wants SPF enforced": ({}, 3),
 }
 
@@ -117,6 +117,10 @@ def test_what_the_policies_do(make_ctl, dns):
                      "--ip", "203.0.113.7") == (0, "account")
     assert explained("--ip", "192.0.2.9", "--from", "a@bank.example") == (0, "ip-authorized")
     assert explained("--ip", "203.0.113.25", "--from", "<>") == (0, "trusted")
+    bounce = ("--ip", "192.0.2.9", "--from", "<>", "--helo")
+    assert explained(*bounce, "mx1.bank.example") == (0, "ip-authorized")
+    assert explained(*bounce, "bank.example") == (0, "ip-authorized")
+    assert explained(*bounce, "mx1.elsewhere.example") == (0, "spf")
     dns.zones["strict.example"] = {"TXT": ["v=spf1 ?all"]}
     dns.zones["broken.example"] = {"TXT": ["v=spf1 nonsense -all"]}
     assert explained("--ip", "192.0.2.9", "--from", "a@strict.example") == (5, "spf")
@@ -140,6 +144,24 @@ def test_what_gatepostctl_prints(make_ctl, dns):
                 assert "\n" + piece + "\n" in printed or not piece, (piece, printed)
             else:
                 assert piece.split() == printed.split()
+
+
+def test_which_doors_are_used(make_ctl, redis):
+    """The transcripts: each line that is shown is printed."""
+    ctl = Gatepostctl(make_ctl().conf, {"store": redis.url, "trusted": []})
+    key = "gatepost-use:alice@example.com"
+    redis.cli("HSET", "gatepost-use:*", "since", "2026-01-01T00:00:00Z")
+    for service, block, last, first in re.findall(
+            r"^    (\w+) +(\S+/\d+) +(\S+Z)  (\S+Z)$", section("## Which doors are used"),
+            re.MULTILINE):
+        redis.cli("HSET", key, f"{service} {block}", f"{last} {first}")
+        redis.cli("HSET", "gatepost-use:*", service, f"{last} {first}")
+    found = transcripts(section("## Which doors are used"))
+    assert len(found) == 3
+    for command, shown in found:
+        printed = ctl.do(*words_of(command)).out.splitlines()
+        for line in shown.strip("\n").splitlines():
+            assert line == "..." or line in printed, (line, printed)
 
 
 def test_the_table_of_commands(make_ctl, site):
