@@ -205,11 +205,12 @@ static int take_turns(struct runtime **runtime) {
     }
 }
 
-int serve(struct runtime *runtime) {
+int serve(struct runtime *runtime, struct doors *doors) {
     pthread_t milter;
     struct http *http = NULL;
     struct why why;
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        doors_close(doors);
         runtime_release(runtime);
         return fail_to_start();
     }
@@ -217,10 +218,11 @@ int serve(struct runtime *runtime) {
     runtime_publish(runtime_acquire(runtime));
     use_recorder_configure(runtime->config);
     if (runtime->config->http_listen[0] != '\0' &&
-        http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
+        http_open(runtime->config->http_listen, runtime_current, doors, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
                   "problem", why.text, (char *)NULL); /* mail matters more */
-    bool begun = pthread_create(&milter, NULL, run_milter, NULL) == 0;
+    bool open = doors_serve(doors) == 0;
+    bool begun = open && pthread_create(&milter, NULL, run_milter, NULL) == 0;
     bool stopped = false, ended = true;
     if (begun) {
         take_signals();
@@ -236,11 +238,12 @@ int serve(struct runtime *runtime) {
     }
     use_recorder_close();
     http_close(http);
+    doors_close(doors); /* whoever asks meanwhile is answered from the last configuration */
     runtime_publish(NULL);
     runtime_release(runtime);
     runtime_free_retired();
     if (!begun)
-        return fail_to_start();
+        return open ? fail_to_start() : -1;
     /* stopped before it has quite begun, libmilter says that it failed */
     return stopped || milter_rc == MI_SUCCESS ? 0 : -1;
 }
