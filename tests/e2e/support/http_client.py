@@ -112,7 +112,8 @@ def ask_over_tls(name, port, authority, method="GET", path="/", headers=(), body
     """
     connection = http.client.HTTPConnection(name, port)
     with socket.create_connection(("127.0.0.1", port), 20, (source, 0)) as plain:
-        context = ssl.create_default_context(cafile=authority)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(authority)
         connection.sock = context.wrap_socket(plain, server_hostname=name)
         connection.putrequest(method, path)
         for field, value in headers:

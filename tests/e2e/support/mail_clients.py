@@ -1,4 +1,4 @@
-"""Owns logins by IMAP and POP3 as a mail program makes them: TLS, login, a look into the mailbox."""
+"""Owns logins by IMAP and POP3 as of a mail program: TLS, login, a look into the mailbox."""
 
 import imaplib
 import poplib

@@ -1,5 +1,5 @@
-"""Owns a host whose doors are behind proxies: Gatepost with its Redis, Radicale and Dovecot, and the
-proxies before them.
+"""Owns a host whose doors are behind proxies: Gatepost with its Redis, Radicale and Dovecot, and
+the proxies before them.
 """
 
 import contextlib
@@ -23,8 +23,7 @@ ALICE, BOB, CAROL, DAVE = USERS
 
 
 class ProxiedHost:
-    """`names` are those of SERVERS that run. nginx is the mail proxy, too: `mail_ports`, with "smtp".
-    """
+    """`names` are those of SERVERS that run. nginx is the mail proxy, too, at `mail_ports`."""
 
     def __init__(self, names=tuple(SERVERS)):
         self.servers = dict.fromkeys(names)

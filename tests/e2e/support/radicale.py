@@ -8,6 +8,13 @@ from .process import Process
 from .shipped import install
 
 
+def _log_options():
+    from radicale.config import DEFAULT_CONFIG_SCHEMA   # here: few tests need the package
+    if "request_header_on_debug" in DEFAULT_CONFIG_SCHEMA["logging"]:
+        return ["--logging-level", "debug", "--logging-request-header-on-debug"]
+    return ["--logging-level", "debug"]
+
+
 class Radicale:
     """Its log has the fields of each request, as HTTP_NAME."""
 
@@ -21,7 +28,7 @@ class Radicale:
 
     def start(self):
         self._process = Process([sys.executable, "-m", "radicale", "--config", self._conf,
-                                 "--logging-level", "debug"], self.log)
+                                 *_log_options()], self.log)
         self._process.wait_ready(lambda: accepts(self.port), what="listening")
         return self
 

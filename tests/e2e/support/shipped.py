@@ -1,4 +1,4 @@
-"""Owns the way from a file of conf/ to one that a test runs: paths, ports and names are replaced."""
+"""Owns the way from a file of conf/ to one that a test runs: paths and ports are replaced."""
 
 import os
 
