@@ -2,6 +2,7 @@
 its file of conf/. Nobody gets in without Gatepost's yes.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -202,25 +203,34 @@ def test_what_a_client_forges_is_not_believed(host, server):
         assert name not in reached
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_what_gatepost_is_asked(host, name):
-    """Each member once, the proxy's own, and no password."""
+@contextlib.contextmanager
+def recorded(host, name):
+    """That server with a go-between on its way to Gatepost: (server, DoorRecorder)."""
     if name == "haproxy":
         port = free_port()
-        recorder = DoorRecorder(("127.0.0.1", port), ("127.0.0.1", host.port))
         doors = (port, host.token)
+        recorder = DoorRecorder(("127.0.0.1", port), ("127.0.0.1", host.port))
     else:
         doors = host.folder.file(f"recorder-{name}.sock")
         recorder = DoorRecorder(doors, host.socket)
         os.chmod(doors, 0o666)
-    recorded = host.make_server(name, doors, f"recorded-{name}").start()
+    server = host.make_server(name, doors, f"recorded-{name}")
     try:
-        cookie = [("Cookie", "session=secret")]
-        assert propfind(recorded, headers=FORGED + cookie, path="/?account=" + CAROL).status == 207
-        assert propfind(recorded, BOB, headers=FORGED).status == 403
+        yield server.start(), recorder
     finally:
-        recorded.stop()
+        server.stop()
         recorder.stop()
+        if name != "haproxy":
+            os.unlink(doors)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_gatepost_is_asked(host, name):
+    """Each member once, the proxy's own, and no password."""
+    with recorded(host, name) as (server, recorder):
+        cookie = [("Cookie", "session=secret")]
+        assert propfind(server, headers=FORGED + cookie, path="/?account=" + CAROL).status == 207
+        assert propfind(server, BOB, headers=FORGED).status == 403
     for text, account in zip(recorder.asked, (ALICE, BOB), strict=True):
         line, *fields = text.rstrip().split("\r\n")
         assert line.startswith("GET /v1/allow HTTP/1.")
@@ -232,6 +242,35 @@ def test_what_gatepost_is_asked(host, name):
                         ("x-gatepost-service", "caldav"), ("x-gatepost-tls", "on"), *token]
         for secret in ("Authorization", "secret", "Cookie", CAROL):
             assert secret.lower() not in text.lower()
+
+
+NO_ANSWERS = [
+    b"", b"200\r\n\r\n", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nX-Gatepost-Verdict: acc",
+    b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+    *(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status
+      for status in (400, 404, 405, 413, 421, 500, 503))]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_is_no_answer(host, name):
+    """Torn, garbage, or a status that says neither yes nor no: nobody gets in."""
+    with recorded(host, name) as (server, recorder):
+        for octets in NO_ANSWERS:
+            recorder.answer_with(octets)
+            assert_unavailable(propfind(server))
+        recorder.answer_with(None)
+        assert propfind(server).status == 207
+
+
+def test_many_at_once(host, server):
+    """Each gets the answer to his own question."""
+    users = [ALICE, BOB, CAROL] * 10
+    answers = all_at_once(lambda user: propfind(server, user), users)
+    for user, answer in zip(users, answers):
+        if user == BOB:
+            assert answer.status == 403 and TEXT in answer.text, answer
+        else:
+            assert principal(answer) == user
 
 
 def test_tls_is_told(host, server):

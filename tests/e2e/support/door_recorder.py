@@ -16,6 +16,9 @@ class _Connection(socketserver.BaseRequestHandler):
                 return
             asked += piece
         self.server.asked.append(asked.decode("latin-1"))
+        if self.server.answer is not None:
+            self.request.sendall(self.server.answer)
+            return
         with socket.socket(self.server.address_family) as door:
             door.settimeout(20)
             door.connect(self.server.target)
@@ -37,15 +40,19 @@ class _OverTcp(socketserver.ThreadingTCPServer):
 class DoorRecorder:
     """`address` and `target` are both paths of unix sockets, or both (host, port).
 
-    `asked` has the text of each request up to the empty line.
+    `asked` has the text of each request up to the empty line. What answer_with() is given, octets,
+    takes the place of every answer.
     """
 
     def __init__(self, address, target):
         kind = _OverUnix if isinstance(address, str) else _OverTcp
         self._server = kind(address, _Connection)
-        self._server.target = target
+        self._server.target, self._server.answer = target, None
         self._server.asked = self.asked = []
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def answer_with(self, octets):
+        self._server.answer = octets
 
     def stop(self):
         self._server.shutdown()
