@@ -577,8 +577,9 @@ def test_subdomains_in_a_language(ctl):
 
 def test_import_knows_what_is_inherited_from_parents(ctl):
     """In whichever order the lines stand: the guard sees what will be."""
-    lines = ["account:a@b.example.com source authorized", "account:@.example.com ip:192.0.2.1 x",
-             "account:@b.example.com tls required", "account:@.example.com source any"]
+    lines = ["account:a@b.example.com source authorized", "account:@b.example.com tls required",
+             "account:@.b.example.com source authorized", "account:@.example.com ip:192.0.2.1 x",
+             "account:@.example.com source any"]
     run = ctl.do("import", text="\n".join(lines) + "\n")
     assert run.err == "" and sorted(facts(ctl)) == sorted(lines)
     run = ctl.do("import", text="account:a@b.elsewhere.example source authorized\n")
