@@ -66,3 +66,29 @@ int json_put(const json_t *value, FILE *to, size_t flags) {
 json_t *json_text(const char *text) {
     return json_octets(text, text == NULL ? 0 : strlen(text));
 }
+
+/* In front of each piece of memory: its size, which free(3) does not tell. */
+union head {
+    size_t size;
+    max_align_t aligned;
+};
+
+static void *take(size_t size) {
+    union head *head = malloc(sizeof *head + size);
+    if (head == NULL)
+        return NULL;
+    head->size = size;
+    return head + 1;
+}
+
+static void wipe_and_free(void *memory) {
+    if (memory == NULL)
+        return;
+    union head *head = (union head *)memory - 1;
+    explicit_bzero(memory, head->size);
+    free(head);
+}
+
+void json_wipe_freed(void) {
+    json_set_alloc_funcs(take, wipe_and_free);
+}

@@ -36,7 +36,7 @@ static struct {
     _Atomic(struct metrics_listener *) listeners;
     struct histogram verdict[STAGES], store, spf;
     counter store_requests[OUTCOMES], dns_queries[DNS_OUTCOMES], spf_results[SPF_RESULTS];
-    counter malformed, log_lost, cache[CACHE_OUTCOMES];
+    counter malformed, log_lost, use_dropped, new_source, cache[CACHE_OUTCOMES];
     atomic_long sessions, cache_entries;
     atomic_int store_up;
     int64_t started;
@@ -126,6 +126,14 @@ void metrics_dns(enum metrics_dns outcome) {
 
 void metrics_malformed(void) {
     count(&all.malformed, 1);
+}
+
+void metrics_use_dropped(void) {
+    count(&all.use_dropped, 1);
+}
+
+void metrics_new_source(void) {
+    count(&all.new_source, 1);
 }
 
 void metrics_log_lost(uint64_t n) {
@@ -275,6 +283,11 @@ void metrics_print(FILE *to) {
     fprintf(to, "gatepost_malformed_total %" PRIu64 "\n", atomic_load(&all.malformed));
     head(to, "gatepost_log_lost_total", "counter", "Lines of the log that were lost.");
     fprintf(to, "gatepost_log_lost_total %" PRIu64 "\n", atomic_load(&all.log_lost));
+    head(to, "gatepost_use_dropped_total", "counter", "Uses that were not recorded.");
+    fprintf(to, "gatepost_use_dropped_total %" PRIu64 "\n", atomic_load(&all.use_dropped));
+    head(to, "gatepost_new_sources_total", "counter",
+         "Accounts that came in from a block that their record did not have.");
+    fprintf(to, "gatepost_new_sources_total %" PRIu64 "\n", atomic_load(&all.new_source));
     head(to, "gatepost_build_info", "gauge", "The version that runs.");
     fprintf(to, "gatepost_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
 }

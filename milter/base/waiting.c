@@ -16,6 +16,12 @@ void waiting_set_relief(void (*given)(void)) {
     relief = given;
 }
 
+static _Thread_local bool alone; /* nobody waits for this thread */
+
+void waiting_holds_up_nobody(void) {
+    alone = true;
+}
+
 static void relieve(struct waiting *w) {
     w->relieved = true;
     atomic_fetch_add_explicit(&waiting_long, 1, memory_order_relaxed);
@@ -24,11 +30,11 @@ static void relieve(struct waiting *w) {
 }
 
 struct waiting waiting_begin(int64_t deadline) {
-    return (struct waiting){.deadline = deadline};
+    return (struct waiting){.deadline = deadline, .relieved = alone};
 }
 
 void waiting_end(struct waiting *w) {
-    if (w->relieved)
+    if (w->relieved && !alone)
         atomic_fetch_sub_explicit(&waiting_long, 1, memory_order_relaxed);
     w->relieved = false;
 }

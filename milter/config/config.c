@@ -52,6 +52,9 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->default_domain = cfg_getstr(cfg, "default_domain");
     config->address_delimiter = cfg_getstr(cfg, "address_delimiter");
     config->http_listen = cfg_getstr(cfg, "http_listen");
+    config->record_use = cfg_getbool(cfg, "record_use");
+    config->use_store = cfg_getstr(cfg, "use_store");
+    duration_parse(cfg_getstr(cfg, "use_kept"), &config->use_kept);
     config->doors_mode = (mode_t)strtoul(cfg_getstr(cfg, "doors_mode"), NULL, 8);
     config->doors_group = cfg_getstr(cfg, "doors_group");
     config->doors_token_file = cfg_getstr(cfg, "doors_token_file");
@@ -146,6 +149,10 @@ static int check_together(const struct config *config, struct why *why) {
                            config->path,
                            config_schema_line(cfg_getopt(config->cfg, "doors_listen")),
                            config->doors_listen.items[i]);
+    if (config->record_use && config->use_store[0] == '\0' &&
+        strncmp(config->store, "file:", 5) == 0)
+        return why_set(why, "%s:%d: record_use: a policy file has no record of use; set use_store",
+                       config->path, config_schema_line(cfg_getopt(config->cfg, "record_use")));
     return config_check_listeners(config, why);
 }
 

@@ -105,6 +105,22 @@ int check_store(const char *value, struct why *why) {
     return store_url_parse(value, &url, why);
 }
 
+int check_use_store(const char *value, struct why *why) {
+    struct store_url url;
+    if (value[0] == '\0')
+        return 0;
+    if (store_url_parse(value, &url, why) != 0)
+        return -1;
+    return url.kind == STORE_FILE ? refuse(why, "the record of use needs a Redis") : 0;
+}
+
+int check_use_kept(const char *value, struct why *why) {
+    int64_t milliseconds;
+    if (duration_parse(value, &milliseconds) == 0 && milliseconds >= 86400000)
+        return 0;
+    return refuse(why, "it must be a duration of at least a day, like 400d");
+}
+
 int check_duration(const char *value, struct why *why) {
     int64_t milliseconds;
     if (duration_parse(value, &milliseconds) == 0 && milliseconds > 0)

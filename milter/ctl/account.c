@@ -11,6 +11,7 @@
 #include "entries.h"
 #include "memory.h"
 #include "print.h"
+#include "use/use.h"
 #include "write/write.h"
 
 /* ---- list ---- */
@@ -248,24 +249,31 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
     return CTL_DONE;
 }
 
-int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
+static int drop(struct ctl *ctl, const char *name) {
     char *subject;
     bool there = false;
-    (void)argc;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    char *literal = xasprintf("account:%s", argv[0]);
+    char *literal = xasprintf("account:%s", name);
     status = exists(ctl, literal, &there);
     if (status == CTL_DONE && there)
         status = ctl_write_drop(ctl, literal);
     free(literal);
     if (status != CTL_DONE || there)
         return status;
-    status = ctl_name_account(ctl, argv[0], &subject);
+    status = ctl_name_account(ctl, name, &subject);
     if (status != CTL_DONE)
         return status;
     status = ctl_write_drop(ctl, subject);
     free(subject);
     return status;
+}
+
+int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
+    (void)argc;
+    int status = drop(ctl, argv[0]);
+    if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)
+        return status;
+    return ctl_use_delete(ctl, argv[0]);
 }

@@ -52,6 +52,8 @@ struct ctl {
     const char *until;  /* --until as given; NULL */
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
+    const char *length; /* --for of unused; NULL */
+    bool forget, commands;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
 };
@@ -82,6 +84,7 @@ ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
+ctl_command ctl_use, ctl_unused;
 ctl_command ctl_explain, ctl_status, ctl_reload;
 
 #endif

@@ -37,7 +37,10 @@ enum {
     OPT_LOG,
     OPT_WATCH,
     OPT_DOOR,
-    OPT_SERVICE
+    OPT_SERVICE,
+    OPT_FORGET,
+    OPT_FOR,
+    OPT_COMMANDS
 };
 
 /* Which options a command takes; -c everywhere. */
@@ -74,6 +77,9 @@ static const struct option long_options[] = {
     {"watch", no_argument, NULL, OPT_WATCH},
     {"door", required_argument, NULL, OPT_DOOR},
     {"service", required_argument, NULL, OPT_SERVICE},
+    {"forget", no_argument, NULL, OPT_FORGET},
+    {"for", required_argument, NULL, OPT_FOR},
+    {"commands", no_argument, NULL, OPT_COMMANDS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -114,6 +120,14 @@ static const struct command other_commands[] = {
     {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export, {0}},
     {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE), ctl_import, {0}},
     {{"history", NULL}, "[SUBJECT]", 0, 1, OF_HISTORY, ctl_history, {0}},
+    {{"use", NULL}, "ACCOUNT", 1, 1, SHOWS | BIT(OPT_FORGET), ctl_use, {0}},
+    {{"unused", NULL},
+     "[PATTERN]",
+     0,
+     1,
+     SHOWS | BIT(OPT_FOR) | BIT(OPT_COMMANDS),
+     ctl_unused,
+     {0}},
     {{"explain", NULL}, "", 0, 0, OF_EXPLAIN, ctl_explain, {0}},
     {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status, {0}},
     {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload, {0}},
@@ -252,6 +266,15 @@ static int take_option(struct ctl *ctl, int option) {
         break;
     case OPT_LISTENER:
         ctl->question.listener = optarg;
+        break;
+    case OPT_FORGET:
+        ctl->forget = true;
+        break;
+    case OPT_FOR:
+        ctl->length = optarg;
+        break;
+    case OPT_COMMANDS:
+        ctl->commands = true;
         break;
     case OPT_DOOR:
         ctl->question.door = optarg;

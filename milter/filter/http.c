@@ -17,6 +17,7 @@
 struct http {
     struct http_server *server;
     http_runtime *runtime;
+    struct doors *doors;
     atomic_bool stopping;
 };
 
@@ -41,16 +42,16 @@ static void print_metrics(FILE *to, const struct runtime *runtime) {
     metrics_print(to);
 }
 
-static struct http_answer answer_ready(const struct runtime *runtime) {
+static struct http_answer answer_ready(const struct runtime *runtime, struct doors *doors) {
     struct why why;
     if (runtime == NULL)
         return http_line(503, "stopping");
-    bool ready = status_is_ready(runtime, &why);
+    bool ready = doors_are_ready(doors, &why) && status_is_ready(runtime, &why);
     return http_line(ready ? 200 : 503, why.text);
 }
 
-static struct http_answer answer_path(const char *path, const struct runtime *runtime,
-                                      bool stopping) {
+static struct http_answer answer_path(const struct http *http, const char *path,
+                                      const struct runtime *runtime) {
     if (strcmp(path, "/metrics") == 0)
         return printed("text/plain; version=0.0.4; charset=utf-8", print_metrics, runtime);
     if (strcmp(path, "/healthz") == 0)
@@ -58,19 +59,20 @@ static struct http_answer answer_path(const char *path, const struct runtime *ru
     if (strcmp(path, "/status") == 0 && runtime != NULL)
         return printed("application/json", status_print, runtime);
     if (strcmp(path, "/readyz") == 0)
-        return answer_ready(stopping ? NULL : runtime);
+        return answer_ready(http->stopping ? NULL : runtime, http->doors);
     return http_line(404, "try /metrics, /healthz, /readyz or /status");
 }
 
 static struct http_answer on_request(void *context, const char *path) {
     struct http *http = context;
     struct runtime *runtime = http->runtime();
-    struct http_answer answer = answer_path(path, runtime, http->stopping);
+    struct http_answer answer = answer_path(http, path, runtime);
     runtime_release(runtime);
     return answer;
 }
 
-int http_open(const char *listen, http_runtime *runtime, struct http **out, struct why *why) {
+int http_open(const char *listen, http_runtime *runtime, struct doors *doors, struct http **out,
+              struct why *why) {
     struct sockaddr_storage address;
     struct host_port where;
     struct http *http = calloc(1, sizeof *http);
@@ -80,6 +82,7 @@ int http_open(const char *listen, http_runtime *runtime, struct http **out, stru
         return -1;
     }
     http->runtime = runtime;
+    http->doors = doors;
     host_port_sockaddr(&where, &address);
     if (http_server_open((struct sockaddr *)&address, on_request, http, &http->server, why) != 0) {
         free(http);

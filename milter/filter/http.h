@@ -4,6 +4,7 @@
 #ifndef GATEPOST_FILTER_HTTP_H
 #define GATEPOST_FILTER_HTTP_H
 
+#include "doors/doors.h"
 #include "gatepost/core/why.h"
 #include "gatepost/session/runtime.h"
 
@@ -13,10 +14,12 @@ struct http;
 typedef struct runtime *http_runtime(void);
 
 /*
- * Listens on `listen`, ADDRESS:PORT or [ADDRESS]:PORT, with a thread of its own. Returns 0 and the
- * server, owned by the caller, or -1 with the reason.
+ * Listens on `listen`, ADDRESS:PORT or [ADDRESS]:PORT, with a thread of its own; /readyz speaks of
+ * the doors as well (NULL for none), which must outlive it. Returns 0 and the server, owned by the
+ * caller, or -1 with the reason.
  */
-int http_open(const char *listen, http_runtime *runtime, struct http **out, struct why *why);
+int http_open(const char *listen, http_runtime *runtime, struct doors *doors, struct http **out,
+              struct why *why);
 
 /* The end has begun: /readyz says so from now on. NULL is fine. */
 void http_stopping(struct http *http);

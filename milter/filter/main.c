@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "callbacks.h"
+#include "doors/doors.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/base/waiting.h"
@@ -71,14 +72,41 @@ static void probe_store(const struct runtime *runtime) {
     store_hash_clear(&hash);
 }
 
+/* Opens what only the user who starts it may open, and then becomes another one for good. */
+static int open_sockets(const struct config *config, struct doors **doors) {
+    struct privileges privileges;
+    struct why why;
+    int rc = privileges_find(config, &privileges, &why);
+    if (rc == 0 && (filter_socket_open(config, &privileges) != 0 ||
+                    doors_listen(config, &privileges, doors) != 0))
+        return -1;
+    if (rc == 0)
+        rc = privileges_drop(config, &privileges, &why);
+    if (rc != 0)
+        log_event(LOG_ERR, "start-failed", "setting", "user", "value", config->user, "problem",
+                  why.text, (char *)NULL);
+    return rc;
+}
+
+static int read_token(const struct config *config) {
+    struct why why;
+    if (doors_read_token(config, &why) == 0)
+        return 0;
+    log_event(LOG_ERR, "start-failed", "setting", "doors_token_file", "value",
+              config->doors_token_file, "problem", why.text, (char *)NULL);
+    return -1;
+}
+
 static int run(struct config *config) {
     struct runtime *runtime;
+    struct doors *doors = NULL;
     struct why why;
 
     char store_name[300];
     snprintf(store_name, sizeof store_name, "%s", config->store); /* runtime_open() may free it */
     serve_prepare_threads();
-    if (callbacks_register() != 0 || filter_socket_open(config) != 0) {
+    if (callbacks_register() != 0 || open_sockets(config, &doors) != 0 || read_token(config) != 0) {
+        doors_close(doors);
         config_free(config);
         return EXIT_FAILURE;
     }
@@ -86,6 +114,7 @@ static int run(struct config *config) {
     if (runtime_open(config, NULL, &runtime, &why) != 0) {
         log_event(LOG_ERR, "start-failed", "setting", "store", "value", store_name, "problem",
                   why.text, (char *)NULL);
+        doors_close(doors);
         return EXIT_FAILURE;
     }
     probe_store(runtime);
@@ -94,10 +123,11 @@ static int run(struct config *config) {
               config->store, (char *)NULL);
     if (log_started() != 0) {
         log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
+        doors_close(doors);
         runtime_release(runtime);
         return EXIT_FAILURE;
     }
-    int rc = serve(runtime);
+    int rc = serve(runtime, doors);
     log_event(LOG_INFO, "stop", "status", rc == 0 ? "ok" : "failed", (char *)NULL);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -22,6 +22,7 @@
 #include "http.h"
 #include "reload.h"
 #include "socket.h"
+#include "use_recorder.h"
 
 /*
  * libmilter has a thread that waits for SIGHUP, SIGINT and SIGTERM and stops at once, whatever the
@@ -204,21 +205,24 @@ static int take_turns(struct runtime **runtime) {
     }
 }
 
-int serve(struct runtime *runtime) {
+int serve(struct runtime *runtime, struct doors *doors) {
     pthread_t milter;
     struct http *http = NULL;
     struct why why;
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
+        doors_close(doors);
         runtime_release(runtime);
         return fail_to_start();
     }
     runtime_retire(on_retired);
     runtime_publish(runtime_acquire(runtime));
+    use_recorder_configure(runtime->config);
     if (runtime->config->http_listen[0] != '\0' &&
-        http_open(runtime->config->http_listen, runtime_current, &http, &why) != 0)
+        http_open(runtime->config->http_listen, runtime_current, doors, &http, &why) != 0)
         log_event(LOG_ERR, "http-not-served", "http_listen", runtime->config->http_listen,
                   "problem", why.text, (char *)NULL); /* mail matters more */
-    bool begun = pthread_create(&milter, NULL, run_milter, NULL) == 0;
+    bool open = doors_serve(doors) == 0;
+    bool begun = open && pthread_create(&milter, NULL, run_milter, NULL) == 0;
     bool stopped = false, ended = true;
     if (begun) {
         take_signals();
@@ -232,12 +236,14 @@ int serve(struct runtime *runtime) {
         else
             pthread_detach(milter);
     }
+    use_recorder_close();
     http_close(http);
+    doors_close(doors); /* whoever asks meanwhile is answered from the last configuration */
     runtime_publish(NULL);
     runtime_release(runtime);
     runtime_free_retired();
     if (!begun)
-        return fail_to_start();
+        return open ? fail_to_start() : -1;
     /* stopped before it has quite begun, libmilter says that it failed */
     return stopped || milter_rc == MI_SUCCESS ? 0 : -1;
 }

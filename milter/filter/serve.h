@@ -4,6 +4,7 @@
 #ifndef GATEPOST_FILTER_SERVE_H
 #define GATEPOST_FILTER_SERVE_H
 
+#include "doors/doors.h"
 #include "gatepost/session/runtime.h"
 
 /* How long a stop waits for messages in progress, in milliseconds. */
@@ -16,10 +17,10 @@
 void serve_prepare_threads(void);
 
 /*
- * Serves with the runtime, whose reference it takes over, until SIGTERM or SIGINT; SIGHUP and
- * SIGUSR1 reload. The socket is open already. To be called by the first thread of the process.
- * Returns 0, or -1 when libmilter failed, which is logged.
+ * Serves with the runtime, whose reference it takes over, and the doors, which it closes, until
+ * SIGTERM or SIGINT; SIGHUP and SIGUSR1 reload. The socket is open already. To be called by the
+ * first thread of the process. Returns 0, or -1 when libmilter failed, which is logged.
  */
-int serve(struct runtime *runtime);
+int serve(struct runtime *runtime, struct doors *doors);
 
 #endif

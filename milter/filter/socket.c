@@ -1,17 +1,12 @@
 /*
- * The filter's socket. Owns its mode, group and owner; who talks over it is callbacks.c's business.
- *
- * The directory may belong to somebody else. So the socket is made with the mode and group that it
- * shall have, and afterwards it is changed by a descriptor, never again by its name.
+ * The filter's socket. Owns how libmilter comes to it; its place is unix_place.c's, and who talks
+ * over it is callbacks.c's business.
  */
 #include "socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,7 +17,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
-#include "privileges.h"
+#include "unix_place.h"
 
 static struct sockaddr_storage own; /* where it can be reached, until the process ends */
 static socklen_t own_len;
@@ -80,60 +75,6 @@ void filter_socket_close(void) {
         (void)change_mode(made, 0600); /* libmilter reports who still comes */
 }
 
-/* Does somebody answer on the socket already? */
-static bool is_in_use(const struct config *config) {
-    int fd = dial_filter(config->socket);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
-/* What stands in the socket's place may be an old socket, and nothing else. */
-static int check_place(const struct config *config, const char *path) {
-    struct stat there;
-    if (lstat(path, &there) == 0) {
-        if (S_ISLNK(there.st_mode))
-            return fail("socket", config->socket, "a symbolic link stands in its place: remove it");
-        if (!S_ISSOCK(there.st_mode))
-            return fail("socket", config->socket,
-                        "a file that is no socket stands in its place: remove it");
-        if (is_in_use(config))
-            return fail("socket", config->socket, "another process listens on it");
-    }
-    char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
-    if (slash == NULL) {
-        free(directory);
-        return fail("socket", config->socket, "no memory");
-    }
-    slash[slash == directory] = '\0';
-    int rc = stat(directory, &there);
-    if (rc != 0)
-        log_event(LOG_ERR, "start-failed", "setting", "socket", "value", config->socket,
-                  "directory", directory, "problem", strerror(errno), (char *)NULL);
-    else if ((there.st_mode & S_IWOTH) != 0)
-        log_event(LOG_WARNING, "socket-directory", "directory", directory, "problem",
-                  "everybody may write there, and put another socket in place of this one",
-                  (char *)NULL);
-    free(directory);
-    return rc;
-}
-
-/* The group that the socket shall have; (gid_t)-1 leaves it as it is. */
-static int find_group(const struct config *config, gid_t *out) {
-    *out = (gid_t)-1;
-    if (config->socket_group[0] == '\0')
-        return 0;
-    struct group *found = getgrnam(config->socket_group);
-    if (found == NULL && config->socket_group_given)
-        return fail("socket_group", config->socket_group, "there is no such group");
-    if (found == NULL)
-        log_event(LOG_WARNING, "default-ignored", "setting", "socket_group", "value",
-                  config->socket_group, "problem", "it does not exist on this host", (char *)NULL);
-    else
-        *out = found->gr_gid;
-    return 0;
-}
-
 static int open_by_libmilter(const struct config *config) {
     if (smfi_setconn((char *)config->socket) != MI_SUCCESS || smfi_opensocket(true) != MI_SUCCESS)
         return fail("socket", config->socket, errno != 0 ? strerror(errno) : "it cannot be opened");
@@ -141,51 +82,27 @@ static int open_by_libmilter(const struct config *config) {
 }
 
 /* Makes the socket with its mode, so that nobody connects before. */
-static int make_socket(const struct config *config, const char *path) {
+static int open_unix(const struct config *config, const struct privileges *privileges) {
+    const struct unix_place place = {.setting = "socket",
+                                     .value = config->socket,
+                                     .group_setting = "socket_group",
+                                     .group = config->socket_group,
+                                     .group_given = config->socket_group_given};
+    gid_t group;
+    if (unix_place_prepare(&place, &group) != 0)
+        return -1;
     mode_t mask = umask(0777 & ~config->socket_mode);
     int rc = open_by_libmilter(config);
     umask(mask);
     if (rc != 0)
         return -1;
-    struct stat there;
-    made = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (made < 0 || fstat(made, &there) != 0 || !S_ISSOCK(there.st_mode) ||
-        there.st_uid != geteuid())
-        return fail("socket", config->socket, "another file stands in its place now");
-    return 0;
+    made = unix_place_take(&place, group, config, privileges);
+    return made < 0 ? -1 : 0;
 }
 
-static int give_group(const struct config *config, gid_t group) {
-    if (group == (gid_t)-1 || fchownat(made, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0)
-        return 0;
-    if (config->socket_group_given)
-        return fail("socket_group", config->socket_group, strerror(errno));
-    log_event(LOG_WARNING, "default-ignored", "setting", "socket_group", "value",
-              config->socket_group, "problem", strerror(errno), (char *)NULL);
-    return 0;
-}
-
-static int open_unix(const struct config *config, const char *path,
-                     const struct privileges *privileges) {
-    gid_t group;
-    if (find_group(config, &group) != 0 || check_place(config, path) != 0 ||
-        make_socket(config, path) != 0 || give_group(config, group) != 0)
-        return -1;
-    if (privileges->change && fchownat(made, "", privileges->uid, (gid_t)-1, AT_EMPTY_PATH) != 0)
-        return fail("user", config->user, strerror(errno));
-    return 0;
-}
-
-int filter_socket_open(const struct config *config) {
-    const char *path = dial_path(config->socket);
-    struct privileges privileges;
-    struct why why;
+int filter_socket_open(const struct config *config, const struct privileges *privileges) {
     find_own(config);
-    if (privileges_find(config, &privileges, &why) != 0)
-        return fail("user", config->user, why.text);
     errno = 0;
-    if ((path == NULL ? open_by_libmilter(config) : open_unix(config, path, &privileges)) != 0)
-        return -1;
-    return privileges_drop(config, &privileges, &why) == 0 ? 0
-                                                           : fail("user", config->user, why.text);
+    return dial_path(config->socket) == NULL ? open_by_libmilter(config)
+                                             : open_unix(config, privileges);
 }

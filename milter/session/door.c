@@ -10,6 +10,7 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/session/session.h"
+#include "gatepost/session/use_hook.h"
 #include "gatepost/session/verdict_log.h"
 #include "session_id.h"
 
@@ -114,6 +115,9 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
         reply_render(verdict, runtime->config->replies[verdict->reason], &values, &reply);
         memcpy(answer->text, reply.text, sizeof reply.text);
     }
+    if (answer->kind == VERDICT_ACCEPT && q->observer == NULL &&
+        (q->authenticated || (answer->listener != NULL && answer->listener->authenticated)))
+        session_tell_use(j.account.text, answer->service, &q->client);
     if (!q->quiet)
         report(q, &j, &values, &reply, begin);
     judge_clear(&j);

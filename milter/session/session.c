@@ -12,6 +12,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/session/use_hook.h"
 #include "gatepost/session/verdict_log.h"
 #include "message.h"
 #include "session_id.h"
@@ -197,6 +198,8 @@ static void judged(struct session *session, const struct judgement *j, struct re
     answer->wants_headers = answer->kind <= VERDICT_MARK && wants_headers(session, verdict);
     if (answer->wants_headers)
         expect_header(session, j, mail->login);
+    if (mail->login != NULL && answer->kind <= VERDICT_MARK && mail->observer == NULL)
+        session_tell_use(j->account.text, values->service, &session->client);
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
     report(mail->observer,

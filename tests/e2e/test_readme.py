@@ -142,6 +142,24 @@ def test_what_gatepostctl_prints(make_ctl, dns):
                 assert piece.split() == printed.split()
 
 
+def test_which_doors_are_used(make_ctl, redis):
+    """The transcripts: each line that is shown is printed."""
+    ctl = Gatepostctl(make_ctl().conf, {"store": redis.url, "trusted": []})
+    key = "gatepost-use:alice@example.com"
+    redis.cli("HSET", "gatepost-use:*", "since", "2026-01-01T00:00:00Z")
+    for service, block, last, first in re.findall(
+            r"^    (\w+) +(\S+/\d+) +(\S+Z)  (\S+Z)$", section("## Which doors are used"),
+            re.MULTILINE):
+        redis.cli("HSET", key, f"{service} {block}", f"{last} {first}")
+        redis.cli("HSET", "gatepost-use:*", service, f"{last} {first}")
+    found = transcripts(section("## Which doors are used"))
+    assert len(found) == 3
+    for command, shown in found:
+        printed = ctl.do(*words_of(command)).out.splitlines()
+        for line in shown.strip("\n").splitlines():
+            assert line == "..." or line in printed, (line, printed)
+
+
 def test_the_table_of_commands(make_ctl, site):
     """Each command of the table, on the policy of a gateway."""
     ctl = make_ctl()

@@ -27,6 +27,9 @@ MAY_USE = {
     "filter": ("session",),
 }
 
+# a single file of a room that another room may use beside those
+ALSO = {"filter": ("write", "use")}
+
 # third-party headers: the rooms that may include them
 THIRD_PARTY = {
     "confuse.h": ("config",),
@@ -90,6 +93,10 @@ def room_of(path):
     return parts[2] if len(parts) > 3 else None
 
 
+def stem_of(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
 def check_third_party(path, room, header):
     if room == "core":
         if not CORE_HEADERS.fullmatch(header):
@@ -113,7 +120,7 @@ def check_own(top, path, room, header):
         yield f'{path}: "{header}": neither beside the file nor in include/'
         return
     used = room_of(target)
-    if used not in REACH[room]:
+    if used not in REACH[room] and (used, stem_of(header)) != ALSO.get(room):
         yield f'{path}: "{header}": {room} may not use {used}'
 
 
@@ -208,7 +215,9 @@ def check_symbols(found, home):
         room = room_of(path)
         for symbol in sorted(needed):
             target = home.get(symbol)
-            if target is not None and room_of(target) not in REACH[room]:
+            if target is None or (room_of(target), stem_of(target)) == ALSO.get(room):
+                continue
+            if room_of(target) not in REACH[room]:
                 yield f"{path}: {symbol} (of {target}): {room} may not use {room_of(target)}"
 
 

@@ -22,4 +22,10 @@ json_t *json_text(const char *text);
  */
 int json_put(const json_t *value, FILE *to, size_t flags);
 
+/*
+ * From now on what jansson frees is wiped, since passwords come as JSON. Before anything is made by
+ * it.
+ */
+void json_wipe_freed(void);
+
 #endif

@@ -51,6 +51,11 @@ void metrics_spf(enum spf_result result, int64_t microseconds);
 void metrics_dns(enum metrics_dns outcome);
 void metrics_malformed(void);
 
+/* A use that was not recorded; an account that came in from a block of its own for the first time.
+ */
+void metrics_use_dropped(void);
+void metrics_new_source(void);
+
 /* Lines of the log that nobody will read. */
 void metrics_log_lost(uint64_t n);
 

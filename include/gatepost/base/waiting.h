@@ -33,6 +33,9 @@ struct waiting {
 /* What makes room for others; must not block. Set before threads start, NULL for nothing. */
 void waiting_set_relief(void (*relief)(void));
 
+/* The calling thread is none of libmilter's pool: its waits hold up nobody, and ask for nothing. */
+void waiting_holds_up_nobody(void);
+
 struct waiting waiting_begin(int64_t deadline);
 void waiting_end(struct waiting *w);
 

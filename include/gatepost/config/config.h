@@ -61,6 +61,9 @@ struct config {
     mode_t doors_mode;
     const char *doors_group, *doors_token_file, *passwords_listen; /* "": none */
     struct config_list source_services;
+    bool record_use;
+    const char *use_store; /* "": the same as `store` */
+    int64_t use_kept;      /* milliseconds */
     struct config_list trusted;
     struct config_list nameservers;
     int64_t spf_timeout; /* milliseconds */

@@ -24,6 +24,7 @@ struct door_question {
     bool tls;                      /* the client's connection is encrypted */
     const char *session;           /* the peer's name for it, for the log */
     const char *listener;          /* the title of the one to take, for `explain`; else NULL */
+    bool authenticated;            /* the peer has verified the password */
     bool quiet;                    /* no line and no count: it is one part of a question */
     const struct session_observer *observer; /* for `explain`, NULL for none */
 };

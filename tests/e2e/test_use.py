@@ -1,0 +1,263 @@
+"""The record of use: what an accepted login leaves, what it never costs, and what is told of it."""
+
+import os
+import re
+import time
+
+import pytest
+
+from conftest import base_settings
+from support.gatepost import Gatepost
+from support.gatepostctl import Gatepostctl
+from support.milter_client import MilterClient
+from support.process import wait_until
+from support.redis_login import password_file
+from support.redis_server import RedisServer
+
+SETTINGS = {"record_use": True, "store_timeout": "300ms"}
+HOUR = 3600
+_TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+
+def log_in(gatepost, login="alice@example.com", client="192.0.2.77", name="SUBMISSIONS"):
+    """One message of a login at that listener; True when it is accepted."""
+    mta = MilterClient(gatepost.socket)
+    try:
+        mta.negotiate()
+        mta.connect(client, "client.example", {"{daemon_name}": name})
+        mta.helo("client.example")
+        response = mta.mail("a@sender.example", login=login,
+                            macro_values={"{tls_version}": "TLSv1.3"})
+        return not response.reply
+    finally:
+        mta.close()
+
+
+def record(redis, account="alice@example.com"):
+    words = redis.cli("HGETALL", "gatepost-use:" + account).splitlines()
+    return dict(zip(words[::2], words[1::2]))
+
+
+def stamp(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@pytest.fixture
+def ctl(gatepost):
+    return Gatepostctl(gatepost.conf)
+
+
+@pytest.fixture
+def redis_login(site):
+    """A Redis with the users of conf/redis, and a function (user) that gives their settings."""
+    lines = []
+    for name in ("gatepost", "gatepostctl"):
+        with open(os.path.join(_TOP, f"conf/redis/{name}.acl")) as acl:
+            lines += [line.strip().replace(">CHANGE-ME", ">sesame") for line in acl
+                      if line.startswith("user ")]
+    server = RedisServer(site.folder.sub("use-login"), lines, password="master")
+    server.start()
+    secret = password_file(site, "use-sesame", "sesame")
+    yield server, lambda user: {"store": server.url, "store_user": user,
+                                "store_password_file": secret}
+    server.stop()
+
+
+@pytest.fixture
+def fresh(gatepost, redis):
+    """The filter forgets what it has recorded within the hour."""
+    gatepost.restart()
+    return gatepost
+
+
+def test_a_login_is_recorded(fresh, redis):
+    begun = time.time()
+    assert log_in(fresh)
+    wait_until(lambda: record(redis), what="the record")
+    (field, value), = record(redis).items()
+    assert field == "submissions 192.0.2.0/24"
+    last, first = value.split(" ")
+    assert last == first and stamp(begun - 2) <= last <= stamp(time.time() + 2)
+    assert 0 < int(redis.cli("TTL", "gatepost-use:alice@example.com")) <= 400 * 86400
+    wait_until(lambda: len(record(redis, "*")) == 2, what="since")
+    assert set(record(redis, "*")) == {"since", "submissions"}
+    # an account of another spelling is the same, and IPv6 has blocks of /48
+    assert log_in(fresh, "Alice+phone@EXAMPLE.com", "2001:db8:7:8::9")
+    wait_until(lambda: len(record(redis)) == 2, what="the second block")
+    assert "submissions 2001:db8:7::/48" in record(redis)
+    source, = fresh.events("new-source")
+    assert "account=alice@example.com" in source and "block=2001:db8:7::/48" in source
+
+
+def test_what_is_not_recorded(fresh, redis):
+    redis.cli("HSET", "gatepost:account:closed@example.com", "protocol:*", "off")
+    assert not log_in(fresh, "closed@example.com")
+    assert log_in(fresh, "alice@exam ple.com") is False
+    mta = MilterClient(fresh.socket)
+    mta.negotiate()
+    mta.connect("192.0.2.1", "client.example")
+    mta.helo("client.example")
+    mta.mail("alice@example.com")       # nobody has logged in
+    mta.close()
+    assert log_in(fresh, "bob@example.com")
+    wait_until(lambda: record(redis, "bob@example.com"), what="the record")
+    keys = redis.cli("KEYS", "gatepost-use:*").splitlines()
+    assert set(keys) <= {"gatepost-use:bob@example.com", "gatepost-use:*"}
+
+
+def test_once_an_hour(fresh, redis):
+    assert log_in(fresh)
+    wait_until(lambda: record(redis), what="the record")
+    before = redis.command_count("hset")
+    for _ in range(20):
+        assert log_in(fresh)
+    assert log_in(fresh, client="198.51.100.1")
+    wait_until(lambda: len(record(redis)) == 2, what="another block")
+    wait_until(lambda: redis.command_count("hset") == before + 2, what="two HSET")
+
+
+def test_the_first_time_stays_and_the_oldest_makes_room(fresh, redis):
+    key, now = "gatepost-use:alice@example.com", time.time()
+    for number in range(64):
+        at = stamp(now - 1000 * HOUR - number)
+        redis.cli("HSET", key, f"imap 10.0.{number}.0/24", f"{at} {at}")
+    redis.cli("HSET", key, "imap 10.0.63.0/24", "nonsense")
+    redis.cli("HSET", key, "imap 10.0.5.0/24", f"{stamp(now - HOUR)} {stamp(now - 9 * HOUR)}")
+    assert log_in(fresh)
+    wait_until(lambda: "submissions 192.0.2.0/24" in record(redis), what="the record")
+    wait_until(lambda: len(record(redis)) == 64, what="room")
+    assert "imap 10.0.63.0/24" not in record(redis)
+    assert record(redis)["imap 10.0.5.0/24"].endswith(stamp(now - 9 * HOUR))
+    at = f"{stamp(now - 9 * HOUR)} {stamp(now - 99 * HOUR)}"
+    redis.cli("HSET", key, "submissions 198.51.100.0/24", at)
+    assert log_in(fresh, client="198.51.100.1")
+    wait_until(lambda: record(redis)["submissions 198.51.100.0/24"] != at, what="a newer time")
+    assert record(redis)["submissions 198.51.100.0/24"].endswith(" " + stamp(now - 99 * HOUR))
+
+
+def test_no_verdict_waits(site, redis_server, redis):
+    """The record is in a Redis of its own, which hangs: verdicts go on, and it goes on later."""
+    with_use = RedisServer(site.folder.sub("use"))
+    with_use.start()
+    filter_ = Gatepost(site.folder.sub("use-filter"), {**base_settings(site, redis_server),
+                                                       **SETTINGS, "use_store": with_use.url})
+    try:
+        filter_.start()
+        assert log_in(filter_)
+        wait_until(lambda: record(with_use), what="the record")
+        assert not record(redis)
+        with_use.freeze()
+        begun = time.monotonic()
+        for number in range(100):
+            assert log_in(filter_, f"user{number}@example.com")
+        assert time.monotonic() - begun < 10        # each would wait for 0.3 s
+        filter_.wait_log("event=use-not-recorded")
+        with_use.resume()
+        assert log_in(filter_, "late@example.com")
+        wait_until(lambda: record(with_use, "late@example.com"), what="the record goes on")
+    finally:
+        with_use.resume()
+        assert filter_.stop() == 0
+        with_use.stop()
+
+
+def test_use(ctl, fresh, redis):
+    told = ctl.run("use", "alice@example.com")
+    assert (told.status, told.out) == (0, "") and "record_use is off" in told.err
+    assert log_in(fresh)
+    wait_until(lambda: record(redis, "*"), what="the record")
+    told = ctl.run("use", "Alice@example.com")
+    assert told.status == 0
+    assert re.search(r"^submissions +192\.0\.2\.0/24 +20\S+Z  20\S+Z$", told.out, re.MULTILINE)
+    answer = ctl.json("use", "alice@example.com")
+    assert answer["use"][0]["service"] == "submissions" and answer["since"]
+    assert ctl.run("use", "alice@example.com", "--forget").status == 0
+    assert not record(redis)
+    assert "has no record" in ctl.run("use", "alice@example.com", "--forget").err
+
+
+def test_account_delete_removes_it(ctl, fresh, redis):
+    redis.cli("HSET", "gatepost:account:alice@example.com", "source", "any")
+    redis.cli("HSET", "gatepost-use:alice@example.com", "imap 10.0.0.0/24", "x")
+    assert ctl.run("account", "delete", "alice@example.com", "--dry-run").status == 0
+    assert record(redis)
+    assert ctl.run("account", "delete", "alice@example.com").status == 0
+    assert not record(redis)
+
+
+def test_unused(ctl, fresh, redis):
+    now = time.time()
+
+    def used(account, service, days):
+        at = stamp(now - days * 86400)
+        redis.cli("HSET", "gatepost-use:" + account, f"{service} 10.0.0.0/24", f"{at} {at}")
+
+    assert "record_use = on" in ctl.run("unused").err
+    redis.cli("HSET", "gatepost-use:*", "since", stamp(now - 200 * 86400))
+    for service in ("imap", "pop3", "submission", "submissions"):
+        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now)}")
+    used("alice@example.com", "imap", 3)
+    used("alice@example.com", "pop3", 120)
+    used("alice@example.com", "submission", 3)
+    used("o'brien@example.com", "imap", 3)
+    redis.cli("HSET", "gatepost:account:bob@example.com", "protocol:*", "off", "protocol:imap", "on")
+    found = {(row["account"], row["protocol"]): row for row in ctl.json("unused")}
+    assert found["alice@example.com", "pop3"]["last"] == stamp(now - 120 * 86400)
+    assert found["alice@example.com", "submissions"]["last"] is None
+    assert found["alice@example.com", "sieve"]["not_recorded"] == ["sieve"]
+    assert ("alice@example.com", "imap") not in found
+    assert ("alice@example.com", "smtp") not in found       # for mail without a login
+    assert {protocol for account, protocol in found if account == "bob@example.com"} == {"imap"}
+    commands = ctl.run("unused", "--commands").out.splitlines()
+    assert "gatepostctl protocol off alice@example.com pop3" in commands
+    assert "gatepostctl protocol off 'o'\\''brien@example.com' pop3" in commands
+    assert not [line for line in commands if "sieve" in line]
+    told = ctl.json("unused", "alice*", "--for", "150d")
+    assert "pop3" not in {row["protocol"] for row in told}
+    assert {row["account"] for row in told} == {"alice@example.com"}
+    told = ctl.run("unused", "--for", "300d")
+    assert (told.status, told.out) == (0, "") and "is recorded since" in told.err
+    assert ctl.run("unused", "--for", "soon").status == 1
+
+
+# ---- stores of other kinds, and least rights ----
+
+CONF = {"record_use": True, "store_timeout": "2s", "trusted": [], "network": {},
+        "listener": {"SUBMISSIONS": {"service": "submissions"}}}
+
+
+def test_with_least_rights(site, redis_login):
+    """The users of conf/redis/*.acl suffice, and the filter's can delete nothing."""
+    server, settings = redis_login
+    filter_ = Gatepost(site.folder.sub("use-rights"), {**CONF, **settings("gatepost")})
+    try:
+        filter_.start()
+        assert log_in(filter_, name="none")
+        wait_until(lambda: record(server), what="the record")
+        ctl = Gatepostctl(site.folder.file("use-rights.conf"), {**CONF, **settings("gatepostctl")})
+        assert ctl.json("use", "alice@example.com")["use"]
+        assert ctl.run("unused", "--for", "1s").status == 0
+        as_filter = Gatepostctl(filter_.conf)
+        assert "NOPERM" in as_filter.run("use", "alice@example.com", "--forget").err
+        assert ctl.run("use", "alice@example.com", "--forget").status == 0
+        assert not record(server)
+    finally:
+        assert filter_.stop() == 0
+
+
+def test_in_a_cluster(site, make_cluster):
+    cluster = make_cluster()
+    filter_ = Gatepost(site.folder.sub("use-cluster"), {**CONF, "store": cluster.url})
+    names = [f"user{number}@example.com" for number in range(12)]
+    try:
+        filter_.start()
+        for name in names:
+            assert log_in(filter_, name, name="none")
+        ctl = Gatepostctl(filter_.conf)
+        wait_until(lambda: all(ctl.json("use", name)["use"] for name in names), what="all records")
+        told = ctl.run("unused", "user1*", "--for", "1s", "--json")
+        assert told.status == 0
+        assert ctl.run("use", names[0], "--forget").status == 0
+        assert not ctl.json("use", names[0])["use"]
+    finally:
+        assert filter_.stop() == 0
