@@ -5,12 +5,11 @@ their paths, ports and sockets replaced, and a few settings for tests behind the
 import os
 import re
 import shutil
-import signal
 import subprocess
 
 from .dovecot import PASSWORD
 from .ports import accepts, accepts_unix, free_port
-from .process import Process, wait_until
+from .process import Process
 
 _CONF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../conf/dovecot")
 OWNER = 5000        # of all mailboxes; no user of this host needs to have it
@@ -61,12 +60,6 @@ def is_2_3():
     return version.stdout.startswith("2.3.")
 
 
-def conf_text(name):
-    """A file of conf/dovecot."""
-    with open(os.path.join(_CONF, name)) as file:
-        return file.read()
-
-
 def replaced(text, words):
     """The text with these words replaced; each must be there."""
     for old, new in words.items():
@@ -86,8 +79,10 @@ class DovecotDoors:
         self.folder = folder
         self.auth_socket = os.path.join(folder, "postfix", "auth")
         self.log = os.path.join(folder, "dovecot.log")
+        self.conf = os.path.join(folder, "dovecot.conf")
+        self.etc = os.path.join(folder, "etc")
         self.ports = {number: free_port() for number in (143, 993, 110, 995, 4190, 587, 465)}
-        self._conf = os.path.join(folder, "dovecot.conf")
+        self._sockets, self._doors_port = sockets, doors_port
         self._process = None
         for sub in ("run", "state", "etc", "mail", "postfix"):
             os.makedirs(os.path.join(folder, sub), exist_ok=True)
@@ -97,10 +92,27 @@ class DovecotDoors:
         self._append("masters", f"boss:{{PLAIN}}{PASSWORD}\n")
         self._append("gatepost-token.conf",
                      f"auth_policy_server_api_header = X-Gatepost-Token: {token}\n", 0o600)
-        self._write(certificate, relay_port, sockets, doors_port)
+        self._append("gatepost.lua", self.localized("gatepost.lua"))
+        self._write(certificate, relay_port)
+
+    def localized(self, name):
+        """A file of conf/dovecot with the sockets and ports of this host in it."""
+        words = {
+            "gatepost.lua": ("/run/gatepost/", '["465"]'),
+            "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465"),
+            "dovecot-2.3.conf": ("127.0.0.1:9479",),
+            "dovecot-2.4.conf": ("/run/gatepost/",),
+        }
+        with open(os.path.join(_CONF, name)) as file:
+            return replaced(file.read(), {word: self._here(word) for word in words[name]})
+
+    def _here(self, word):
+        """What that word of the examples is on this host."""
+        return (word.replace("/run/gatepost/", self._sockets + "/")
+                .replace(":9479", f":{self._doors_port}").replace("465", str(self.ports[465])))
 
     def _path(self, name):
-        return os.path.join(self.folder, "etc", name)
+        return os.path.join(self.etc, name)
 
     def _append(self, name, text, mode=0o640):
         with open(self._path(name), "a") as file:
@@ -108,23 +120,18 @@ class DovecotDoors:
             os.fchmod(file.fileno(), mode)
         shutil.chown(self._path(name), group="dovecot")
 
-    def _write(self, certificate, relay_port, sockets, doors_port):
+    def _write(self, certificate, relay_port):
         release = "2.3" if is_2_3() else "2.4"
-        text = replaced(conf_text(f"dovecot-{release}.conf"), {
-            "/etc/dovecot/": self._path(""),
+        text = replaced(self.localized(f"dovecot-{release}.conf"), {
+            "/etc/dovecot/": self.etc + "/",
             "/etc/ssl/certs/mail.example.com.pem": certificate.cert,
             "/etc/ssl/private/mail.example.com.key": certificate.key,
-            "/var/spool/postfix/private/": os.path.dirname(self.auth_socket) + "/",
-            **({"127.0.0.1:9479": f"127.0.0.1:{doors_port}"} if release == "2.3" else
-               {"/run/gatepost/": sockets + "/"})})
+            "/var/spool/postfix/private/": os.path.dirname(self.auth_socket) + "/"})
         text = re.sub(r"(\n +port = )(\d+)", lambda m: m[1] + str(self.ports[int(m[2])]), text)
         added = (_ADDED + (_ADDED_2_3 if release == "2.3" else _ADDED_2_4)).format(
             folder=self.folder, name=os.path.basename(self.folder), relay=relay_port, owner=OWNER)
-        with open(self._conf, "w") as conf:
+        with open(self.conf, "w") as conf:
             conf.write(text + added)
-        with open(self._path("gatepost.lua"), "w") as script:
-            script.write(replaced(conf_text("gatepost.lua"), {
-                "/run/gatepost/": sockets + "/", '["465"]': f'["{self.ports[465]}"]'}))
 
     def add_user(self, user, account=None, mailbox=True):
         """`user` may log in with PASSWORD, as itself or as `account`, whose alias it is."""
@@ -137,7 +144,7 @@ class DovecotDoors:
         self._append("disabled-users", user + "\n")
 
     def start(self):
-        self._process = Process(["dovecot", "-F", "-c", self._conf],
+        self._process = Process(["dovecot", "-F", "-c", self.conf],
                                 os.path.join(self.folder, "output"), death_signal="TERM")
         self._process.wait_ready(self._serves, what="serving")
         return self
@@ -146,7 +153,7 @@ class DovecotDoors:
         return accepts_unix(self.auth_socket) and all(map(accepts, self.ports.values()))
 
     def doveadm(self, *words):
-        return subprocess.run(["doveadm", "-c", self._conf, *words], capture_output=True,
+        return subprocess.run(["doveadm", "-c", self.conf, *words], capture_output=True,
                               text=True, timeout=60, check=False)
 
     def log_text(self):
@@ -157,11 +164,3 @@ class DovecotDoors:
         if self._process:
             self._process.stop()
             self._process = None
-
-
-def gatepost_lines(sockets, doors_port, token_file, submissions_port):
-    """The lines of conf/dovecot for gatepost.conf, so that a DovecotDoors asks that Gatepost."""
-    return replaced(conf_text("gatepost.conf"), {
-        "/run/gatepost/": sockets + "/", "127.0.0.1:9479": f"127.0.0.1:{doors_port}",
-        "/etc/gatepost/doors-token": token_file, "daemon_port = 465":
-        f"daemon_port = {submissions_port}"})

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import mail_logins, postfix
 from .dovecot import PASSWORD
-from .dovecot_doors import DovecotDoors, gatepost_lines
+from .dovecot_doors import DovecotDoors
 from .folder import Folder
 from .gatepost import Gatepost
 from .mail_logins import Door
@@ -18,7 +18,7 @@ from .tls import Certificate
 TOKEN = "a token of the tests"
 
 # Postfix's, with the service that Gatepost is told
-_LISTENERS = {
+LISTENERS = {
     "smtp": postfix.Listener("MX", postfix.SASL + ("smtpd_sasl_service=smtp",)),
     "postfix 587": postfix.Listener("SUBMISSION", postfix.SASL + (
         "smtpd_sasl_service=submission",)),
@@ -30,7 +30,7 @@ SERVICES = {
     "submission": "submission", "submissions": "submissions",
     "smtp": "submission", "postfix 587": "submission", "postfix 465": "submissions",
 }
-POSTFIX = frozenset(_LISTENERS)
+POSTFIX = frozenset(LISTENERS)
 
 
 class DovecotHost:
@@ -43,19 +43,20 @@ class DovecotHost:
         self._sink = SmtpSink()
         self._addresses = itertools.count(1)
         sockets = self.folder.sub("sockets")
+        self.doors_socket = os.path.join(sockets, "doors.sock")
         self._listens = (os.path.join(sockets, "passwords.sock"), free_port())
         certificate = Certificate(self.folder.path)
         self.dovecot = DovecotDoors(self.folder.sub("dovecot"), certificate, self._sink.port,
                                     sockets, self._listens[1], TOKEN)
         self.postfix = postfix.Postfix(self.folder.sub("postfix"), "", certificate,
-                                       self.dovecot.auth_socket, self._sink.port, _LISTENERS)
-        self._token_file = self.folder.file("token")
+                                       self.dovecot.auth_socket, self._sink.port, LISTENERS)
+        self.token_file = self.folder.file("token")
         self.set_token(TOKEN)
-        self.lines = gatepost_lines(sockets, self._listens[1], self._token_file,
-                                    self.dovecot.ports[465])
+        self.lines = self.localized("gatepost.conf")
         self._settings = {"store": redis_url, "trusted": [], "authentication_results": False,
                           "default_domain": "example.com", **settings}
         self.gatepost = Gatepost(self.folder.path, self._settings)
+        self.configure(self.lines)
         self.doors, self.clear = self._list_doors()
 
     def _list_doors(self):
@@ -69,11 +70,15 @@ class DovecotHost:
         doors.update((name, Door(*where, "implicit")) for name, where in wrapped.items())
         return doors, {name: Door(*where, "") for name, where in clear.items()}
 
+    def localized(self, name):
+        """A file of conf/dovecot with what it names as it is on this host."""
+        return self.dovecot.localized(name).replace("/etc/gatepost/doors-token", self.token_file)
+
     def set_token(self, token):
         """What Gatepost wants to hear by TCP from its next start on."""
-        with open(self._token_file, "w") as file:
+        with open(self.token_file, "w") as file:
             file.write(token + "\n")
-        os.chmod(self._token_file, 0o600)
+        os.chmod(self.token_file, 0o600)
 
     def configure(self, lines):
         """Write gatepost.conf with these lines in the place of those of conf/dovecot."""
