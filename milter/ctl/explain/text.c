@@ -73,7 +73,8 @@ static void put_step(size_t number, const json_t *step) {
 }
 
 void explanation_print(const json_t *told) {
-    static const char *const asked[] = {"client", "helo", "sender", "login", "tls", "listener"};
+    static const char *const asked[] = {"door",  "client", "helo",    "sender",
+                                        "login", "tls",    "listener"};
     static const char *const answers[] = {"stage", "service", "account", "verdict", "reason",
                                           "key",   "field",   "would",   "reply"};
     const json_t *steps = json_object_get(told, "steps");

@@ -85,6 +85,15 @@ static void allow(struct runtime *runtime, const struct door_question *question,
         deny(response, answer.text);
 }
 
+/* What Dovecot has let in is a use of the door; it is not judged aloud a second time. */
+static void note_use(struct runtime *runtime, const json_t *body, struct door_question *question) {
+    struct door_answer answer;
+    question->quiet = question->authenticated = true;
+    if (runtime->config->record_use && json_is_true(json_object_get(body, "success")) &&
+        !json_is_true(json_object_get(body, "policy_reject")))
+        door_ask(runtime, question, &answer);
+}
+
 void door_dovecot(struct runtime *runtime, const struct http_request *request,
                   struct http_response *response) {
     char command[16] = "";
@@ -102,6 +111,7 @@ void door_dovecot(struct runtime *runtime, const struct http_request *request,
     } else if (command[0] == 'a') {
         allow(runtime, &question, response);
     } else {
+        note_use(runtime, body, &question);
         http_response_begin(response, 200, JSON_TYPE, ALLOW, strlen(ALLOW));
     }
     json_decref(body);
