@@ -28,7 +28,8 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  libclang-rt-dev
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules $libldap libwrap0
- postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
+ postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond
+ dovecot-auth-lua lua-socket redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
  python3-dnspython python3-yaml python3-spf prometheus $valkey $web"
 
 say() {

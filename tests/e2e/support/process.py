@@ -61,6 +61,15 @@ class Process:
         if self.alive():
             os.kill(self.pid, number)
 
+    def freeze(self):
+        """SIGSTOP, and wait until it has stopped."""
+        self.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", what=f"{self.argv[0]} stopped")
+
+    def _state(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+
     def wait(self, timeout=30):
         return self._child.wait(timeout)
 
