@@ -34,6 +34,7 @@ struct spf_query {
     const char *helo;     /* NULL when the client gave none */
     const char *sender;   /* local@domain for the MAIL FROM identity; NULL: the HELO identity */
     const char *receiver; /* %{r}: the name of this host; NULL when it is not known */
+    int64_t deadline;     /* clock_now_ms(); 0: the time-out from now on */
     /* Told every step as one line, which may have a stranger's octets; NULL for nobody. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
@@ -44,6 +45,14 @@ struct spf_answer {
     char domain[256];      /* whose record was evaluated */
     char problem[200];     /* why an error is one; "" otherwise */
     char explanation[256]; /* of a fail: what the domain says of it, its own octets; "" for none */
+    /*
+     * Of a pass: the mechanism that matched, and of which domain's record; of an include or
+     * redirect the one that matched there. `prefix` is how many bits of the client's address it
+     * looks at: the prefix length of a, mx, ip4 and ip6, 0 of `all`, all bits of ptr. What `exists`
+     * asks for may have as many bits as its %{i} gives; without %{i} it is 0.
+     */
+    unsigned prefix;
+    char term[120], term_domain[256];
 };
 
 void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer);

@@ -69,7 +69,8 @@ static enum verdict_kind judge(const struct fact *facts_of, size_t n, const stru
                              {policies[0], policies[1], policies[2]}};
     enum decision_next next = decision_mail(&d, &rules, listener, facts);
     while (next != DECISION_MADE)
-        next = next == DECISION_WANTS_POLICY ? decision_policy(&d, &set) : decision_spf(&d, spf);
+        next =
+            next == DECISION_WANTS_POLICY ? decision_policy(&d, &set) : decision_spf(&d, spf, 32);
     for (size_t i = 0; i < SUBJECTS; i++)
         policy_free(policies[i]);
     return verdict_applied(&d.verdict);
@@ -161,7 +162,7 @@ static void test_networks_in_trouble(void **state) {
             enum decision_next next = decision_mail(&d, &rules, &listener, &facts);
             while (next != DECISION_MADE)
                 next = next == DECISION_WANTS_POLICY ? decision_policy(&d, &set)
-                                                     : decision_spf(&d, rows[i].spf);
+                                                     : decision_spf(&d, rows[i].spf, 32);
         }
         if (d.verdict.kind != rows[i].kind || d.verdict.reason != rows[i].reason)
             fail_msg("row %zu: %s %s", i, verdict_name(d.verdict.kind),
