@@ -18,6 +18,7 @@
 #include "gatepost/core/textbuf.h"
 #include "gatepost/dns/dns.h"
 #include "libspf2.h"
+#include "survey.h"
 #include "terms.h"
 
 /*
@@ -386,4 +387,9 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
         snprintf(answer->problem, sizeof answer->problem, "%s", now.terms.problem);
     evaluation_clear(&now);
     shares_give(spf->shares, &now.terms.share);
+}
+
+enum spf_survey spf_survey(struct spf *spf, const char *domain, int64_t deadline,
+                           spf_take_term *take, void *context, struct why *why) {
+    return survey_domain(spf->dns, domain, deadline, take, context, why);
 }

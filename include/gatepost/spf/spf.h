@@ -57,4 +57,28 @@ struct spf_answer {
 
 void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer *answer);
 
+/* A mechanism by which somebody passes; texts last until the function that takes it returns. */
+struct spf_pass_term {
+    const char *domain, *text;
+    /* bits of the address that it looks at, as spf_answer.prefix; UINT_MAX: not of this family */
+    unsigned prefix4, prefix6;
+};
+typedef void spf_take_term(void *context, const struct spf_pass_term *term);
+
+enum spf_survey {
+    SPF_SURVEY_RECORD,  /* the domain has a record */
+    SPF_SURVEY_NONE,    /* it publishes none */
+    SPF_SURVEY_NO_NAME, /* it does not exist */
+    SPF_SURVEY_WRONG,   /* its record, or one that it leads to, is in error, as the reason says */
+    SPF_SURVEY_UNKNOWN, /* the DNS does not say, for the reason */
+};
+
+/*
+ * What a domain's record lets pass, whoever asks: takes each mechanism with the result pass, of the
+ * record and of those that it includes or redirects to, as far as macros do not choose them. At the
+ * latest at `deadline` (clock_now_ms()).
+ */
+enum spf_survey spf_survey(struct spf *spf, const char *domain, int64_t deadline,
+                           spf_take_term *take, void *context, struct why *why);
+
 #endif
