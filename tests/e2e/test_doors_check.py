@@ -5,6 +5,7 @@ What real ones say is in test_doors_check_host.py.
 
 import base64
 import os
+import socket
 import time
 
 import pytest
@@ -56,9 +57,9 @@ def password(folder):
     return path
 
 
-def check(ctl, *options, host=HOST, **ports):
+def check(ctl, *options, host=HOST, address="127.0.0.1", **ports):
     """Run it with only these doors."""
-    words = ["doors", "check", host, "--address", "127.0.0.1", "--json", *options]
+    words = ["doors", "check", host, "--address", address, "--json", *options]
     for door in DOORS:
         words += ["--port", f"{door}={ports.get(door.replace('-', '_'), 'none')}"]
     for door, port in ports.items():
@@ -150,6 +151,26 @@ def test_login_in_the_clear(ctl, door, answers, expected):
     with OddServer(conversation(*answers)) as server:
         run = check(ctl, **{door: server.port})
     assert run.status == 1 and words(run) == expected, run
+
+
+def test_an_address_of_this_host(ctl):
+    """Dovecot offers its own address what it offers no stranger. IPv4 has others to ask from."""
+    seen = []
+
+    def serve(server, connection):
+        seen.append(connection.getpeername()[0])
+        conversation(b"* OK\r\n", b"* CAPABILITY IMAP4rev1\r\na OK\r\n")(server, connection)
+    with OddServer(serve, host="::1") as server:
+        run = check(ctl, address="::1", imap=server.port)
+    assert run.status == 1 and words(run) == ["auth-to-itself", "no-tls"], run
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        own = probe.getsockname()[0]        # another address of this host, where it has one
+    for address, source in (("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1"),
+                            (own, "127.0.0.2")):
+        with OddServer(serve, host=address) as server:
+            run = check(ctl, address=address, imap=server.port)
+        assert words(run)[0] == "auth-in-the-clear" and seen[-1] == source, run
 
 
 @pytest.mark.parametrize("door, answers", [

@@ -62,15 +62,14 @@ static bool is_own(const struct sockaddr_storage *to, socklen_t len) {
     return own;
 }
 
-/* All of 127.0.0.0/8 is this host: one of these is not the address itself. IPv6 has one such. */
+/*
+ * All of 127.0.0.0/8 is this host, and what listens on another of its addresses takes it from there
+ * as well. To 127.0.0.2 the kernel speaks from 127.0.0.1 by itself. IPv6 has one such address only.
+ */
 static bool leave_from_another(int fd, const struct sockaddr_storage *to) {
     struct sockaddr_in from = {.sin_family = AF_INET};
-    if (to->ss_family != AF_INET)
-        return false;
     from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
-    if (from.sin_addr.s_addr == ((const struct sockaddr_in *)to)->sin_addr.s_addr)
-        from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2);
-    return bind(fd, (struct sockaddr *)&from, sizeof from) == 0;
+    return to->ss_family == AF_INET && bind(fd, (struct sockaddr *)&from, sizeof from) == 0;
 }
 
 int stream_open(struct stream *s, const struct ip_address *to, int port, int64_t deadline) {

@@ -13,7 +13,7 @@ class OddServer:
     With a `certificate` (cert, key) TLS comes first. `heard` has what read() got, in order.
     """
 
-    def __init__(self, serve, certificate=None):
+    def __init__(self, serve, certificate=None, host="127.0.0.1"):
         self.port = free_port()
         self.heard = []
         self._serve = serve
@@ -22,7 +22,9 @@ class OddServer:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*certificate)
         self._stopped = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", self.port), backlog=20)
+        self._socket = socket.create_server(
+            (host, self.port), backlog=20,
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
