@@ -41,10 +41,11 @@ static bool is_made_of(const char *said, const char *template) {
 
 bool our_text_find(const struct config *config, const char *said, enum reason *reason) {
     /* what a login may be told; the one that is looked for comes first */
-    static const enum reason reasons[] = {
-        REASON_PROTOCOL_DISABLED,  REASON_UNKNOWN_LOGIN,    REASON_UNKNOWN_SERVICE,
-        REASON_IP_NOT_AUTHORIZED,  REASON_TLS_REQUIRED,     REASON_AUTH_REQUIRED,
-        REASON_POLICY_UNAVAILABLE, REASON_POLICY_MALFORMED, REASON_NOT_ALLOWLISTED};
+    static const enum reason reasons[] = {REASON_PROTOCOL_DISABLED, REASON_APP_PASSWORD_REQUIRED,
+                                          REASON_UNKNOWN_LOGIN,     REASON_UNKNOWN_SERVICE,
+                                          REASON_IP_NOT_AUTHORIZED, REASON_TLS_REQUIRED,
+                                          REASON_AUTH_REQUIRED,     REASON_POLICY_UNAVAILABLE,
+                                          REASON_POLICY_MALFORMED,  REASON_NOT_ALLOWLISTED};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         const char *own = config->replies[reasons[i]];
         for (int kind = VERDICT_DEFER; kind <= VERDICT_REJECT; kind++) {
