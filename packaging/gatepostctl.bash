@@ -86,10 +86,10 @@ _gatepostctl_options() {
     case "$head $sub" in
     ' ') echo -c -V -h ;;
     'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | explain\ * | status\ * | reload\ *) ;;
+        export\ * | history\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
-    grep -o -e '--[a-z]*' <<<"${usage[*]}"
+    grep -o -e '--[a-z-]*' <<<"${usage[*]}"
 }
 
 _gatepostctl() {
@@ -109,7 +109,8 @@ _gatepostctl() {
             conf=(-c "${words[i]:-}")
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
-            --listener | --log)
+            --listener | --log | --door | --service | --for | --canary | --password-file | --port | \
+            --path | --address | --timeout)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -126,11 +127,21 @@ _gatepostctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --from | --login)
+    --password-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --from | --login | --canary)
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
-    --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
+    --door) candidates='mta dovecot http' ;;
+    --service)
+        candidates='smtp submission submissions imap pop3 sieve caldav carddav webdav activesync jmap
+            webmail'
+        ;;
+    --until | --since | --actor | --field | --last | --ip | --helo | --log | --for | --port | \
+        --path | --address | --timeout) return ;;
     *)
         if [[ $cur == -* ]]; then
             candidates=$(_gatepostctl_options)
