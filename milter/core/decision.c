@@ -27,11 +27,21 @@ const char *decision_service(const struct decision_listener *listener, bool logg
 
 const char *decision_rule_name(enum decision_rule rule) {
     static const char *const names[RULES] = {
-        [RULE_CONNECT] = "connect", [RULE_TRUSTED] = "trusted", [RULE_TLS] = "tls",
-        [RULE_AUTH] = "auth",       [RULE_ACCOUNT] = "account", [RULE_POLICY] = "policy",
-        [RULE_KNOWN] = "known",     [RULE_SERVICE] = "service", [RULE_ACCOUNT_TLS] = "account-tls",
-        [RULE_SOURCE] = "source",   [RULE_LISTED] = "listed",   [RULE_SPF] = "spf",
-        [RULE_ACTION] = "action",   [RULE_MODE] = "mode",
+        [RULE_CONNECT] = "connect",
+        [RULE_TRUSTED] = "trusted",
+        [RULE_TLS] = "tls",
+        [RULE_AUTH] = "auth",
+        [RULE_ACCOUNT] = "account",
+        [RULE_POLICY] = "policy",
+        [RULE_KNOWN] = "known",
+        [RULE_SERVICE] = "service",
+        [RULE_ACCOUNT_TLS] = "account-tls",
+        [RULE_PASSWORD] = "password",
+        [RULE_SOURCE] = "source",
+        [RULE_LISTED] = "listed",
+        [RULE_SPF] = "spf",
+        [RULE_ACTION] = "action",
+        [RULE_MODE] = "mode",
     };
     return names[rule];
 }
@@ -40,6 +50,8 @@ const struct policy_field *decision_rule_field(enum decision_rule rule) {
     switch (rule) {
     case RULE_ACCOUNT_TLS:
         return policy_field_of(FIELD_TLS);
+    case RULE_PASSWORD:
+        return policy_field_of(FIELD_PASSWORD);
     case RULE_SOURCE:
         return policy_field_of(FIELD_SOURCE);
     case RULE_MODE:
@@ -121,8 +133,8 @@ static void mind_mode(struct decision *d) {
     mode->listener = of_listener;
     if (mode->value == MODE_ENFORCE && d->policy != NULL)
         mode->state = policy_mode(d->policy, &mode->value, &mode->from);
-    if (mode->state != SETTING_MALFORMED) {
-        v->monitor = mode->value == MODE_MONITOR;
+    if (mode->state != SETTING_MALFORMED) { /* what a wrong password gets is no trial */
+        v->monitor = mode->value == MODE_MONITOR && v->reason != REASON_APP_PASSWORD_REQUIRED;
     } else if (v->reason != REASON_POLICY_MALFORMED) {
         v->kind = VERDICT_DEFER;
         v->reason = REASON_POLICY_MALFORMED;
@@ -318,6 +330,18 @@ bool decision_asks_source(const struct decision_rules *rules, const char *servic
     return false;
 }
 
+/* Everywhere but at the MTA, which does not know, and at the webmail: is this password enough? */
+static bool password_refused(struct decision *d) {
+    if (d->listener->door == DOOR_MTA || strcmp(d->listener->service, "webmail") == 0)
+        return false;
+    const struct decision_step *step = ask_policy(d, RULE_PASSWORD);
+    if (step->state == SETTING_MALFORMED)
+        malformed(d, step->from);
+    else if (step->value == PASSWORD_APPLICATION && !d->facts->app_password)
+        made(d, VERDICT_REJECT, REASON_APP_PASSWORD_REQUIRED, step->from);
+    return d->next == DECISION_MADE;
+}
+
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
     bool known = policy_is_known(d->policy);
@@ -330,6 +354,8 @@ static enum decision_next judge_login(struct decision *d) {
         return malformed(d, tls->from);
     if (tls->value == NEED_REQUIRED && !d->facts->tls && !d->listener->tls_offloaded)
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
+    if (password_refused(d))
+        return DECISION_MADE;
     const struct decision_step *source = ask_policy(d, RULE_SOURCE);
     if (!decision_asks_source(d->rules, decision_service(d->listener, true)))
         return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);

@@ -10,6 +10,9 @@
 static const char *const source_names[] = {"any", "authorized"};
 const struct words source_words = WORDS(source_names, "any or authorized");
 
+static const char *const password_names[] = {"any", "application"};
+const struct words password_words = WORDS(password_names, "any or application");
+
 static const char *const spf_setting_names[SPF_RESULTS] = {
     [RESULT_NONE] = "spf:none",           [RESULT_NEUTRAL] = "spf:neutral",
     [RESULT_PASS] = "spf:pass",           [RESULT_SOFTFAIL] = "spf:softfail",
@@ -52,6 +55,12 @@ const struct policy_field policy_fields[] = {
      .words = &need_words,
      .otherwise = NEED_OPTIONAL,
      .about = "whether logins must use TLS"},
+    {.id = FIELD_PASSWORD,
+     .kind = FIELD_IS_SETTING,
+     .name = "password",
+     .words = &password_words,
+     .otherwise = PASSWORD_ANY,
+     .about = "which passwords are good at Dovecot and web servers"},
     {.id = FIELD_MODE,
      .kind = FIELD_IS_SETTING,
      .name = "mode",

@@ -63,6 +63,8 @@ static const char *const door_templates[REASONS] = {
                             "settings of the mail program",
     [REASON_IP_NOT_AUTHORIZED] = "{account} may not log in to {service} from {client}: "
                                  "the address is not in the account's list of authorized ones",
+    [REASON_APP_PASSWORD_REQUIRED] = "{account} takes only app passwords for {service}: "
+                                     "make one in the account's settings",
     [REASON_UNKNOWN_SERVICE] = "there is no service {service} here",
 };
 

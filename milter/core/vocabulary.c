@@ -28,6 +28,7 @@ static const char *const reason_names[] = {
     [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
     [REASON_HEADER_FORGED] = "header-forged",
     [REASON_UNKNOWN_SERVICE] = "unknown-service",
+    [REASON_APP_PASSWORD_REQUIRED] = "app-password-required",
 };
 
 static const char *const stage_names[STAGES] = {"connect", "mail", "data", "door"};
@@ -45,8 +46,8 @@ const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or 
 const struct words reason_words =
     WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
                         "ip-not-authorized, unknown-sender, unknown-login, spf, spf-required, "
-                        "policy-unavailable, policy-malformed, sender-ambiguous, header-forged or "
-                        "unknown-service");
+                        "policy-unavailable, policy-malformed, sender-ambiguous, header-forged, "
+                        "unknown-service or app-password-required");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");
 const struct words need_words = WORDS(need_names, "required or optional");

@@ -272,7 +272,9 @@ static int drop(struct ctl *ctl, const char *name) {
 
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
     (void)argc;
-    int status = drop(ctl, argv[0]);
+    int status = ctl->dry_run ? CTL_DONE : ctl_passwords_drop(ctl, argv[0]);
+    if (status == CTL_DONE)
+        status = drop(ctl, argv[0]);
     if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)
         return status;
     return ctl_use_delete(ctl, argv[0]);

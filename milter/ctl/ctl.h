@@ -28,6 +28,7 @@ enum ctl_exit {
 /* What explain is asked; texts of the command line, NULL where not given. */
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
+    bool app_password;
     const char *door, *service; /* of a login elsewhere than at the MTA */
     bool tls;
     bool connect_only; /* the line of the log is about the connection, not about a message */
@@ -53,7 +54,8 @@ struct ctl {
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
     const char *length; /* --for of unused; NULL */
-    bool forget, commands;
+    const char *note;   /* of a new app password; NULL */
+    bool forget, commands, all;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
 };
@@ -85,6 +87,12 @@ ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
 ctl_command ctl_use, ctl_unused;
+ctl_command ctl_password_add, ctl_password_list, ctl_password_remove;
+
+/* Removes all app passwords of an account, where there are any. CTL_DONE, or another status after
+ * saying why. */
+int ctl_passwords_drop(struct ctl *ctl, const char *account);
+
 ctl_command ctl_explain, ctl_status, ctl_reload;
 
 #endif

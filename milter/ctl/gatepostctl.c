@@ -40,7 +40,10 @@ enum {
     OPT_SERVICE,
     OPT_FORGET,
     OPT_FOR,
-    OPT_COMMANDS
+    OPT_COMMANDS,
+    OPT_NOTE,
+    OPT_ALL,
+    OPT_APP_PASSWORD
 };
 
 /* Which options a command takes; -c everywhere. */
@@ -50,7 +53,7 @@ enum {
 #define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
-     BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_DOOR) | BIT(OPT_SERVICE))
+     BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_DOOR) | BIT(OPT_SERVICE) | BIT(OPT_APP_PASSWORD))
 
 /* More of a command: its arguments may begin with a hyphen, so that no options follow the first; it
  * is an older spelling, not listed. */
@@ -80,6 +83,9 @@ static const struct option long_options[] = {
     {"forget", no_argument, NULL, OPT_FORGET},
     {"for", required_argument, NULL, OPT_FOR},
     {"commands", no_argument, NULL, OPT_COMMANDS},
+    {"note", required_argument, NULL, OPT_NOTE},
+    {"all", no_argument, NULL, OPT_ALL},
+    {"app-password", no_argument, NULL, OPT_APP_PASSWORD},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -106,6 +112,15 @@ static const struct command field_commands[] = {
     {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add, {0}},
     {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove, {0}},
     {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list, {0}},
+    {{"password", "add"},
+     "ACCOUNT PROTOCOL...",
+     2,
+     50,
+     SHOWS | BIT(OPT_NOTE) | BIT(OPT_UNTIL),
+     ctl_password_add,
+     {0}},
+    {{"password", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_password_list, {0}},
+    {{"password", "remove"}, "ACCOUNT [ID]", 1, 2, SHOWS | BIT(OPT_ALL), ctl_password_remove, {0}},
     {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set, {0}},
     {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset, {0}},
     {{"spf", "check"}, "IP HELO SENDER", 3, 3, SHOWS | ANY_WORDS, ctl_spf_check, {0}},
@@ -266,6 +281,15 @@ static int take_option(struct ctl *ctl, int option) {
         break;
     case OPT_LISTENER:
         ctl->question.listener = optarg;
+        break;
+    case OPT_NOTE:
+        ctl->note = optarg;
+        break;
+    case OPT_ALL:
+        ctl->all = true;
+        break;
+    case OPT_APP_PASSWORD:
+        ctl->question.app_password = true;
         break;
     case OPT_FORGET:
         ctl->forget = true;

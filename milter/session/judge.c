@@ -57,6 +57,11 @@ static struct address_rules rules_of(const struct config *config) {
                                   .lower_case = idna_lower_case};
 }
 
+int judge_name_login(const struct runtime *runtime, const char *login, struct address *out) {
+    const struct address_rules rules = rules_of(runtime->config);
+    return address_from_login(login, &rules, out);
+}
+
 /* -1 when there is no memory. */
 static int name_account(struct judgement *j, const char *login, const char *sender) {
     const struct address_rules rules = rules_of(j->runtime->config);

@@ -51,10 +51,12 @@ void verdict_log(const struct verdict_record *record) {
         {"us", us},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    struct log_pair line[sizeof pairs / sizeof *pairs + 3];
+    struct log_pair line[sizeof pairs / sizeof *pairs + 4];
     memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
     if (record->stage == STAGE_DOOR)
         line[n++] = (struct log_pair){"door", door_name(verdict->door)};
+    if (record->password_id != NULL)
+        line[n++] = (struct log_pair){"password", record->password_id};
     if (record->stale)
         line[n++] = (struct log_pair){"policy", "stale"};
     if (record->spf_problem != NULL && record->spf_problem[0] != '\0')

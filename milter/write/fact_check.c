@@ -111,6 +111,9 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)
         fault = "the address has more than one '@'";
+    if (fault == NULL && strncmp(name, "prvs=", 5) == 0 && !is_of_sender(name, rules))
+        return wrong(FACT_SPELLING, why,
+                     "no sender has this name: the tag \"prvs=...=\" is left out");
     if (fault == NULL)
         return of_login ? FACT_GOOD
                         : wrong(FACT_SPELLING, why, "a sender can have this name, but no login");

@@ -115,7 +115,8 @@ def test_a_login_elsewhere(case, decision_table, filter_switch, redis, dns, dead
     store = dead_store if case.store_down else redis.url
     gatepost = filter_switch.use(decision_table.settings(dns.address, store, case))
     case.store(redis)
-    words = ["--ip", case.client, "--login", case.login, *(["--tls"] if case.tls else [])]
+    words = ["--ip", case.client, "--login", case.login, *(["--tls"] if case.tls else []),
+             *(["--app-password"] if case.app_password else [])]
     listener = decision_table.doors[case.door]
     for where in (["--listener", case.door],
                   ["--door", listener["door"], "--service", listener["service"]]):

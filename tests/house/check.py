@@ -38,7 +38,7 @@ THIRD_PARTY = {
     "jansson.h": ("base", "write", "ctl", "filter"),
     "libmilter": ("filter",),
     "microhttpd.h": ("base",),
-    "openssl": ("store",),
+    "openssl": ("base", "store"),
     "spf2": ("spf",),
     "systemd": ("base", "filter"),
     "unicase.h": ("base",),

@@ -69,10 +69,11 @@ struct decision_facts {
     struct network_answer trusted; /* in a trusted network */
     bool tls;
     bool logged_in;
-    bool null_sender; /* without a login */
-    bool has_account; /* false for the null sender where its HELO name has none */
-    bool misnamed;    /* the login: no account can have its name */
-    int64_t now;      /* seconds since the epoch */
+    bool null_sender;  /* without a login */
+    bool has_account;  /* false for the null sender where its HELO name has none */
+    bool misnamed;     /* the login: no account can have its name */
+    bool app_password; /* at a door other than the MTA: it was made with one of the account's */
+    int64_t now;       /* seconds since the epoch */
 };
 
 enum spf_identity { IDENTITY_NONE, IDENTITY_HELO, IDENTITY_MAILFROM };
@@ -109,6 +110,7 @@ enum decision_rule {
     RULE_KNOWN,       /* bool: the account, its domain or a parent has policy */
     RULE_SERVICE,     /* bool: it is allowed */
     RULE_ACCOUNT_TLS, /* enum need */
+    RULE_PASSWORD,    /* enum password: which the account takes */
     RULE_SOURCE,      /* enum source */
     RULE_LISTED,      /* bool: an entry lists the client's address */
     RULE_SPF,         /* enum spf_result */

@@ -21,6 +21,7 @@ enum policy_field_id {
     FIELD_SOURCE,
     FIELD_TLS,
     FIELD_MODE,
+    FIELD_PASSWORD,
     FIELD_SPF,
     FIELD_PROTOCOL,
     FIELD_IP,
@@ -32,6 +33,8 @@ enum policy_field_id {
 /* The words of single fields that nothing but the policy has. */
 enum source { SOURCE_ANY, SOURCE_AUTHORIZED };
 extern const struct words source_words;
+enum password { PASSWORD_ANY, PASSWORD_APPLICATION };
+extern const struct words password_words;
 
 /* What a field consists of, and how an account inherits it. */
 enum policy_field_kind {

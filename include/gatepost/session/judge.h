@@ -58,6 +58,9 @@ struct judge_question {
  */
 void judge_decide(struct judgement *j, const struct judge_question *question);
 
+/* The account of a login. Returns 0 and an address to be cleared, or -1: no memory. */
+int judge_name_login(const struct runtime *runtime, const char *login, struct address *out);
+
 /* The login came for a service that does not exist: it is refused, and nothing is asked. */
 void judge_unknown_service(struct judgement *j, const char *login);
 

@@ -19,6 +19,7 @@ struct runtime {
     struct config *config;
     struct live_store *store;
     struct networks *networks;
+    struct store *passwords; /* of app passwords; NULL where nobody asks for them */
     struct spf *spf;
     unsigned generation; /* 1 for the first configuration, one more for each reload */
     time_t since;        /* when it was opened */

@@ -14,6 +14,7 @@ struct verdict_record {
     const struct reply_values *values;
     const struct decision *decision; /* made */
     bool stale;                      /* the policy served without the store */
+    const char *password_id;         /* of the app password; NULL for none */
     const char *spf_problem;         /* "" or NULL for none */
     const struct reply *reply;       /* of what is deferred or rejected */
     int64_t microseconds;            /* that the verdict took */

@@ -200,9 +200,9 @@ void log_line_clear(struct log_line *line) {
     *line = (struct log_line){0};
 }
 
-enum { CLIENT, HELO, SENDER, LOGIN, LISTENER, STAGE, REASON, SERVICE, DOOR, KEYS };
+enum { CLIENT, HELO, SENDER, LOGIN, LISTENER, STAGE, REASON, SERVICE, DOOR, PASSWORD, KEYS };
 static const char *const keys[KEYS] = {"client", "helo",   "sender",  "login", "listener",
-                                       "stage",  "reason", "service", "door"};
+                                       "stage",  "reason", "service", "door",  "password"};
 
 /* All values; -1 when one is missing, cannot be read or, but for HELO, has been cut. */
 static int read_values(const struct parts *parts, const struct ctl_question *given,
@@ -212,6 +212,11 @@ static int read_values(const struct parts *parts, const struct ctl_question *giv
     for (size_t i = 0; i < KEYS; i++) {
         char *value;
         found[i] = NULL;
+        if (i == PASSWORD) { /* only where it was an app password */
+            if (read_value(parts, keys[i], &value) > 0)
+                found[i] = line->values[line->n++] = value;
+            continue;
+        }
         if (i == DOOR &&
             (found[STAGE] == NULL || strcmp(found[STAGE], stage_name(STAGE_DOOR)) != 0))
             continue; /* the MTA's lines have none */
@@ -250,6 +255,7 @@ int log_line_read(FILE *from, struct log_line *line, struct ctl_question *questi
     if (question->door == NULL && found[DOOR] != NULL) {
         question->door = found[DOOR];
         question->service = found[SERVICE];
+        question->app_password = found[PASSWORD] != NULL;
     }
     bool connect = found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_CONNECT)) == 0;
     if (question->from == NULL && question->login == NULL) {

@@ -243,6 +243,12 @@ static void word_account_tls(struct wording *w, const struct decision_step *step
                  w->decision->facts->tls || w->decision->listener->tls_offloaded ? "it" : "none"));
 }
 
+static void word_password(struct wording *w, const struct decision_step *step) {
+    put_setting(w, step,
+                put_step(w, step, "the login was made with %s",
+                         w->decision->facts->app_password ? "one" : "another password"));
+}
+
 static void word_source(struct wording *w, const struct decision_step *step) {
     const struct decision *d = w->decision;
     const char *because = "";
@@ -332,6 +338,7 @@ void explanation_steps(struct explanation *e, const struct decision *decision,
         [RULE_KNOWN] = word_known,
         [RULE_SERVICE] = word_service,
         [RULE_ACCOUNT_TLS] = word_account_tls,
+        [RULE_PASSWORD] = word_password,
         [RULE_SOURCE] = word_source,
         [RULE_LISTED] = word_listed,
         [RULE_SPF] = word_spf,

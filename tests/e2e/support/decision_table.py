@@ -35,6 +35,7 @@ class Case:
     door: str = "mx"
     client: str = "192.0.2.1"
     tls: bool = False
+    app_password: bool = False                       # elsewhere than at the MTA
     login: str = ""
     sender: str = "bob@sender.example"               # without <>, "" for the null sender
     helo: str = "client.example"
@@ -96,6 +97,8 @@ class Case:
             self.store_down = True
         elif key == "tls" and rest == "yes":
             self.tls = True
+        elif key == "app-password" and rest == "yes":
+            self.app_password = True
         elif key == "sender":
             self.sender = "" if rest == "<>" else rest
         elif key in ("login", "client", "helo", "spf", "would", "account"):

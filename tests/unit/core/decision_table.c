@@ -185,6 +185,8 @@ static bool read_line(struct row *row, const char *key, char *rest) {
         COPY(client, rest);
     else if (strcmp(key, "tls") == 0)
         row->tls = true;
+    else if (strcmp(key, "app-password") == 0)
+        row->app_password = true;
     else if (strcmp(key, "login") == 0)
         COPY(login, rest);
     else if (strcmp(key, "sender") == 0)
@@ -288,6 +290,7 @@ static void run_case(struct row *row, decided_case *check) {
         .allowed = {.membership = member(door->connect_from, row->client) ? MEMBER_YES : MEMBER_NO},
         .trusted = {.membership = member("relays", row->client) ? MEMBER_YES : MEMBER_NO},
         .tls = row->tls,
+        .app_password = row->app_password,
         .logged_in = logged_in,
         .null_sender = null_sender,
         .has_account = account.text[0] != '\0',

@@ -20,7 +20,7 @@ struct row {
     char name[200], door[40], client[60], login[100], sender[200], helo[200], account[200];
     char from[200], by[20];
     char delimiters[8], default_domain[60];
-    bool tls, store_down, monitored;
+    bool tls, app_password, store_down, monitored;
     enum spf_result spf, helo_spf;
     enum verdict_kind kind, would;
     enum reason reason;

@@ -17,6 +17,7 @@ static const unsigned reasons_of[RULES] = {
     [RULE_KNOWN] = BIT(REASON_UNKNOWN_SENDER) | BIT(REASON_UNKNOWN_LOGIN),
     [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED) | BIT(REASON_UNKNOWN_SERVICE),
     [RULE_ACCOUNT_TLS] = BIT(REASON_TLS_REQUIRED),
+    [RULE_PASSWORD] = BIT(REASON_APP_PASSWORD_REQUIRED),
     [RULE_SOURCE] = BIT(REASON_ACCOUNT) | BIT(REASON_SPF_PASS) | BIT(REASON_SPF) |
                     BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_SPF_REQUIRED),
     [RULE_LISTED] = BIT(REASON_ACCOUNT) | BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_IP_AUTHORIZED),
@@ -78,7 +79,8 @@ static void check_trace(const char *name, const struct decision *d) {
         fail_msg("%s: %s, but the last step is %s", name, verdict_name(d->verdict.kind),
                  decision_rule_name(last));
     if (refused && d->verdict.monitor != (d->steps[d->n_steps - 1].state != SETTING_MALFORMED &&
-                                          d->steps[d->n_steps - 1].value == MODE_MONITOR))
+                                          d->steps[d->n_steps - 1].value == MODE_MONITOR &&
+                                          d->verdict.reason != REASON_APP_PASSWORD_REQUIRED))
         fail_msg("%s: the mode is another one", name);
     /* trust that cannot be known decides over what a later step refuses */
     bool over = d->steps[d->decider].rule == RULE_TRUSTED && d->verdict.kind == VERDICT_DEFER;

@@ -99,6 +99,8 @@ static void test_subjects(void **state) {
         {"account:alice@exam/ple.com", FACT_BAD_SUBJECT, "letters, digits"},
         {"account:a@b@example.com", FACT_BAD_SUBJECT, "more than one '@'"},
         {"account:*@example.com", FACT_BAD_SUBJECT, "write account:@example.com"},
+        {"account:prvs=0123abcdef=alice@example.com", FACT_SPELLING, "the tag"},
+        {"account:prvs=alice@example.com", FACT_GOOD, ""},
         {"account:@.example.com", FACT_GOOD, ""},
         {"account:@.e.d.c.example.com", FACT_GOOD, ""},
         {"account:@.com", FACT_BAD_SUBJECT, "2 to 5 labels"},
