@@ -58,6 +58,7 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .account = j->account.text,
                                           .values = values,
                                           .decision = &j->decision,
+                                          .tls = q->tls ? "yes" : "no",
                                           .stale = j->lookup.stale,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
