@@ -19,6 +19,7 @@
 enum ctl_exit {
     CTL_DONE = 0,     /* done; nothing found */
     CTL_REFUSED = 1,  /* refused: invalid input, a guard; or lint has findings */
+    CTL_CHANGES = 1,  /* replay: verdicts would change, as diff(1) says it */
     CTL_FAILED = 2,   /* could not be done: usage, configuration, store */
     CTL_MARKED = 3,   /* explain: the message would be marked, */
     CTL_DEFERRED = 4, /* deferred (4xx) */
@@ -40,6 +41,7 @@ struct ctl_setting {
 };
 
 struct ctl {
+    struct store *trial; /* NULL; else `store`, which commands change instead of anything real */
     struct config *config;
     struct address_rules address_rules;
     struct fact_rules fact_rules;
@@ -53,6 +55,11 @@ struct ctl {
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
     const char *length; /* --for of unused; NULL */
+    const char *policy; /* --policy of replay; NULL */
+    const char **with;  /* --with of replay, as often as it was given; owned */
+    size_t n_with, with_room;
+    /* Runs one command that edits the policy, its words as of a command line, on this trial. */
+    int (*run_words)(struct ctl *ctl, int argc, char **argv);
     bool forget, commands;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
@@ -84,7 +91,7 @@ ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
-ctl_command ctl_use, ctl_unused;
+ctl_command ctl_use, ctl_unused, ctl_replay;
 ctl_command ctl_explain, ctl_status, ctl_reload;
 
 #endif

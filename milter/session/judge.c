@@ -24,10 +24,20 @@ static enum decision_next ask_store(struct judgement *j) {
     return decision_policy_failed(&j->decision);
 }
 
+static enum decision_next recall_spf(struct judgement *j, enum spf_identity identity) {
+    enum spf_result result;
+    if (j->past->spf(j->past->context, j, identity, &result))
+        return decision_spf(&j->decision, result);
+    judge_defer(j);
+    return DECISION_MADE;
+}
+
 static enum decision_next ask_spf(struct judgement *j, enum spf_identity identity) {
     const struct judge_observer *observer = j->observer;
     const char *name = j->helo, *sender = identity == IDENTITY_HELO ? NULL : j->sender;
     char *ascii_name = NULL, *ascii_sender = NULL; /* RFC 7208 4.3 */
+    if (j->past != NULL)
+        return recall_spf(j, identity);
     if ((name != NULL && idna_address_to_ascii(name, &ascii_name) < 0) ||
         (sender != NULL && idna_address_to_ascii(sender, &ascii_sender) < 0)) {
         free(ascii_name);
