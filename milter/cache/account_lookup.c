@@ -1,5 +1,5 @@
 /*
- * The policy of one account. Owns the names of its three subjects; what is known of them is
+ * The policy of one account. Owns the names of its subjects; what is known of them is
  * policy_cache.c's.
  */
 #include "gatepost/cache/account_lookup.h"
@@ -17,23 +17,31 @@ void account_lookup_clear(struct account_lookup *lookup) {
     *lookup = (struct account_lookup){0};
 }
 
+#define ACCOUNT "account:"
+
 /* Names the subjects in set.subjects; -1 when there is no memory. */
 static int name_subjects(struct account_lookup *out, const struct address *account) {
-    size_t size = strlen("account:") + strlen(account->text) + 1;
-    size_t domain_size =
-        account->domain == NULL ? 0 : strlen("account:@") + strlen(account->domain) + 1;
-    out->memory = malloc(size + domain_size);
-    if (out->memory == NULL)
+    const char *parents[PARENTS_MAX], *domain = account->domain;
+    size_t n = domain == NULL ? 0 : parents_of(domain, parents);
+    size_t size = sizeof ACCOUNT + strlen(account->text);
+    if (domain != NULL)
+        size += (1 + n) * (sizeof ACCOUNT "@" + strlen(domain)); /* a parent is shorter */
+    char *at = out->memory = malloc(size);
+    if (at == NULL)
         return -1;
-    strcpy(stpcpy(out->memory, "account:"), account->text);
     /* a name without a domain must not be another subject's: "*", "@domain", "user@domain" */
-    if (domain_size > 0 || (strcmp(account->text, "*") != 0 && strchr(account->text, '@') == NULL))
-        out->set.subjects[SUBJECT_ACCOUNT] = out->memory;
-    if (domain_size > 0) {
-        strcpy(stpcpy(out->memory + size, "account:@"), account->domain);
-        out->set.subjects[SUBJECT_DOMAIN] = out->memory + size;
+    if (domain != NULL || (strcmp(account->text, "*") != 0 && strchr(account->text, '@') == NULL))
+        out->set.subjects[SUBJECT_ACCOUNT] = at;
+    at = stpcpy(stpcpy(at, ACCOUNT), account->text) + 1;
+    if (domain != NULL && domain[0] != '.') { /* that would be its parent's name */
+        out->set.subjects[SUBJECT_DOMAIN] = at;
+        at = stpcpy(stpcpy(at, ACCOUNT "@"), domain) + 1;
     }
-    out->set.subjects[SUBJECT_DEFAULT] = "account:*";
+    for (size_t i = 0; i < n; i++) {
+        out->set.subjects[SUBJECT_PARENT + i] = at;
+        at = stpcpy(stpcpy(at, ACCOUNT "@"), parents[i]) + 1;
+    }
+    out->set.subjects[SUBJECT_DEFAULT] = ACCOUNT "*";
     return 0;
 }
 

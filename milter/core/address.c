@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "local_part.h"
+
 void address_clear(struct address *address) {
     free(address->text);
     *address = (struct address){0};
@@ -39,12 +41,6 @@ static char *fold(const char *text, address_conversion *convert) {
     return result;
 }
 
-/* Where the extension begins, never at the first octet: "+x" is a name, not an extension. */
-static void cut_extension(char *local, const char *delimiters) {
-    size_t at = local[0] == '\0' ? 0 : 1 + strcspn(local + 1, delimiters);
-    local[at] = '\0';
-}
-
 /* Joins the parts; takes both, which may be NULL when there was no memory. domain "" means none. */
 static int join(char *local, char *domain, struct address *out) {
     int rc = -1;
@@ -67,12 +63,25 @@ static int join(char *local, char *domain, struct address *out) {
     return rc;
 }
 
+/* A domain through `convert`, or what "@.example.com" has for one. */
+static char *fold_domain(const char *domain, address_conversion *convert) {
+    bool dot = domain[0] == '.';
+    char *folded = fold(domain + dot, convert), *dotted = NULL;
+    if (!dot || folded == NULL)
+        return folded;
+    dotted = malloc(strlen(folded) + 2);
+    if (dotted != NULL)
+        strcpy(stpcpy(dotted, "."), folded);
+    free(folded);
+    return dotted;
+}
+
 /* `local` is writable and unquoted; `domain` may be NULL */
-static int canonical(char *local, char *domain, const struct address_rules *rules,
+static int canonical(char *local, const char *domain, const struct address_rules *rules,
                      struct address *out) {
-    cut_extension(local, rules->delimiters);
+    local_part_cut_extension(local, rules->delimiters);
     const char *named = domain != NULL && domain[0] != '\0' ? domain : rules->default_domain;
-    char *folded = fold(named, rules->domain_to_ascii);
+    char *folded = fold_domain(named, rules->domain_to_ascii);
     size_t dots = folded == NULL ? 0 : strlen(folded);
     while (dots > 0 && folded[dots - 1] == '.') /* "example.com." is example.com */
         folded[--dots] = '\0';
@@ -236,6 +245,7 @@ int address_from_sender(const char *sender, const struct address_rules *rules,
         *at = '\0';
     if (quoted)
         unquote(path);
+    path += local_part_skip_tag(path) - path;
     int rc = canonical(path, at == NULL ? NULL : at + 1, rules, out);
     free(copy);
     return rc;
@@ -333,8 +343,10 @@ static bool is_domain(const char *domain) {
     return is_ascii(domain) && domain[0] != '\0' && strcmp(end, literal ? "]" : "") == 0;
 }
 
-int address_from_login(const char *login, const struct address_rules *rules, struct address *out) {
-    char *copy = strdup(login);
+/* Of a login, or with `tagged` of what may have the tag of a signed sender. */
+static int from_name(const char *name, bool tagged, const struct address_rules *rules,
+                     struct address *out) {
+    char *copy = strdup(name);
     if (copy == NULL)
         return -1;
     bool misnamed = squeeze(copy);
@@ -343,14 +355,24 @@ int address_from_login(const char *login, const struct address_rules *rules, str
         *at++ = '\0';
         at += *at == ' ';
     }
-    cut_extension(copy, rules->delimiters);
-    squeeze(copy);
-    misnamed |= copy[0] == '\0';
-    int rc = canonical(copy, at, rules, out);
+    char *local = copy + (tagged ? local_part_skip_tag(copy) - copy : 0);
+    local_part_cut_extension(local, rules->delimiters);
+    squeeze(local);
+    misnamed |= local[0] == '\0';
+    int rc = canonical(local, at, rules, out);
     if (rc == 0) {
         bool none = out->domain == NULL; /* fine where none was given, or could be */
         out->misnamed = misnamed || (none ? at != NULL && at[0] != '\0' : !is_domain(out->domain));
     }
     free(copy);
     return rc;
+}
+
+int address_from_login(const char *login, const struct address_rules *rules, struct address *out) {
+    return from_name(login, false, rules, out);
+}
+
+int address_from_reading(const char *reading, const struct address_rules *rules,
+                         struct address *out) {
+    return from_name(reading, true, rules, out);
 }

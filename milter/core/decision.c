@@ -191,7 +191,7 @@ void decision_connect(struct decision *d, const struct decision_rules *rules,
 }
 
 static enum decision_next want_spf(struct decision *d) {
-    bool helo = !d->facts->has_account || d->rules->helo_always;
+    bool helo = d->facts->null_sender || d->rules->helo_always;
     return d->next = helo ? DECISION_WANTS_SPF_HELO : DECISION_WANTS_SPF_MAILFROM;
 }
 
@@ -244,7 +244,7 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
     d->next = DECISION_WANTS_POLICY;
     if (listener_refuses(d))
         return DECISION_MADE;
-    /* the null sender is nobody that the store could know */
+    /* a null sender without a HELO name is nobody that the store could know */
     if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
     return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
@@ -374,6 +374,14 @@ enum decision_next decision_policy(struct decision *d, const struct policy_set *
     return d->facts->logged_in ? judge_login(d) : judge_sender(d);
 }
 
+/*
+ * Whoever says HELO with a registered name has proved nothing, and there is no sender to answer to:
+ * where only registered ones may send, SPF must pass, whatever their source.
+ */
+static bool needs_pass(const struct decision *d) {
+    return d->facts->null_sender && d->listener->reject_unknown;
+}
+
 /* Rule 5 with `source authorized`: only pass will do. */
 static enum decision_next judge_authorized(struct decision *d, enum spf_result result,
                                            struct policy_origin origin) {
@@ -395,7 +403,7 @@ static const struct decision_step *ask_action(struct decision *d, enum spf_resul
 }
 
 enum decision_next decision_spf(struct decision *d, enum spf_result result) {
-    bool helo = d->next == DECISION_WANTS_SPF_HELO, helo_first = helo && d->facts->has_account;
+    bool helo = d->next == DECISION_WANTS_SPF_HELO, helo_first = helo && !d->facts->null_sender;
     d->verdict.identity = helo ? IDENTITY_HELO : IDENTITY_MAILFROM;
     d->verdict.spf = result;
     add_step(d, RULE_SPF, (int)result);
@@ -405,6 +413,9 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result) {
             return malformed(d, source->from);
         if (source->value == SOURCE_AUTHORIZED)
             return judge_authorized(d, result, source->from);
+        d->steps[d->n_steps - 1].listener = needs_pass(d);
+        if (needs_pass(d) && result != RESULT_PASS)
+            return judge_authorized(d, result, from_conf);
     }
     /* HELO checked first decides only by a fail that is refused (RFC 7208 2.3, 2.4) */
     if (helo_first && result != RESULT_FAIL)

@@ -1,5 +1,5 @@
 /*
- * The questions that a decision asks of an account's three subjects. Owns inheritance: which
+ * The questions that a decision asks of an account's subjects. Owns inheritance: which
  * subject answers, and when a malformed field is in the way. Knows nothing of their storage.
  */
 #include <string.h>
@@ -115,5 +115,8 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
 }
 
 bool policy_is_known(const struct policy_set *set) {
-    return set->policies[SUBJECT_ACCOUNT] != NULL || set->policies[SUBJECT_DOMAIN] != NULL;
+    for (size_t i = 0; i < SUBJECT_DEFAULT; i++)
+        if (set->policies[i] != NULL)
+            return true;
+    return false;
 }

@@ -8,10 +8,12 @@
 
 static const char *origin_kind(const struct policy_set *set, const struct policy_origin *origin,
                                const char *otherwise) {
-    static const char *const kinds[] = {"account", "domain", "default"};
     for (size_t i = 0; origin->subject != NULL && i < SUBJECTS; i++)
         if (origin->subject == set->subjects[i])
-            return kinds[i];
+            return i == SUBJECT_ACCOUNT   ? "account"
+                   : i == SUBJECT_DOMAIN  ? "domain"
+                   : i == SUBJECT_DEFAULT ? "default"
+                                          : "parent";
     return otherwise;
 }
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "gatepost/cache/policy_decode.h"
+#include "gatepost/write/suggest.h"
 #include "memory.h"
 #include "print.h"
 
@@ -40,6 +41,7 @@ static int check_name(const struct ctl *ctl, const char *name, char *subject) {
 
 int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
     struct address account = {0};
+    char meant[300];
     if (strncmp(name, "account:", 8) == 0) /* as everything is shown */
         name += 8;
     size_t len = strlen(name);
@@ -47,6 +49,8 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
         return ctl_refuse(ctl, "the account's address is empty");
     if (name[len - 1] == '@')
         return ctl_refuse(ctl, "%.300s: the domain after '@' is missing", name);
+    if (suggest_account(name, meant, sizeof meant) == 0)
+        return ctl_refuse(ctl, "%.300s: nobody has that name: write account:%s", name, meant);
     if (strcmp(name, "*") == 0)
         account.text = xstrdup("*");
     else if (address_from_login(name, &ctl->address_rules, &account) != 0)
@@ -169,21 +173,46 @@ struct policy *ctl_decode(const struct store_hash *hash) {
     return policy;
 }
 
+/* Which of the subjects of an account one is, by its name. */
+static enum policy_subject subject_of(const char *name) {
+    return strcmp(name, "*") == 0        ? SUBJECT_DEFAULT
+           : strncmp(name, "@.", 2) == 0 ? SUBJECT_PARENT
+           : name[0] == '@'              ? SUBJECT_DOMAIN
+                                         : SUBJECT_ACCOUNT;
+}
+
 void ctl_policies_name(struct ctl_policies *out, const char *subject) {
     const char *name = subject + strlen("account:"), *domain = strrchr(subject, '@');
+    const char *parents[PARENTS_MAX];
     *out = (struct ctl_policies){0};
     for (size_t i = 0; i < SUBJECTS; i++)
         out->hashes[i].answer = STORE_UNANSWERED;
-    out->own = strcmp(name, "*") == 0 ? SUBJECT_DEFAULT
-               : name[0] == '@'       ? SUBJECT_DOMAIN
-                                      : SUBJECT_ACCOUNT;
+    out->own = subject_of(name);
     out->subjects[out->own] = xstrdup(subject);
     if (out->own == SUBJECT_ACCOUNT && domain != NULL)
         out->subjects[SUBJECT_DOMAIN] = xasprintf("account:%s", domain);
+    bool is_parent = out->own == SUBJECT_PARENT;
+    size_t at = SUBJECT_PARENT + is_parent;
+    size_t n = domain == NULL ? 0 : parents_of(domain + 1 + is_parent, parents);
+    for (size_t i = 0; i < n && at < SUBJECT_DEFAULT; i++)
+        out->subjects[at++] = xasprintf("account:@%s", parents[i]);
     if (out->own != SUBJECT_DEFAULT)
         out->subjects[SUBJECT_DEFAULT] = xstrdup("account:*");
     for (size_t i = 0; i < SUBJECTS; i++)
         out->set.subjects[i] = out->subjects[i];
+}
+
+unsigned ctl_inheritance_rank(const char *subject) {
+    if (strcmp(subject, "account:*") == 0)
+        return 0;
+    if (strncmp(subject, "account:@", 9) != 0)
+        return CTL_RANKS;
+    if (subject[9] != '.')
+        return CTL_RANKS - 1;
+    unsigned labels = 0;
+    for (const char *p = subject + 9; *p != '\0' && labels < PARENT_LABELS_MAX; p++)
+        labels += *p == '.';
+    return labels;
 }
 
 int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out) {

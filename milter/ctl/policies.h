@@ -44,11 +44,18 @@ struct ctl_policies {
     char *subjects[SUBJECTS]; /* NULL where the subject has none, like the domain of "*" */
     struct store_hash hashes[SUBJECTS];
     struct policy *policies[SUBJECTS];
-    enum policy_subject own; /* which of the three is the subject itself */
+    enum policy_subject own; /* which of them is the subject itself */
 };
 
-/* Names the three, nothing read yet. */
+/* Names them, nothing read yet. */
 void ctl_policies_name(struct ctl_policies *out, const char *subject);
+
+/*
+ * The place of a subject among those that others inherit from: below CTL_RANKS, and above that of
+ * all that it inherits from itself. CTL_RANKS where nobody inherits from it.
+ */
+#define CTL_RANKS (PARENT_LABELS_MAX + 2)
+unsigned ctl_inheritance_rank(const char *subject);
 
 /* Names, reads and decodes. Returns 0, or -1 with the reason and nothing to clear. */
 int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,

@@ -77,8 +77,8 @@ static int open_sockets(const struct config *config, struct doors **doors) {
     struct privileges privileges;
     struct why why;
     int rc = privileges_find(config, &privileges, &why);
-    if (rc == 0 && (filter_socket_open(config, &privileges) != 0 ||
-                    doors_listen(config, &privileges, doors) != 0))
+    if (rc == 0 && (doors_listen(config, &privileges, doors) != 0 ||
+                    filter_socket_open(config, &privileges) != 0))
         return -1;
     if (rc == 0)
         rc = privileges_drop(config, &privileges, &why);

@@ -41,6 +41,13 @@ void reload_warn(const struct config *config) {
         log_event(LOG_WARNING, "password-exposed", "problem", why.text, (char *)NULL);
 }
 
+static int read_token(const struct config *config, struct why *why) {
+    struct why reason;
+    if (doors_read_token(config, &reason) == 0)
+        return 0;
+    return why_set(why, "doors_token_file: %s: %s", config->doors_token_file, reason.text);
+}
+
 int reload_configuration(struct runtime **current) {
     struct runtime *last = *current, *fresh;
     struct config *config;
@@ -50,7 +57,7 @@ int reload_configuration(struct runtime **current) {
     int rc = config_load(last->config->path, &config, &why);
     if (rc == 0)
         rc = runtime_open(config, last, &fresh, &why);
-    if (rc == 0 && (rc = doors_read_token(fresh->config, &why)) != 0)
+    if (rc == 0 && (rc = read_token(fresh->config, &why)) != 0)
         runtime_release(fresh);
     if (rc != 0) {
         log_event(LOG_ERR, "reload-failed", "problem", why.text, "kept", "the configuration in use",

@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "doors/doors.h"
 #include "gatepost/base/dial.h"
 #include "gatepost/cache/live_store.h"
 #include "gatepost/store/store.h"
 #include "privileges.h"
+#include "unix_place.h"
 
 static unsigned say(const struct config *config, const char *setting, const char *value,
                     const char *problem) {
@@ -26,7 +28,8 @@ static bool is_of_runtime(const char *directory) {
     return strncmp(directory, "/run/", 5) == 0 || strncmp(directory, "/var/run/", 9) == 0;
 }
 
-static unsigned try_directory(const struct config *config, const char *path) {
+static unsigned try_directory(const struct config *config, const char *setting, const char *value,
+                              const char *path) {
     struct stat there;
     struct why why;
     unsigned found = 0;
@@ -36,33 +39,44 @@ static unsigned try_directory(const struct config *config, const char *path) {
         int error = stat(directory, &there) != 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
         if (error != 0 && (error != ENOENT || !is_of_runtime(directory))) {
             why_set(&why, "its directory %s: %s", directory, strerror(error));
-            found = say(config, "socket", config->socket, why.text);
+            found = say(config, setting, value, why.text);
         }
     }
     free(directory);
     return found;
 }
 
-/* An old socket may stand in its place, and nothing else. */
-static unsigned try_socket(const struct config *config) {
-    const char *path = dial_path(config->socket);
+static unsigned try_socket(const struct config *config, const char *setting, const char *value) {
+    const char *path = dial_path(value),
+               *obstacle = path == NULL ? NULL : unix_place_obstacle(path);
     struct stat there;
-    if (path == NULL)
-        return 0;
-    if (lstat(path, &there) != 0)
-        return try_directory(config, path);
-    if (S_ISSOCK(there.st_mode))
-        return 0;
-    return say(config, "socket", config->socket,
-               S_ISLNK(there.st_mode) ? "a symbolic link stands in its place: remove it"
-                                      : "a file that is no socket stands in its place: remove it");
+    if (obstacle != NULL)
+        return say(config, setting, value, obstacle);
+    return path == NULL || lstat(path, &there) == 0 ? 0
+                                                    : try_directory(config, setting, value, path);
 }
 
-static unsigned try_group(const struct config *config) {
-    if (!config->socket_group_given || config->socket_group[0] == '\0' ||
-        getgrnam(config->socket_group) != NULL)
+static unsigned try_doors(const struct config *config) {
+    unsigned found = 0;
+    for (size_t i = 0; i < config->doors_listen.n; i++)
+        if (strncmp(config->doors_listen.items[i], "unix:", 5) == 0)
+            found += try_socket(config, "doors_listen", config->doors_listen.items[i]);
+    if (config->passwords_listen[0] != '\0')
+        found += try_socket(config, "passwords_listen", config->passwords_listen);
+    return found;
+}
+
+static unsigned try_group(const struct config *config, const char *setting, const char *group) {
+    if (group[0] == '\0' || getgrnam(group) != NULL)
         return 0;
-    return say(config, "socket_group", config->socket_group, "there is no such group");
+    return say(config, setting, group, "there is no such group");
+}
+
+static unsigned try_token(const struct config *config) {
+    struct why why;
+    if (doors_read_token(config, &why) == 0)
+        return 0;
+    return say(config, "doors_token_file", config->doors_token_file, why.text);
 }
 
 /* Becomes the user, so that what follows is tried as the filter will find it. */
@@ -120,7 +134,10 @@ static unsigned try_store(const struct config *config) {
 }
 
 unsigned config_try(const struct config *config) {
-    unsigned found = try_group(config) + try_socket(config);
+    unsigned found =
+        try_group(config, "socket_group", config->socket_group_given ? config->socket_group : "") +
+        try_group(config, "doors_group", config->doors_group) +
+        try_socket(config, "socket", config->socket) + try_doors(config);
     found += try_user(config);
-    return found + try_store(config);
+    return found + try_token(config) + try_store(config);
 }

@@ -46,19 +46,20 @@ static int check_directory(const struct unix_place *place, const char *directory
     return 0;
 }
 
-static int check_place(const struct unix_place *place) {
-    const char *path = dial_path(place->value);
+const char *unix_place_obstacle(const char *path) {
     struct stat there;
-    if (lstat(path, &there) == 0) {
-        if (S_ISLNK(there.st_mode))
-            return fail(place->setting, place->value,
-                        "a symbolic link stands in its place: remove it");
-        if (!S_ISSOCK(there.st_mode))
-            return fail(place->setting, place->value,
-                        "a file that is no socket stands in its place: remove it");
-        if (is_in_use(place->value))
-            return fail(place->setting, place->value, "another process listens on it");
-    }
+    if (lstat(path, &there) != 0 || S_ISSOCK(there.st_mode))
+        return NULL;
+    return S_ISLNK(there.st_mode) ? "a symbolic link stands in its place: remove it"
+                                  : "a file that is no socket stands in its place: remove it";
+}
+
+static int check_place(const struct unix_place *place) {
+    const char *path = dial_path(place->value), *obstacle = unix_place_obstacle(path);
+    if (obstacle != NULL)
+        return fail(place->setting, place->value, obstacle);
+    if (is_in_use(place->value))
+        return fail(place->setting, place->value, "another process listens on it");
     char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
     if (slash == NULL) {
         free(directory);

@@ -74,6 +74,11 @@ static int name_account(struct judgement *j, const char *login, const char *send
                            : address_from_sender(sender, &rules, &j->account);
     j->facts.logged_in = login != NULL;
     j->facts.misnamed = rc == 0 && login != NULL && j->account.misnamed;
+    j->facts.null_sender = rc == 0 && login == NULL && j->account.text[0] == '\0';
+    if (j->facts.null_sender && j->helo != NULL) {
+        address_clear(&j->account);
+        rc = address_from_helo(j->helo, &rules, &j->account);
+    }
     j->facts.has_account = rc == 0 && (login != NULL || j->account.text[0] != '\0');
     return rc;
 }
@@ -115,13 +120,14 @@ static void judge_reading(struct judgement *j, const char *text) {
     struct judgement reading = *j;
     reading.account = (struct address){0};
     reading.lookup = (struct account_lookup){0};
-    if (address_from_login(text, &rules, &reading.account) != 0) {
+    if (address_from_reading(text, &rules, &reading.account) != 0) {
         judge_defer(j);
         return;
     }
     reading.sender = reading.account.text;
-    reading.facts.has_account = true; /* even if the MTA calls the sender empty */
-    if (strcmp(reading.account.text, j->account.text) != 0) {
+    reading.facts.null_sender = false; /* even if the MTA calls the sender empty */
+    reading.facts.has_account = true;
+    if (j->facts.null_sender || strcmp(reading.account.text, j->account.text) != 0) {
         if (decide(&reading, true) &&
             verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
             reading.decision.verdict.read_as = reading.decision.verdict.reason;

@@ -67,6 +67,15 @@ static const char *domain_fault(const char *domain) {
     return NULL;
 }
 
+/* Of the domain whose subdomains are meant. */
+static const char *parent_fault(const char *domain) {
+    const char *fault =
+        domain[0] == '[' ? "an address literal has no subdomains" : domain_fault(domain);
+    return fault == NULL && !parents_can_be(domain)
+               ? "no look-up asks for it: subdomains have policy of domains with 2 to 5 labels"
+               : fault;
+}
+
 /* A sender is taken as it is where a login is not: with any white space or control characters. */
 static bool is_of_sender(const char *name, const struct address_rules *rules) {
     struct address canonical = {0};
@@ -81,13 +90,13 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
                                     struct why *why) {
     struct address canonical = {0};
     const char *domain = strrchr(name, '@'), *fault = NULL;
+    char meant[300];
     if (strcmp(name, "*") == 0)
         return FACT_GOOD;
     if (domain != NULL && domain[1] == '\0')
         return wrong(FACT_BAD_SUBJECT, why, domain_fault(""));
-    if (strncmp(name, "*@", 2) == 0 || strncmp(name, "account:", 8) == 0) { /* meant otherwise */
-        why_set(why, "nobody has that name: write account:%.300s",
-                name[0] == '*' ? name + 1 : name + 8);
+    if (suggest_account(name, meant, sizeof meant) == 0) {
+        why_set(why, "nobody has that name: write account:%s", meant);
         return FACT_BAD_SUBJECT;
     }
     if (address_from_login(name, rules, &canonical) != 0)
@@ -97,7 +106,7 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
         why_set(why, "no look-up asks for it: write account:%.300s", canonical.text);
         fault = why->text;
     } else if (domain != NULL) {
-        fault = domain_fault(domain + 1);
+        fault = strncmp(name, "@.", 2) == 0 ? parent_fault(name + 2) : domain_fault(domain + 1);
     }
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)

@@ -180,6 +180,25 @@ int suggest_netblock(const char *text, size_t len, char *out, size_t out_size) {
     return -1;
 }
 
+int suggest_account(const char *name, char *out, size_t out_size) {
+    const char *at = name, *domain;
+    while (strncmp(at, "account:", 8) == 0)
+        at += 8;
+    bool meant = at != name;
+    if (strncmp(at, "*@", 2) == 0 && at[2] != '\0')
+        at++;
+    domain = at + (at[0] == '@');
+    bool whole = strchr(domain, '@') == NULL;
+    bool all = whole && strncmp(domain, "*.", 2) == 0, parent = all || (whole && domain[0] == '.');
+    if (!meant && at == name && !all && (!parent || domain != name))
+        return -1;
+    if (parent)
+        snprintf(out, out_size, "@%s", domain + all);
+    else
+        snprintf(out, out_size, "%s", at);
+    return 0;
+}
+
 /* The number at *text, of `width` digits, and the octet of `separators` after it. */
 static int number(const char **text, int width, const char *separators) {
     int value = 0, digits = 0;

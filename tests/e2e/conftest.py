@@ -10,6 +10,7 @@ import pytest
 
 from support import postfix, sendmail
 from support.decision_table import DecisionTable
+from support.doors import Doors
 from support.filter_switch import FilterSwitch
 from support.gatepost import BINARY, Gatepost
 from support.http_client import HttpClient
@@ -179,6 +180,17 @@ def start_served(start_gatepost, redis):
         if "http_listen" not in settings:
             wait_until(lambda: accepts(port), 20, "an open door")
         return gatepost, HttpClient(port)
+    return start
+
+
+@pytest.fixture
+def start_doors(start_gatepost, site, domain, redis):
+    """A function (**settings) that starts a filter with doors: (the filter, its Doors)."""
+    def start(**settings):
+        doors = Doors(site.folder.sub("doors-" + domain))
+        listeners = {"mx": {"daemon_port": 25}, **settings.pop("listener", {})}
+        return start_gatepost({"store": redis.url, "listener": listeners, **doors.settings,
+                               **settings}), doors
     return start
 
 

@@ -339,5 +339,5 @@ def test_an_unknown_login(policy, dns):
                              "with the full address of the account")
     known = step_of(told, "known")
     assert (known["answer"], known["because"]) == (
-        "no", "neither the account nor its domain has policy; unknown_login = reject")
+        "no", "neither the account nor its domain nor a parent has policy; unknown_login = reject")
     assert told["steps"][-2] == known

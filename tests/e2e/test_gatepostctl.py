@@ -441,6 +441,13 @@ GUARDED = [
     ("account:alice@example.com protocol:submission off",
      ["protocol", "off", "alice", "submissions"], "the last protocol that a login"),
     ("", ["protocol", "off", "*", "*"], "the last protocol for sending"),
+    ("", ["source", "authorized", "@.example.com"], "without a listed address"),
+    ("account:@.example.com source authorized\naccount:@.b.example.com source any",
+     ["source", "unset", "@.b.example.com"], "without a listed address"),
+    ("account:@.example.com source authorized\naccount:@.example.com ip:192.0.2.1 x",
+     ["ip", "remove", "@.example.com", "192.0.2.1"], "without a listed address"),
+    ("account:@.example.com protocol:submission off",
+     ["protocol", "off", "alice@mail.example.com", "submissions"], "the last protocol that a login"),
     ("", ["ip", "add", "alice", "192.0.2.1", "--until", "2020-01-01T00:00:00Z"], "in the past"),
     ("network:gate 192.0.2.0/24", ["network", "remove", "gate", "192.0.2.0/24"],
      "lets in only clients"),
@@ -466,6 +473,8 @@ def test_guard(ctl, before, args, words):
     ("account:* ip:192.0.2.1 until=2199-01-01T00:00:00Z", ["source", "authorized", "alice"]),
     ("", ["protocol", "off", "alice", "submission"]),
     ("", ["protocol", "off", "alice", "smtp"]),
+    ("account:@.example.com ip:192.0.2.1 x", ["source", "authorized", "a@c.b.example.com"]),
+    ("account:@.example.com ip:192.0.2.1 x", ["source", "authorized", "@.b.example.com"]),
     ("account:alice@example.com source authorized", ["tls", "required", "alice"]),
     ("network:gate 192.0.2.0/24\nnetwork:gate 192.0.2.1",
      ["network", "remove", "gate", "192.0.2.1"]),
@@ -521,6 +530,59 @@ account:alice@example.com ip:192.0.2.1 until=2020-01-01T00:00:00Z long ago
     assert ctl.json("account", "show", "*")["settings"]["tls"]["from"] == "default"
     assert ctl.json("account", "show", "@example.com")["settings"]["spf:fail"]["from"] == "domain"
     assert ctl.json("account", "show", "nobody@nowhere.example")["known"] is False
+
+
+def test_subdomains_are_shown(ctl):
+    """What their policy says, and whence; a parent inherits from the parents above it."""
+    ctl.do("import", text="""\
+account:@.example.com source authorized
+account:@.example.com ip:192.0.2.0/24 far
+account:@.c.example.com tls required
+account:@.c.example.com ip:198.51.100.0/24 near
+""")
+    assert ctl.json("account", "list") == ["@.c.example.com", "@.example.com"]
+    shown = ctl.json("account", "show", "a@b.c.example.com")
+    assert shown["known"] is True
+    assert [(s["subject"], s["state"]) for s in shown["subjects"]] == [
+        ("account:a@b.c.example.com", "absent"), ("account:@b.c.example.com", "absent"),
+        ("account:@.c.example.com", "found"), ("account:@.example.com", "found"),
+        ("account:*", "absent")]
+    assert shown["settings"]["source"] == {
+        "value": "authorized", "from": "parent", "subject": "account:@.example.com",
+        "field": "source"}
+    assert shown["settings"]["tls"]["subject"] == "account:@.c.example.com"
+    assert [e["subject"] for e in shown["addresses"]] == [
+        "account:@.c.example.com", "account:@.example.com"]
+    parent = ctl.json("account", "show", "@.C.Example.com")
+    assert [s["subject"] for s in parent["subjects"]] == [
+        "account:@.c.example.com", "account:@.example.com", "account:*"]
+    assert parent["settings"]["source"]["from"] == "parent"
+    assert ctl.json("account", "show", "a@example.com")["known"] is False
+    assert "account:@.example.com source" in ctl.do("account", "show", "a@d.example.com").out
+
+
+@pytest.mark.parametrize("name, meant", [
+    ("*.example.com", "@.example.com"), (".example.com", "@.example.com"),
+    ("@*.example.com", "@.example.com"), ("*@*.example.com", "@.example.com"),
+    ("@.com", "2 to 5 labels"), ("@.f.e.d.c.example.com", "2 to 5 labels")])
+def test_names_that_are_no_subdomains(ctl, name, meant):
+    run = ctl.run("tls", "required", name)
+    assert run.status == 1 and meant in run.err and facts(ctl) == []
+
+
+def test_subdomains_in_a_language(ctl):
+    ctl.do("tls", "required", "@.B\u00fccher.example")
+    assert facts(ctl) == ["account:@.xn--bcher-kva.example tls required"]
+
+
+def test_import_knows_what_is_inherited_from_parents(ctl):
+    """In whichever order the lines stand: the guard sees what will be."""
+    lines = ["account:a@b.example.com source authorized", "account:@.example.com ip:192.0.2.1 x",
+             "account:@b.example.com tls required", "account:@.example.com source any"]
+    run = ctl.do("import", text="\n".join(lines) + "\n")
+    assert run.err == "" and sorted(facts(ctl)) == sorted(lines)
+    run = ctl.do("import", text="account:a@b.elsewhere.example source authorized\n")
+    assert "without a listed address" in run.err
 
 
 def test_show_with_protocol_sections(folder, redis):
@@ -838,6 +900,10 @@ FINDINGS = [
     ("account:a+x@b.example", "tls", "required", "never-asked"),
     ("account:a@b\u00fc.example", "tls", "required", "never-asked"),
     ("account:al\u00adice@b.example", "tls", "required", "spelling"),
+    ("account:@.example", "tls", "required", "never-asked"),
+    ("account:@.f.e.d.c.b.example", "tls", "required", "never-asked"),
+    ("account:@*.b.example", "tls", "required", "never-asked"),
+    ("account:*.b.example", "tls", "required", "no-domain"),
     ("acount:a@b.example", "tls", "required", "unknown-key"),
 ]
 
@@ -866,6 +932,11 @@ account:a@b.example ip:10.2.3.4 inside the domain's
 account:a@b.example ip:203.0.113.9 inside everybody's
 account:a@b.example ip:198.51.100.7 outlives the domain's
 account:a@c.example ip:10.2.3.4 another domain's
+account:@.p.example ip:10.0.0.0/8 the subdomains'
+account:@.c.b.p.example ip:10.3.0.0/16 inside that of a parent's parent
+account:@d.p.example ip:10.4.0.0/16 inside the parent's
+account:a@d.c.b.p.example ip:10.3.0.1 inside both
+account:a@p.example ip:10.5.0.1 in no subdomain
 network:relays ::/0 all
 network:relays ::1 inside
 """)
@@ -875,6 +946,9 @@ network:relays ::1 inside
         ("duplicate", "account:@b.example", "ip:192.0.2.1/32"),
         ("unreachable", "account:a@b.example", "ip:10.2.3.4"),
         ("unreachable", "account:a@b.example", "ip:203.0.113.9"),
+        ("unreachable", "account:@.c.b.p.example", "ip:10.3.0.0/16"),
+        ("unreachable", "account:@d.p.example", "ip:10.4.0.0/16"),
+        ("unreachable", "account:a@d.c.b.p.example", "ip:10.3.0.1"),
         ("unreachable", "network:relays", "::1"),
     }
 

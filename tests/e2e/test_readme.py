@@ -80,7 +80,7 @@ def make_ctl(site, dns, store):
 POLICIES = {
     "### A mail host whose users turn off the protocols they do not use":
         ({"protocol": PROTOCOLS}, 7),
-    "### A gateway that accepts mail from registered senders only": ({}, 8),
+    "### A gateway that accepts mail from registered senders only": ({}, 10),
     "### An MX that wants SPF enforced": ({}, 3),
 }
 
@@ -117,6 +117,10 @@ def test_what_the_policies_do(make_ctl, dns):
                      "--ip", "203.0.113.7") == (0, "account")
     assert explained("--ip", "192.0.2.9", "--from", "a@bank.example") == (0, "ip-authorized")
     assert explained("--ip", "203.0.113.25", "--from", "<>") == (0, "trusted")
+    bounce = ("--ip", "192.0.2.9", "--from", "<>", "--helo")
+    assert explained(*bounce, "mx1.bank.example") == (0, "ip-authorized")
+    assert explained(*bounce, "bank.example") == (0, "ip-authorized")
+    assert explained(*bounce, "mx1.elsewhere.example") == (0, "spf")
     dns.zones["strict.example"] = {"TXT": ["v=spf1 ?all"]}
     dns.zones["broken.example"] = {"TXT": ["v=spf1 nonsense -all"]}
     assert explained("--ip", "192.0.2.9", "--from", "a@strict.example") == (5, "spf")

@@ -1,5 +1,5 @@
 /*
- * The policy of one account: its three subjects, looked up together.
+ * The policy of one account: its subjects, looked up together.
  */
 #ifndef GATEPOST_CACHE_ACCOUNT_LOOKUP_H
 #define GATEPOST_CACHE_ACCOUNT_LOOKUP_H

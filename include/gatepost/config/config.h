@@ -86,7 +86,7 @@ int config_load(const char *path, struct config **out, struct why *why);
 void config_free(struct config *config);
 
 /*
- * May others than its owner change the password file, or others than its group read it? Then a
+ * May others than its owner change a file with a secret, or others than its group read it? Then a
  * warning in `why`. A file that is not there, or that cannot be looked at, is none.
  */
 bool config_secret_is_exposed(const struct config *config, struct why *why);

@@ -57,7 +57,8 @@ char *address_reread(const char *given, const char *understood);
 /*
  * The account of an envelope sender as MAIL FROM carries it (RFC 5321 4.1.2), with or without
  * angle brackets: source routes are dropped, quoted local parts unquoted. Total: any octets give
- * an account. Returns 0, or -1 only when there is no memory. The null sender gives an empty text.
+ * an account. Of a signed sender ("prvs=TAG=local@domain", BATV) it is that without the tag.
+ * Returns 0, or -1 only when there is no memory. The null sender gives an empty text.
  */
 int address_from_sender(const char *sender, const struct address_rules *rules, struct address *out);
 
@@ -76,6 +77,16 @@ void xtext_decode(char *text);
  * that Postfix writes for what it cannot print. Returns as above.
  */
 int address_from_login(const char *login, const struct address_rules *rules, struct address *out);
+
+/* As of a login, of one of the readings of a sender (readings.h): it may be a signed one. */
+int address_from_reading(const char *reading, const struct address_rules *rules,
+                         struct address *out);
+
+/*
+ * The account of the null sender: postmaster of the HELO name (RFC 7208 2.4). Of one that is no
+ * domain name, such as an address literal, it is an empty text. Returns as above.
+ */
+int address_from_helo(const char *helo, const struct address_rules *rules, struct address *out);
 
 /* Frees what `address` owns and empties it. */
 void address_clear(struct address *address);

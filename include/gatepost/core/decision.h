@@ -69,7 +69,8 @@ struct decision_facts {
     struct network_answer trusted; /* in a trusted network */
     bool tls;
     bool logged_in;
-    bool has_account; /* false for the null sender without a login */
+    bool null_sender; /* without a login */
+    bool has_account; /* false for the null sender where its HELO name has none */
     bool misnamed;    /* the login: no account can have its name */
     int64_t now;      /* seconds since the epoch */
 };
@@ -105,7 +106,7 @@ enum decision_rule {
     RULE_AUTH,        /* bool: it is logged in */
     RULE_ACCOUNT,     /* bool: the message has one */
     RULE_POLICY,      /* enum policy_found */
-    RULE_KNOWN,       /* bool: the account or its domain has policy */
+    RULE_KNOWN,       /* bool: the account, its domain or a parent has policy */
     RULE_SERVICE,     /* bool: it is allowed */
     RULE_ACCOUNT_TLS, /* enum need */
     RULE_SOURCE,      /* enum source */
@@ -133,7 +134,7 @@ struct decision {
     const struct decision_rules *rules;
     const struct decision_listener *listener;
     const struct decision_facts *facts;
-    const struct policy_set *policy; /* NULL until given, and for the null sender */
+    const struct policy_set *policy; /* NULL until given, and without an account */
     enum decision_next next;
     struct verdict verdict; /* valid once DECISION_MADE */
     size_t decider;         /* the step that made it: its place in `steps`; likewise */

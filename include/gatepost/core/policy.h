@@ -1,6 +1,6 @@
 /*
- * The policy of one subject (an account, a domain, everybody), decoded from its facts, and the
- * questions that a decision asks of the three subjects of an account together.
+ * The policy of one subject (an account, a domain, its parents, everybody), decoded from its facts,
+ * and the questions that a decision asks of all subjects of an account together.
  *
  * Decoding keeps what is malformed beside what is good: a bad field stops only the message that
  * needs it. Pure; a decoded policy never changes and may be read by any number of threads.
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "gatepost/core/netblock.h"
+#include "gatepost/core/parents.h"
 #include "gatepost/core/policy_field.h"
 
 enum setting_state { SETTING_UNSET = 0, SETTING_SET, SETTING_MALFORMED };
@@ -69,11 +70,18 @@ void policy_free(struct policy *policy);
 int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
                size_t value_len);
 
-enum policy_subject { SUBJECT_ACCOUNT, SUBJECT_DOMAIN, SUBJECT_DEFAULT, SUBJECTS };
+enum policy_subject {
+    SUBJECT_ACCOUNT,
+    SUBJECT_DOMAIN,
+    SUBJECT_PARENT, /* the nearest; those further up follow */
+    SUBJECT_DEFAULT = SUBJECT_PARENT + PARENTS_MAX,
+    SUBJECTS
+};
 
 /*
  * The subjects of one account, most specific first. A policy is NULL where the subject is absent
- * from the store or does not exist (an account without a domain). Owned by the caller.
+ * from the store or does not exist (an account without a domain, a domain with fewer parents).
+ * Owned by the caller.
  */
 struct policy_set {
     const char *subjects[SUBJECTS]; /* "account:alice@example.com" */
@@ -120,7 +128,7 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
 /* Has the entry an effect at this time (seconds since the epoch)? */
 bool policy_ip_counts(const struct ip_entry *entry, int64_t now);
 
-/* Does the account or its domain have any policy of its own? `*` makes nobody known. */
+/* Does the account, its domain or a parent have any policy of its own? `*` makes nobody known. */
 bool policy_is_known(const struct policy_set *set);
 
 #endif

@@ -38,10 +38,11 @@ struct judgement {
     /* The question. Set by the caller, who owns what it points to until judge_clear(). */
     const struct runtime *runtime;
     const struct decision_listener *listener; /* the door, with its service */
-    struct decision_facts facts; /* but logged_in and has_account, which the account decides */
-    const char *helo, *sender;   /* for SPF: NULL where there is none; a bare reverse-path */
-    const char *receiver;        /* the name of this host, for SPF; NULL where it is not known */
-    const char *session;         /* how the log names who asks, or NULL */
+    struct decision_facts
+        facts;                 /* but those that the account decides: logged_in and what follows */
+    const char *helo, *sender; /* for SPF: NULL where there is none; a bare reverse-path */
+    const char *receiver;      /* the name of this host, for SPF; NULL where it is not known */
+    const char *session;       /* how the log names who asks, or NULL */
     const struct judge_observer *observer; /* NULL for none */
     const struct judge_past *past;         /* NULL: it is asked now */
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
@@ -62,7 +63,8 @@ struct judge_question {
 };
 
 /*
- * Finds decision.verdict for the account of a login or of j->sender ("" for the null sender). Where
+ * Finds decision.verdict for the account of a login or of j->sender; of the null sender ("") it is
+ * that of the HELO name, an empty text where that has none. Where
  * an MTA may deliver the sender as another, known account, the strictest verdict holds: `account`
  * is then that one, and the reason sender-ambiguous. May wait for the store and for DNS, for each
  * as long as the configuration says. Without memory the verdict is that of judge_defer().

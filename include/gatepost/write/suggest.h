@@ -21,6 +21,13 @@ const char *suggest_word(const char *const *words, size_t n, const char *text, s
 int suggest_netblock(const char *text, size_t len, char *out, size_t out_size);
 
 /*
+ * The account, domain or parent that is meant by a name that nobody has: account:..., *@DOMAIN, and
+ * for all subdomains *.DOMAIN, .DOMAIN, @*.DOMAIN, *@*.DOMAIN. Returns 0 and its text, or -1 when
+ * there is nothing to propose.
+ */
+int suggest_account(const char *name, char *out, size_t out_size);
+
+/*
  * The UTC time that is meant by spellings that are not taken: a date alone, without seconds or Z,
  * with a space for the T, with an offset, a day after the end of the month. Returns 0 and its
  * text, or -1 when there is nothing to propose.

@@ -174,7 +174,7 @@ void http_peers_set(struct http_peers *peers, struct MHD_Connection *connection,
     if (peer == NULL)
         return;
     pthread_mutex_lock(&peers->lock);
-    if (!peer->cut) {
+    if (!peer->cut && peer->state != state) {
         leave_locked(peers, peer);
         enter_locked(peers, peer, state);
     }

@@ -37,7 +37,7 @@ void http_peers_close(struct http_peers *peers);
 void http_peers_notify(void *context, struct MHD_Connection *connection, void **of_connection,
                        enum MHD_ConnectionNotificationCode code);
 
-/* The connection is in that state from now on. */
+/* The connection is in that state from now on; its time goes on where it has been in it already. */
 void http_peers_set(struct http_peers *peers, struct MHD_Connection *connection,
                     enum http_peer_state state);
 

@@ -22,9 +22,13 @@
 #define IDLE_MAX 60000
 #define REQUEST_MAX 10000
 #define CLOSE_MAX 2000
+#define LAST_ANSWER_MAX 500
 
 /* The same for a connection that there was no memory to watch, in seconds. */
 #define UNWATCHED_MAX 120
+
+/* Octets of a body that are read though it is too large, so that its sender sees the answer. */
+#define THROWN_AWAY_MAX (1024 * 1024)
 
 /* Newcomers and those who are just being cut. */
 #define OVERLAP 100
@@ -49,6 +53,7 @@ struct exchange {
     struct MHD_Connection *connection;
     enum progress progress; /* the connection's thread's; the worker's while it is suspended */
     bool begun;             /* its header is here */
+    bool judged;            /* a worker has had it */
     char *target;           /* the memory of path and query */
     struct http_field *fields;
     char *body;
@@ -65,6 +70,7 @@ struct http_service {
     pthread_cond_t done;
     unsigned in_progress; /* under lock, as all that follows: exchanges */
     unsigned held;        /* of these the workers' */
+    unsigned answering;   /* of these the ones whose answer is made, and is not sent yet */
     bool closing, closed; /* no connection is kept; no request is given to a worker */
 };
 
@@ -148,6 +154,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (x == NULL)
         return;
     *state = NULL;
+    bool judged = x->judged;
     if (x->response.made != NULL)
         MHD_destroy_response(x->response.made);
     wipe_free(x->body, x->body_size);
@@ -156,6 +163,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     free(x);
     pthread_mutex_lock(&service->lock);
     service->in_progress--;
+    service->answering -= judged ? 1 : 0;
     pthread_cond_signal(&service->done);
     pthread_mutex_unlock(&service->lock);
 }
@@ -196,7 +204,19 @@ static enum MHD_Result refuse(struct exchange *x, enum http_refusal refusal) {
     return send_response(x);
 }
 
-/* The header is here, and the body is still to come: what needs none is answered at once. */
+/* A body that will be too large; what is not thrown away in a moment is not waited for. */
+static enum MHD_Result refuse_large(struct exchange *x, unsigned long long len) {
+    if (len > THROWN_AWAY_MAX)
+        return x->progress == ANSWERED ? send_response(x) : refuse(x, HTTP_TOO_LARGE);
+    if (x->progress == READING)
+        x->progress = TOO_LARGE;
+    return MHD_YES;
+}
+
+/*
+ * The header is here, and the body is still to come. It is read also where the answer is made
+ * already, since a client that is still sending would not see it; but not without end.
+ */
 static enum MHD_Result on_header(struct exchange *x, const char *method) {
     const char *length;
     x->begun = true;
@@ -204,10 +224,10 @@ static enum MHD_Result on_header(struct exchange *x, const char *method) {
     if (!collect_fields(x))
         return MHD_NO;
     if (!x->service->settings.admit(x->service->settings.context, &x->request, &x->response))
-        return send_response(x);
+        x->progress = ANSWERED;
     if (http_request_field(&x->request, MHD_HTTP_HEADER_CONTENT_LENGTH, &length) == 1 &&
         strtoull(length, NULL, 10) > HTTP_BODY_MAX)
-        return refuse(x, HTTP_TOO_LARGE);
+        return refuse_large(x, strtoull(length, NULL, 10));
     return MHD_YES;
 }
 
@@ -215,7 +235,7 @@ static enum MHD_Result on_header(struct exchange *x, const char *method) {
 static bool keep_body(struct exchange *x, const char *piece, size_t len) {
     size_t size = x->body_size == 0 ? 1024 : x->body_size;
     if (len > HTTP_BODY_MAX - x->request.body_len) {
-        x->progress = TOO_LARGE; /* the rest is read and thrown away: then the answer can be sent */
+        x->progress = TOO_LARGE;
         return true;
     }
     while (size - x->request.body_len < len)
@@ -244,7 +264,14 @@ static bool hold(struct http_service *service) {
     return open;
 }
 
-static void let_go(struct http_service *service) {
+/* From now on it belongs to the thread of the connections again. */
+static void let_go(struct exchange *x) {
+    struct http_service *service = x->service;
+    pthread_mutex_lock(&service->lock);
+    x->judged = true;
+    service->answering++;
+    pthread_mutex_unlock(&service->lock);
+    MHD_resume_connection(x->connection);
     pthread_mutex_lock(&service->lock);
     service->held--;
     pthread_cond_signal(&service->done);
@@ -257,8 +284,7 @@ static void answer_exchange(struct work *work) {
     struct http_service *service = x->service;
     service->settings.answer(service->settings.context, &x->request, &x->response);
     x->progress = ANSWERED;
-    MHD_resume_connection(x->connection); /* from now on it is not ours */
-    let_go(service);
+    let_go(x);
 }
 
 /* Somebody else makes the answer, while nobody else touches the connection. */
@@ -270,10 +296,8 @@ static enum MHD_Result hand_over(struct exchange *x) {
     x->work.run = answer_exchange;
     http_peers_set(service->peers, x->connection, PEER_HELD);
     MHD_suspend_connection(x->connection);
-    if (workers_give(service->settings.workers, &x->work) != 0) {
-        MHD_resume_connection(x->connection);
-        let_go(service);
-    }
+    if (workers_give(service->settings.workers, &x->work) != 0)
+        let_go(x);
     return MHD_YES;
 }
 
@@ -290,7 +314,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!x->begun)
         return on_header(x, method);
     if (*piece_len > 0) {
-        bool kept = x->progress == TOO_LARGE || keep_body(x, piece, *piece_len);
+        bool kept = x->progress != READING || keep_body(x, piece, *piece_len);
         if (service->settings.secret)
             explicit_bzero((char *)piece, *piece_len); /* in libmicrohttpd's own buffer */
         *piece_len = 0;
@@ -358,19 +382,25 @@ int http_service_open(int listener, const struct http_service_settings *settings
     return 0;
 }
 
+/* Until there are none of them, for some milliseconds at most. */
+static void wait_locked(struct http_service *service, const unsigned *count, int64_t ms) {
+    int64_t deadline = clock_now_ms() + ms;
+    struct timespec until = clock_timespec(deadline);
+    while (*count > 0 && clock_now_ms() < deadline)
+        pthread_cond_timedwait(&service->done, &service->lock, &until);
+}
+
 void http_service_close(struct http_service *service) {
     if (service == NULL)
         return;
-    int64_t deadline = clock_now_ms() + CLOSE_MAX;
-    struct timespec until = clock_timespec(deadline);
     int listener = MHD_quiesce_daemon(service->daemon);
     pthread_mutex_lock(&service->lock);
     service->closing = true;
-    while (service->in_progress > 0 && clock_now_ms() < deadline)
-        pthread_cond_timedwait(&service->done, &service->lock, &until);
+    wait_locked(service, &service->in_progress, CLOSE_MAX);
     service->closed = true;
     while (service->held > 0) /* libmicrohttpd cannot end while a connection is suspended */
         pthread_cond_wait(&service->done, &service->lock);
+    wait_locked(service, &service->answering, LAST_ANSWER_MAX);
     pthread_mutex_unlock(&service->lock);
     MHD_stop_daemon(service->daemon);
     if (listener >= 0)

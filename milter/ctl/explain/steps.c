@@ -148,8 +148,10 @@ static void word_auth(struct wording *w, const struct decision_step *step) {
 
 static void word_account(struct wording *w, const struct decision_step *step) {
     if (!step->value)
-        put_step(w, step, "the null sender%s",
-                 step->listener ? ", which unknown_sender = reject takes for unknown" : "");
+        put_step(w, step, "the null sender, and HELO gives no domain%s",
+                 step->listener ? "; unknown_sender = reject" : "");
+    else if (w->decision->facts->null_sender)
+        put_step(w, step, "of the null sender, by its HELO name");
     else if (w->decision->facts->misnamed)
         put_step(w, step, "of the login; no account can have this name");
     else
@@ -188,9 +190,9 @@ static void word_policy(struct wording *w, const struct decision_step *step) {
 
 static void word_known(struct wording *w, const struct decision_step *step) {
     if (step->value)
-        put_step(w, step, "the account or its domain has policy");
+        put_step(w, step, "the account, its domain or a parent of that has policy");
     else
-        put_step(w, step, "neither the account nor its domain has policy; %s = %s",
+        put_step(w, step, "neither the account nor its domain nor a parent has policy; %s = %s",
                  w->decision->facts->logged_in ? "unknown_login" : "unknown_sender",
                  step->listener ? "reject" : "accept");
 }
@@ -249,6 +251,8 @@ static void word_source(struct wording *w, const struct decision_step *step) {
     else if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
         because = d->facts->logged_in ? "a login may send from listed addresses only"
                                       : "not listed, so SPF must pass";
+    else if (step->state != SETTING_MALFORMED && step->listener)
+        because = "unknown_sender = reject: for the null sender SPF must pass, whatever the source";
     put_setting(w, step, put_step(w, step, "%s", because));
 }
 

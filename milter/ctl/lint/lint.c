@@ -23,7 +23,7 @@
 /* Accounts read in one go. */
 #define BATCH 256
 
-/* ---- what accounts inherit: the policies of domains and of everybody ---- */
+/* ---- what accounts inherit: the policies of domains, parents and everybody ---- */
 
 struct heir {
     const char *subject; /* one of the names */
@@ -43,28 +43,24 @@ struct round {
 
 static struct heir *find_heir(const struct round *round, const char *subject) {
     struct heir *heir = NULL;
-    if (subject != NULL)
-        HASH_FIND_STR(round->heirs, subject, heir);
+    HASH_FIND_STR(round->heirs, subject, heir);
     return heir;
 }
 
 static struct lint_heritage heritage_of(const struct round *round, const char *subject) {
-    struct lint_heritage heritage = {0};
-    char domain[1100];
-    const char *at = strrchr(subject, '@');
-    const struct heir *heir = NULL, *everybody = NULL;
-    if (at != NULL && at != subject + strlen("account:") && strlen(at) < 1000) {
-        snprintf(domain, sizeof domain, "account:%s", at);
-        heir = find_heir(round, domain);
+    struct lint_heritage heritage = {.n = 0};
+    struct ctl_policies names;
+    ctl_policies_name(&names, subject);
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct heir *heir = i == names.own || names.subjects[i] == NULL
+                                      ? NULL
+                                      : find_heir(round, names.subjects[i]);
+        if (heir == NULL)
+            continue;
+        heritage.from[heritage.n].subject = heir->subject;
+        heritage.from[heritage.n++].blocks = &heir->blocks;
     }
-    if (strcmp(subject, "account:*") != 0)
-        everybody = find_heir(round, "account:*");
-    if (heir != NULL) {
-        heritage.domain_blocks = &heir->blocks;
-        heritage.domain_subject = heir->subject;
-    }
-    if (everybody != NULL)
-        heritage.everybody_blocks = &everybody->blocks;
+    ctl_policies_clear(&names);
     return heritage;
 }
 
@@ -151,10 +147,10 @@ static void lint_account(struct round *round, const char *subject, struct store_
 }
 
 static bool is_heir(const char *subject) {
-    return strcmp(subject, "account:*") == 0 || strncmp(subject, "account:@", 9) == 0;
+    return ctl_inheritance_rank(subject) < CTL_RANKS;
 }
 
-/* Domains and everybody stay in memory: what accounts have is compared with them. */
+/* Domains, parents and everybody stay in memory: what accounts have is compared with them. */
 static int lint_heir(struct round *round, const char *subject, struct why *why) {
     struct heir *heir = xcalloc(1, sizeof *heir);
     heir->subject = subject;
@@ -200,15 +196,15 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, stru
     return rc;
 }
 
-/* Everybody first, then domains, then the rest: each is compared with what it inherits. */
+/* Everybody, parents, domains, then the rest: each is compared with what it inherits. */
 static int lint_subjects(struct round *round, struct why *why) {
     const char *batch[BATCH];
     size_t n = 0;
     int rc = 0;
-    for (int domains = 0; domains <= 1; domains++)
+    for (unsigned rank = 0; rank < CTL_RANKS; rank++)
         for (size_t i = 0; rc == 0 && i < round->names.n; i++) {
             const char *subject = round->names.names[i];
-            if (is_heir(subject) && (strncmp(subject, "account:@", 9) == 0) == (domains == 1)) {
+            if (ctl_inheritance_rank(subject) == rank) {
                 rc = lint_heir(round, subject, why);
                 ctl_progress_tell(&round->progress, ++round->done);
             }

@@ -22,10 +22,13 @@ void lint_found(struct lint *lint, const char *kind, const char *subject, const 
 /* The facts of one account or network, each on its own. */
 void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash);
 
-/* The addresses that an account inherits; NULLs where there are none. */
+/* The addresses that a subject inherits, and from whom. */
 struct lint_heritage {
-    const struct block_index *domain_blocks, *everybody_blocks;
-    const char *domain_subject;
+    struct {
+        const char *subject;
+        const struct block_index *blocks;
+    } from[SUBJECTS];
+    size_t n;
 };
 
 /*

@@ -63,7 +63,7 @@ static void lint_blocks(struct lint *lint, const char *subject, const struct blo
 
 static void lint_inherited(struct lint *lint, const char *subject, const struct block_index *blocks,
                            const char *other, const struct block_index *inherited) {
-    for (size_t i = 0; inherited != NULL && i < blocks->n; i++) {
+    for (size_t i = 0; i < blocks->n; i++) {
         const struct block_entry *entry = &blocks->entries[i];
         const struct block_entry *around =
             block_index_around(inherited, &entry->block, entry->until, true);
@@ -88,8 +88,8 @@ void lint_addresses(struct lint *lint, const char *subject, const struct policy 
     }
     block_index_build(blocks);
     lint_blocks(lint, subject, blocks);
-    lint_inherited(lint, subject, blocks, heritage->domain_subject, heritage->domain_blocks);
-    lint_inherited(lint, subject, blocks, "account:*", heritage->everybody_blocks);
+    for (size_t i = 0; i < heritage->n; i++)
+        lint_inherited(lint, subject, blocks, heritage->from[i].subject, heritage->from[i].blocks);
 }
 
 void lint_members(struct lint *lint, const char *subject, const struct store_hash *hash) {

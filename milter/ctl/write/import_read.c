@@ -142,10 +142,7 @@ static void find_repeated(struct reading *r, struct input_subject *subject) {
 
 /* What accounts inherit comes first, so that the guard sees it as it will be. */
 static int rank(const char *subject) {
-    return strcmp(subject, "account:*") == 0       ? 0
-           : strncmp(subject, "account:@", 9) == 0 ? 1
-           : strncmp(subject, "network:", 8) == 0  ? 2
-                                                   : 3;
+    return 2 * (int)ctl_inheritance_rank(subject) - (strncmp(subject, "network:", 8) == 0);
 }
 
 static int by_rank(const struct input_subject *a, const struct input_subject *b) {

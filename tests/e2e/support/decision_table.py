@@ -55,7 +55,7 @@ class Case:
     @property
     def named_account(self):
         """The account: as the case says; by default the login or sender needs no rewriting."""
-        return self.account or self.login or self.sender
+        return "" if self.account == "<>" else self.account or self.login or self.sender
 
     @property
     def canonical_client(self):
@@ -65,8 +65,9 @@ class Case:
     def zones(self):
         """What the name server has to hold so that SPF gives this case's results."""
         domain = self.sender.rpartition("@")[2].encode("idna").decode()
-        asked = [(domain, self.spf), (self.helo, self.helo_spf)]
-        if domain == self.helo and self.spf != self.helo_spf:
+        helo = self.helo.lower()
+        asked = [(domain, self.spf), (helo, self.helo_spf)]
+        if domain == helo and self.spf != self.helo_spf:
             raise ValueError(f"{self.name}: one domain cannot have two results")
         zones = {name: {"TXT": _RECORDS[result]} for name, result in asked
                  if name and result != "none"}

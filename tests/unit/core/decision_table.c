@@ -101,20 +101,21 @@ static void begin_case(struct row *row, const char *name) {
     strcpy(row->door, "mx");
     strcpy(row->client, "192.0.2.1");
     strcpy(row->sender, "bob@sender.example");
+    strcpy(row->helo, "client.example");
     strcpy(row->from, "conf");
     strcpy(row->delimiters, "+");
 }
 
 static struct policy *subject_policy(struct row *row, const char *subject) {
-    size_t i = strcmp(subject, "account:*") == 0       ? SUBJECT_DEFAULT
-               : strncmp(subject, "account:@", 9) == 0 ? SUBJECT_DOMAIN
-                                                       : SUBJECT_ACCOUNT;
-    if (row->policies[i] == NULL) {
-        row->policies[i] = policy_new();
-        snprintf(row->subjects[i], sizeof row->subjects[i], "%s", subject);
+    struct stored *stored = row->store;
+    while (stored->policy != NULL && strcmp(stored->subject, subject) != 0)
+        stored++;
+    assert_true(stored < row->store + STORED_MAX - 1);
+    if (stored->policy == NULL) {
+        stored->policy = policy_new();
+        snprintf(stored->subject, sizeof stored->subject, "%s", subject);
     }
-    assert_string_equal(row->subjects[i], subject);
-    return row->policies[i];
+    return stored->policy;
 }
 
 static void read_conf(struct row *row, char *rest) {
@@ -204,7 +205,9 @@ static bool read_line(struct row *row, const char *key, char *rest) {
     } else if (strcmp(key, "expect") == 0) {
         read_expect(row, rest);
         return true;
-    } else if (strcmp(key, "helo") != 0)
+    } else if (strcmp(key, "helo") == 0)
+        COPY(helo, rest);
+    else
         fail_msg("%s: %s", row->name, key);
     return false;
 }
@@ -238,9 +241,29 @@ static const struct table_door *door_of(const struct row *row) {
     return NULL;
 }
 
-static bool is_of(const char *subject, const char *prefix, const char *name) {
-    size_t len = strlen(prefix);
-    return strncmp(subject, prefix, len) == 0 && strcmp(subject + len, name) == 0;
+/* What the store has for the subject of this name takes its place in the set. */
+static void find_policy(const struct row *row, struct policy_set *set, size_t place,
+                        const char *before, const char *name) {
+    char subject[300];
+    snprintf(subject, sizeof subject, "account:%s%s", before, name);
+    for (const struct stored *stored = row->store; stored->policy != NULL; stored++) {
+        if (strcmp(stored->subject, subject) != 0)
+            continue;
+        set->subjects[place] = stored->subject;
+        set->policies[place] = stored->policy;
+    }
+}
+
+static void find_policies(const struct row *row, const struct address *account,
+                          struct policy_set *set) {
+    const char *parents[PARENTS_MAX];
+    find_policy(row, set, SUBJECT_ACCOUNT, "", account->text);
+    find_policy(row, set, SUBJECT_DEFAULT, "", "*");
+    if (account->domain == NULL)
+        return;
+    find_policy(row, set, SUBJECT_DOMAIN, "@", account->domain);
+    for (size_t i = 0, n = parents_of(account->domain, parents); i < n; i++)
+        find_policy(row, set, SUBJECT_PARENT + i, "@", parents[i]);
 }
 
 static void run_case(struct row *row, decided_case *check) {
@@ -251,35 +274,32 @@ static void run_case(struct row *row, decided_case *check) {
     const struct table_door *door = door_of(row);
     struct decision d;
     struct address account;
-    struct policy_set set;
+    struct policy_set set = {0};
     bool logged_in = row->login[0] != '\0';
     int rc = logged_in ? address_from_login(row->login, &rules, &account)
                        : address_from_sender(row->sender, &rules, &account);
     assert_int_equal(rc, 0);
+    bool null_sender = !logged_in && account.text[0] == '\0';
+    if (null_sender) {
+        address_clear(&account);
+        assert_int_equal(address_from_helo(row->helo, &rules, &account), 0);
+    }
     struct decision_facts facts = {
         .allowed = {.membership = member(door->connect_from, row->client) ? MEMBER_YES : MEMBER_NO},
         .trusted = {.membership = member("relays", row->client) ? MEMBER_YES : MEMBER_NO},
         .tls = row->tls,
         .logged_in = logged_in,
+        .null_sender = null_sender,
         .has_account = account.text[0] != '\0',
         .misnamed = account.misnamed,
         .now = 1800000000};
     ip_parse(row->client, strlen(row->client), &facts.client);
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        set.subjects[i] = row->subjects[i];
-        set.policies[i] = row->policies[i];
-    }
-    /* what is another account's is not asked for */
-    if (!is_of(row->subjects[SUBJECT_ACCOUNT], "account:", account.text))
-        set.policies[SUBJECT_ACCOUNT] = NULL;
-    if (account.domain == NULL ||
-        !is_of(row->subjects[SUBJECT_DOMAIN], "account:@", account.domain))
-        set.policies[SUBJECT_DOMAIN] = NULL;
+    find_policies(row, &account, &set);
     decide(row, &set, &facts, door, &d);
     check(row, &d, account.text);
     address_clear(&account);
-    for (size_t i = 0; i < SUBJECTS; i++)
-        policy_free(row->policies[i]);
+    for (struct stored *stored = row->store; stored->policy != NULL; stored++)
+        policy_free(stored->policy);
 }
 
 const char *table_order(void) {

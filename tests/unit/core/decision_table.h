@@ -8,9 +8,17 @@
 
 #include "gatepost/core/decision.h"
 
+/* A subject that the store has. */
+#define STORED_MAX 12
+struct stored {
+    char subject[200];
+    struct policy *policy;
+};
+
 /* One case of the table. */
 struct row {
-    char name[200], door[40], client[60], login[100], sender[200], account[200], from[200], by[20];
+    char name[200], door[40], client[60], login[100], sender[200], helo[200], account[200];
+    char from[200], by[20];
     char delimiters[8], default_domain[60];
     bool tls, store_down, monitored;
     enum spf_result spf, helo_spf;
@@ -21,8 +29,7 @@ struct row {
     struct protocol protocols[4];
     char texts[4][8][24];
     const char *services[4][8], *source_services[12];
-    struct policy *policies[SUBJECTS];
-    char subjects[SUBJECTS][200];
+    struct stored store[STORED_MAX]; /* up to the first without a policy */
 };
 
 /* Where the source of a login is asked for, unless a case says otherwise; 3 of them. */

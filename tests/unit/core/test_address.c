@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "gatepost/core/address.h"
+#include "gatepost/core/parents.h"
 
 /* Stands in for IDNA where the core is tested alone: one domain that it knows. */
 static int to_ascii(const char *domain, char **out) {
@@ -29,6 +30,7 @@ static const struct address_rules plain = {
     .default_domain = "", .delimiters = "+", .domain_to_ascii = to_ascii, .lower_case = lower};
 static const struct address_rules with_default = {
     .default_domain = "Example.NET", .delimiters = "+-", .domain_to_ascii = to_ascii};
+static const struct address_rules with_dash = {.default_domain = "", .delimiters = "+-"};
 static const struct address_rules no_extension = {.default_domain = "", .delimiters = ""};
 
 static const struct {
@@ -67,6 +69,44 @@ static const struct {
     {"<alice@>", &plain, "alice", NULL},
     {"<@example.com>", &plain, "@example.com", "example.com"},
     {"<a\\", &plain, "<a\\", NULL},
+    {"<alice@.b\xc3\xbc"
+     "cher.example>",
+     &plain, "alice@.xn--bcher-kva.example", ".xn--bcher-kva.example"},
+    /* BATV */
+    {"<prvs=0123abcdef=alice@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<PRVS=9876ABCdef=Alice+x@Example.com>", &plain, "alice@example.com", "example.com"},
+    {"<\"prvs=0123abcdef=alice\"@example.com>", &plain, "alice@example.com", "example.com"},
+    {"<prvs=0123456789=a=b@example.com>", &plain, "a=b@example.com", "example.com"},
+    {"<prvs=0123abcdef=prvs=0123abcdef=a@d.example>", &plain, "prvs=0123abcdef=a@d.example",
+     "d.example"},
+    {"<prvs=0123abcdef=alice>", &with_default, "alice@example.net", "example.net"},
+    {"<prvs=0123abcdef=owner-list@example.com>", &with_dash, "owner-list@example.com",
+     "example.com"},
+    {"<prvs=0123abcde=alice@example.com>", &plain, "prvs=0123abcde=alice@example.com",
+     "example.com"},
+    {"<prvs=0123abcdef0=alice@example.com>", &plain, "prvs=0123abcdef0=alice@example.com",
+     "example.com"},
+    {"<prvs=012aabcdef=alice@example.com>", &plain, "prvs=012aabcdef=alice@example.com",
+     "example.com"},
+    {"<prvs=0123abcdeg=alice@example.com>", &plain, "prvs=0123abcdeg=alice@example.com",
+     "example.com"},
+    {"<prvs=0123abcdef=@example.com>", &plain, "prvs=0123abcdef=@example.com", "example.com"},
+    {"<prvs=0123abcdef/alice@example.com>", &plain, "prvs=0123abcdef/alice@example.com",
+     "example.com"},
+    {"<btv1=0123abcdef=alice@example.com>", &plain, "btv1=0123abcdef=alice@example.com",
+     "example.com"},
+    /* as split_addr() of Postfix */
+    {"<alice-x@example.com>", &with_dash, "alice@example.com", "example.com"},
+    {"<Owner-list@example.com>", &with_dash, "owner-list@example.com", "example.com"},
+    {"<owner-list+x@example.com>", &with_dash, "owner-list+x@example.com", "example.com"},
+    {"<owner+list@example.com>", &plain, "owner@example.com", "example.com"},
+    {"<list-REQUEST@example.com>", &with_dash, "list-request@example.com", "example.com"},
+    {"<my-list-request@example.com>", &with_dash, "my-list-request@example.com", "example.com"},
+    {"<list-request-x@example.com>", &with_dash, "list@example.com", "example.com"},
+    {"<-request@example.com>", &with_dash, "-request@example.com", "example.com"},
+    {"<MAILER-DAEMON@example.com>", &with_dash, "mailer-daemon@example.com", "example.com"},
+    {"<double-bounce@example.com>", &with_dash, "double-bounce@example.com", "example.com"},
+    {"<double-bounces@example.com>", &with_dash, "double@example.com", "example.com"},
 };
 
 static const struct {
@@ -84,6 +124,11 @@ static const struct {
     {"a@b@example.com", &plain, "a@b@example.com", "example.com", false},
     {"\"alice\"@example.com", &plain, "\"alice\"@example.com", "example.com", false},
     {"\xe9t\xe9@example.com", &plain, "\xe9t\xe9@example.com", "example.com", false},
+    {"prvs=0123abcdef=alice@example.com", &plain, "prvs=0123abcdef=alice@example.com",
+     "example.com", false},
+    {"owner-list@example.com", &with_dash, "owner-list@example.com", "example.com", false},
+    {"alice-x@example.com", &with_dash, "alice@example.com", "example.com", false},
+    {"@.example.com", &plain, "@.example.com", ".example.com", true},
     /* white space is compared as directories and databases compare it */
     {" alice@example.com", &plain, "alice@example.com", "example.com", false},
     {"alice@example.com \t\r\n", &plain, "alice@example.com", "example.com", false},
@@ -223,6 +268,75 @@ static void test_logins(void **state) {
     }
 }
 
+static void test_helo(void **state) {
+    static const struct {
+        const char *helo, *text;
+    } rows[] = {
+        {"mx.partner.example", "postmaster@mx.partner.example"},
+        {"MX.Partner.Example.", "postmaster@mx.partner.example"},
+        {"mx_1.partner.example", "postmaster@mx_1.partner.example"},
+        {"b\xc3\xbc"
+         "cher.example",
+         "postmaster@xn--bcher-kva.example"},
+        {"1.partner.example", "postmaster@1.partner.example"},
+        {"", ""},
+        {".", ""},
+        {"[192.0.2.1]", ""},
+        {"[IPv6:2001:db8::1]", ""},
+        {"192.0.2.1", ""},
+        {"localhost", ""},
+        {"partner..example", ""},
+        {".partner.example", ""},
+        {"a@partner.example", ""},
+        {"\"x\"@partner.example", ""},
+        {"x\"@partner.example", ""},
+        {"partner.example>", ""},
+        {"partner example.com", ""},
+        {"partner.example\n", ""},
+        {"*.partner.example", ""},
+        {"\xff.example", ""},
+        {"a123456789012345678901234567890123456789012345678901234567890123.example", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct address got = {0};
+        int rc = address_from_helo(rows[i].helo, &with_default, &got);
+        expect(&got, rc, rows[i].helo, rows[i].text,
+               rows[i].text[0] == '\0' ? NULL : strchr(rows[i].text, '@') + 1);
+        address_clear(&got);
+    }
+}
+
+/* The parents of a domain as they are asked for, nearest first. */
+static void test_parents(void **state) {
+    static const char *const rows[][2] = {
+        {"com", ""},
+        {"example.com", ""},
+        {"b.example.com", ".example.com"},
+        {"c.b.example.com", ".b.example.com .example.com"},
+        {"g.f.e.d.c.b.example.com",
+         ".d.c.b.example.com .c.b.example.com .b.example.com .example.com"},
+        {"e.d.c.b.example.com", ".d.c.b.example.com .c.b.example.com .b.example.com .example.com"},
+        {".example.com", ".example.com"},
+        {"[192.0.2.1]", ""},
+        {"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *parents[PARENTS_MAX];
+        char text[400] = "";
+        for (size_t j = 0, n = parents_of(rows[i][0], parents); j < n; j++) {
+            strcat(text, j == 0 ? "" : " ");
+            strcat(text, parents[j]);
+        }
+        assert_string_equal(text, rows[i][1]);
+    }
+    assert_false(parents_can_be("com"));
+    assert_true(parents_can_be("example.com"));
+    assert_true(parents_can_be("e.d.c.example.com"));
+    assert_false(parents_can_be("f.e.d.c.example.com"));
+}
+
 static void test_xtext(void **state) {
     static const char *const rows[][2] = {
         {"alice@example.com", "alice@example.com"},
@@ -261,6 +375,7 @@ int main(void) {
         cmocka_unit_test(test_no_memory), cmocka_unit_test(test_senders),
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_reread),
         cmocka_unit_test(test_logins),    cmocka_unit_test(test_xtext),
+        cmocka_unit_test(test_helo),      cmocka_unit_test(test_parents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,10 +52,11 @@ static void check_decider(const char *name, const struct decision *d) {
         fail_msg("%s: %s decided for %s", name, rule, reason_name(v->reason));
     if (!malformed && (reasons_of[decider->rule] & BIT(v->reason)) == 0)
         fail_msg("%s: %s cannot decide for %s", name, rule, reason_name(v->reason));
-    if (v->reason == REASON_IP_NOT_AUTHORIZED) /* it is the source that asks for a listed address */
-        from = find(d, RULE_SOURCE)->from;
-    if (v->reason == REASON_ACCOUNT && decider->rule == RULE_SOURCE) /* any */
-        from = conf;
+    if (v->reason == REASON_IP_NOT_AUTHORIZED && decider->rule == RULE_LISTED)
+        from = find(d, RULE_SOURCE)->from; /* that asks for a listed address */
+    if (decider->rule == RULE_SOURCE && !malformed &&
+        (decider->value == SOURCE_ANY || v->reason == REASON_ACCOUNT))
+        from = conf; /* a login; or a null sender, of which the listener wants more */
     if (!same(v->from, from))
         fail_msg("%s: %s has another origin than the verdict", name, rule);
 }
@@ -155,7 +156,7 @@ static void test_steps(void **state) {
     const struct decision_listener mx = {.service = "smtp"};
     struct decision_facts facts = {.has_account = true, .now = 1800000000};
     struct policy *policy = policy_new();
-    struct policy_set set = {{"account:a@x", "account:@x", "account:*"}, {policy, NULL, NULL}};
+    struct policy_set set = {{"account:a@x"}, {policy}};
     struct decision d;
     (void)state;
     add_fact(policy, "spf:neutral", "reject");
@@ -227,8 +228,10 @@ static void test_random(void **state) {
             add_fact(policies[subject], field[0], field[1]);
             policies[subject]->wrong_type = rand() % 20 == 0;
         }
-        const struct policy_set set = {{"account:a@x", "account:@x", "account:*"},
-                                       {policies[0], policies[1], policies[2]}};
+        struct policy_set set = {{"account:a@x", "account:@x", "account:@.x", "account:@.y",
+                                  "account:@.z", "account:@.w", "account:*"},
+                                 {NULL}};
+        memcpy(set.policies, policies, sizeof policies);
         const struct decision_listener listener = {.service = rand() % 2 ? "smtp" : "submission",
                                                    .tls_required = rand() % 8 == 0,
                                                    .auth_required = rand() % 8 == 0,
@@ -238,9 +241,11 @@ static void test_random(void **state) {
                                                                            : MODE_ENFORCE};
         struct decision_facts facts = {.tls = rand() % 2,
                                        .logged_in = rand() % 2,
-                                       .has_account = rand() % 8 != 0,
+                                       .null_sender = rand() % 4 == 0,
                                        .misnamed = rand() % 8 == 0,
                                        .now = 1800000000};
+        facts.null_sender &= !facts.logged_in;
+        facts.has_account = !facts.null_sender || rand() % 4 != 0;
         ip_parse("192.0.2.1", 9, &facts.client);
         if (rand() % 4 == 0)
             facts.trusted.membership = (enum membership)(rand() % 4);

@@ -97,12 +97,19 @@ static void test_contradiction(void **state) {
     policy_free(policy);
 }
 
-static const char *const subject_names[SUBJECTS] = {"account:a@x", "account:@x", "account:*"};
+/* With one parent, the second: what is nearer is absent. */
+#define PARENT (SUBJECT_PARENT + 1)
+#define USED 4
 
 static struct policy_set set_of(struct policy *account, struct policy *domain,
                                 struct policy *everybody) {
-    return (struct policy_set){.subjects = {subject_names[0], subject_names[1], subject_names[2]},
-                               .policies = {account, domain, everybody}};
+    return (struct policy_set){
+        .subjects = {[SUBJECT_ACCOUNT] = "account:a@x",
+                     [SUBJECT_DOMAIN] = "account:@x",
+                     [PARENT] = "account:@.x",
+                     [SUBJECT_DEFAULT] = "account:*"},
+        .policies = {
+            [SUBJECT_ACCOUNT] = account, [SUBJECT_DOMAIN] = domain, [SUBJECT_DEFAULT] = everybody}};
 }
 
 /* Where the answer comes from, as "subject:field"; "conf" when no subject has the setting. */
@@ -113,14 +120,14 @@ static void expect_origin(const struct policy_origin *origin, const char *want) 
     assert_string_equal(got, want);
 }
 
-/* Each subject says unset, on or off for a protocol and for the others: all 3^6 combinations. */
+/* Each subject says unset, on or off for a protocol and for the others: all 3^8 combinations. */
 static void test_protocol_inheritance(void **state) {
     static const char *const values[] = {NULL, "on", "off"};
     (void)state;
-    for (int code = 0; code < 729; code++) {
-        struct policy *policies[SUBJECTS];
+    for (int code = 0; code < 6561; code++) {
+        struct policy *policies[USED];
         int want = -1, digits = code; /* -1: unset */
-        for (size_t i = 0; i < SUBJECTS; i++) {
+        for (size_t i = 0; i < USED; i++) {
             const char *own = values[digits % 3], *others = values[digits / 3 % 3];
             digits /= 9;
             policies[i] = policy_new();
@@ -132,7 +139,8 @@ static void test_protocol_inheritance(void **state) {
             if (want < 0 && says != NULL)
                 want = strcmp(says, "on") == 0;
         }
-        struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+        struct policy_set set = set_of(policies[0], policies[1], policies[3]);
+        set.policies[PARENT] = policies[2];
         struct policy_origin origin;
         int got = -1;
         enum setting_state state_got = policy_protocol(&set, "imap", &got, &origin);
@@ -140,7 +148,7 @@ static void test_protocol_inheritance(void **state) {
             assert_int_equal(state_got, SETTING_UNSET);
         else
             assert_true(state_got == SETTING_SET && got == want);
-        for (size_t i = 0; i < SUBJECTS; i++)
+        for (size_t i = 0; i < USED; i++)
             policy_free(policies[i]);
     }
 }
@@ -149,10 +157,10 @@ static void test_protocol_inheritance(void **state) {
 static void check_setting_inheritance(const struct policy_field *field, size_t number) {
     const char *name = policy_field_setting_name(field, number);
     const char *const values[] = {field->words->names[0], field->words->names[1], "nonsense"};
-    for (int code = 0; code < 64; code++) { /* two bits a subject: 3 is unset */
-        struct policy *policies[SUBJECTS];
+    for (int code = 0; code < 256; code++) { /* two bits a subject: 3 is unset */
+        struct policy *policies[USED];
         int first = 3;
-        for (size_t i = 0; i < SUBJECTS; i++) {
+        for (size_t i = 0; i < USED; i++) {
             int says = code >> (2 * i) & 3;
             policies[i] = policy_new();
             if (says < 3)
@@ -160,7 +168,8 @@ static void check_setting_inheritance(const struct policy_field *field, size_t n
             if (first == 3)
                 first = says;
         }
-        struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+        struct policy_set set = set_of(policies[0], policies[1], policies[3]);
+        set.policies[PARENT] = policies[2];
         struct policy_origin origin;
         int value = -1;
         enum setting_state got = policy_setting(&set, (size_t)field->id + number, &value, &origin);
@@ -169,7 +178,7 @@ static void check_setting_inheritance(const struct policy_field *field, size_t n
                                            : SETTING_SET);
         if (first < 2)
             assert_int_equal(value, first);
-        for (size_t i = 0; i < SUBJECTS; i++)
+        for (size_t i = 0; i < USED; i++)
             policy_free(policies[i]);
     }
 }
@@ -283,6 +292,19 @@ static void test_ip_entries_add_up(void **state) {
     policy_free(everybody);
 }
 
+/* The account, its domain and each parent make it known; everybody's default does not. */
+static void test_known(void **state) {
+    struct policy *policy = policy_new();
+    (void)state;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        struct policy_set set = set_of(NULL, NULL, NULL);
+        assert_false(policy_is_known(&set));
+        set.policies[i] = policy;
+        assert_int_equal(policy_is_known(&set), i != SUBJECT_DEFAULT);
+    }
+    policy_free(policy);
+}
+
 static void test_malformed_ip_hides_nothing(void **state) {
     struct policy *account = POLICY("ip:192.0.2.0/33=typo", "ip:198.51.100.0/24=good");
     struct policy_set set = set_of(account, NULL, NULL);
@@ -309,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_malformed_stops_at_its_subject),
         cmocka_unit_test(test_ip_entries_add_up),
         cmocka_unit_test(test_malformed_ip_hides_nothing),
+        cmocka_unit_test(test_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

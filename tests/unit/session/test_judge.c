@@ -43,7 +43,8 @@ static int set_up(void **state) {
     write_file(policy_path, "account:alice@example.com protocol:pop3 off\n"
                             "account:alice@example.com source authorized\n"
                             "account:alice@example.com ip:192.0.2.0/24 office\n"
-                            "account:@example.com tls required\n");
+                            "account:@example.com tls required\n"
+                            "account:@.partner.example ip:192.0.2.0/24 outbound\n");
     *state = open_runtime(store);
     return 0;
 }
@@ -144,10 +145,41 @@ static void test_null_sender(void **state) {
     assert_int_equal(j.decision.verdict.reason, REASON_SPF);
     assert_int_equal(j.decision.verdict.identity, IDENTITY_HELO);
     assert_false(j.facts.logged_in || j.facts.has_account);
+    assert_string_equal(j.account.text, "");
     assert_int_equal(seen.done, 1);
     assert_int_equal(seen.identity, IDENTITY_HELO);
     assert_int_equal(seen.result, RESULT_NONE);
     judge_clear(&j);
+}
+
+/* The null sender by its HELO name; a signed sender. SPF is asked for what was said. */
+static void test_accounts_of_senders(void **state) {
+    static const struct {
+        const char *helo, *sender, *account;
+        bool null_sender;
+        enum verdict_kind kind;
+        enum reason reason;
+    } rows[] = {
+        {"Mx1.B.Partner.Example", "", "postmaster@mx1.b.partner.example", true, VERDICT_ACCEPT,
+         REASON_IP_AUTHORIZED},
+        {"partner.example", "", "postmaster@partner.example", true, VERDICT_REJECT,
+         REASON_UNKNOWN_SENDER},
+        {"[192.0.2.1]", "", "", true, VERDICT_REJECT, REASON_UNKNOWN_SENDER},
+        {"b.partner.example", "prvs=0123abcdef=Alice@example.com", "alice@example.com", false,
+         VERDICT_ACCEPT, REASON_IP_AUTHORIZED},
+    };
+    const struct decision_listener door = {.service = "smtp", .reject_unknown = true};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct judgement j = question(*state, &door, "192.0.2.1");
+        j.helo = rows[i].helo;
+        j.sender = rows[i].sender;
+        judge_decide(&j, &(struct judge_question){.given = rows[i].sender});
+        assert_string_equal(j.account.text, rows[i].account);
+        assert_int_equal(j.facts.null_sender, rows[i].null_sender);
+        assert_int_equal(j.decision.verdict.kind, rows[i].kind);
+        assert_int_equal(j.decision.verdict.reason, rows[i].reason);
+        judge_clear(&j);
+    }
 }
 
 static void test_store_not_there(void **state) {
@@ -183,6 +215,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logins),
         cmocka_unit_test(test_null_sender),
+        cmocka_unit_test(test_accounts_of_senders),
         cmocka_unit_test(test_store_not_there),
         cmocka_unit_test(test_defer),
     };
