@@ -114,6 +114,13 @@ static bool read_names(const struct verdict_line *line, struct past *past) {
     return past->stage != STAGE_MAIL || past->sender != NULL;
 }
 
+/* Of HELO only what names the account of the null sender. */
+static bool is_cut(const struct verdict_line *line) {
+    bool null_sender = strcmp(line->values[KEY_SENDER].text, "<>") == 0;
+    return line->values[KEY_SENDER].cut || line->values[KEY_LOGIN].cut ||
+           line->values[KEY_LISTENER].cut || (null_sender && line->values[KEY_HELO].cut);
+}
+
 static bool is_whole(const struct verdict_line *line) {
     static const enum verdict_key needed[] = {KEY_STAGE,   KEY_LISTENER, KEY_SERVICE, KEY_CLIENT,
                                               KEY_HELO,    KEY_SENDER,   KEY_LOGIN,   KEY_SPF,
@@ -130,8 +137,7 @@ enum unsaid past_read(const struct verdict_line *line, struct past *past) {
         return UNSAID_DAMAGED;
     if (past->stage == STAGE_DATA)
         return UNSAID_HEADER;
-    if (line->values[KEY_SENDER].cut || line->values[KEY_LOGIN].cut ||
-        line->values[KEY_LISTENER].cut)
+    if (is_cut(line))
         return UNSAID_CUT;
     if (!read_names(line, past) || !read_door(line, past) || !read_client(line, past) ||
         !read_result(line, KEY_SPF, &past->spf) ||

@@ -5,10 +5,15 @@
 #include <string.h>
 
 #include "../print.h"
+#include "gatepost/core/textbuf.h"
 #include "replay.h"
 
 /* Rows that are listed in the text; JSON has them all. */
 #define SHOWN 20
+
+/* Widths of columns. */
+#define ACCOUNT 28
+#define CHANGE 40
 
 static size_t kept(const struct examples *examples) {
     return examples->count < EXAMPLES ? examples->count : EXAMPLES;
@@ -17,18 +22,20 @@ static size_t kept(const struct examples *examples) {
 /* ---- text ---- */
 
 /* "accept", "reject spf", "accept (would reject spf)" */
-static void put_outcome(const struct outcome *outcome) {
+static void add_outcome(struct textbuf *to, const struct outcome *outcome) {
     bool accepted = outcome->kind == VERDICT_ACCEPT, monitored = outcome->monitor && !accepted;
-    printf("%s%s", monitored ? "accept (would " : "", verdict_name(outcome->kind));
+    textbuf_printf(to, "%s%s", monitored ? "accept (would " : "", verdict_name(outcome->kind));
     if (!accepted)
-        printf(" %s%s", reason_name(outcome->reason), monitored ? ")" : "");
+        textbuf_printf(to, " %s%s", reason_name(outcome->reason), monitored ? ")" : "");
 }
 
-static void put_change(const struct change_of *change) {
-    put_outcome(&change->from);
-    fputs(" -> ", stdout);
-    put_outcome(&change->to);
-    putchar('\n');
+static const char *change_text(const struct change_of *change, char memory[static 200]) {
+    struct textbuf text;
+    textbuf_init(&text, memory, 200);
+    add_outcome(&text, &change->from);
+    textbuf_puts(&text, " -> ");
+    add_outcome(&text, &change->to);
+    return memory;
 }
 
 /* At connect there is no account. */
@@ -37,14 +44,20 @@ static void put_account(const char *account, int width) {
 }
 
 static void put_rows(const struct tally *tally) {
+    char memory[200];
     size_t shown = tally->n_rows < SHOWN ? tally->n_rows : SHOWN;
     puts("\nVERDICTS  ACCOUNT                       CHANGE");
     for (size_t i = 0; i < shown; i++) {
         const struct tally_row *row = &tally->rows[i];
         printf("%8lu  ", row->count);
-        put_account(row->account, 28);
-        fputs("  ", stdout);
-        put_change(&row->change);
+        const char *change = change_text(&row->change, memory);
+        if (strlen(row->account) <= ACCOUNT && strlen(change) <= CHANGE) {
+            put_account(row->account, ACCOUNT);
+            printf("  %s\n", change);
+        } else { /* on a line of its own */
+            put_account(row->account, 0);
+            printf("\n          %s\n", change);
+        }
     }
     if (shown < tally->n_rows)
         printf("          and %zu more%s (--json lists them)\n", tally->n_rows - shown,
@@ -52,6 +65,7 @@ static void put_rows(const struct tally *tally) {
 }
 
 static void put_examples(const struct examples *examples) {
+    char memory[200];
     for (size_t i = 0; i < kept(examples); i++) {
         const struct example *e = &examples->items[i];
         if (e->file != NULL)
@@ -62,36 +76,49 @@ static void put_examples(const struct examples *examples) {
             fputs(", ", stdout);
             ctl_puts(stdout, e->service);
         }
-        printf(", from %s\n    ", e->client == NULL ? "an unknown address" : e->client);
-        put_change(&e->change);
+        printf(", from %s\n    %s\n", e->client == NULL ? "an unknown address" : e->client,
+               change_text(&e->change, memory));
     }
 }
 
-static const char *verdicts(unsigned long n) {
-    return n == 1 ? "verdict" : "verdicts";
+static const char *plural(unsigned long n) {
+    return n == 1 ? "" : "s";
+}
+
+static void put_summary(const struct tally *tally) {
+    unsigned long told = tally->verdicts - tally_unsaid(tally);
+    bool more = tally->left_out > 0;
+    if (tally->changed.count == 0)
+        printf("%lu verdict%s: none would change\n", told, plural(told));
+    else
+        printf("%lu of %lu verdict%s would change, of %s%zu account%s\n", tally->changed.count,
+               told, plural(told), more ? "more than " : "", tally->n_accounts,
+               plural(tally->n_accounts));
+}
+
+static void put_unsaid(const struct tally *tally) {
+    printf("\n%lu more cannot be told:\n", tally_unsaid(tally));
+    for (size_t i = 0; i < UNSAIDS; i++)
+        if (tally->unsaid[i] > 0)
+            printf("%8lu  %s\n", tally->unsaid[i], unsaid_text((enum unsaid)i));
 }
 
 static void print_text(const struct tally *tally, bool against_log) {
-    unsigned long unsaid = tally_unsaid(tally), told = tally->verdicts - unsaid;
-    if (tally->changed.count == 0)
-        printf("%lu %s: none would change\n", told, verdicts(told));
-    else
-        printf("%lu of %lu %s would change\n", tally->changed.count, told, verdicts(told));
+    unsigned long since = against_log ? 0 : tally->since.count;
+    put_summary(tally);
     if (tally->changed.count > 0) {
         put_rows(tally);
-        puts("\nThe first:");
+        puts("\nThe first lines:");
         put_examples(&tally->changed);
     }
     if (tally->other_reason > 0)
         printf("\n%lu would stay, for another reason\n", tally->other_reason);
-    if (unsaid > 0)
-        printf("\n%lu more cannot be told:\n", unsaid);
-    for (size_t i = 0; i < UNSAIDS; i++)
-        if (tally->unsaid[i] > 0)
-            printf("%8lu  %s\n", tally->unsaid[i], unsaid_text((enum unsaid)i));
-    if (!against_log && tally->since.count > 0) {
-        printf("\nThe policy has changed since: %lu %s already other than in the log, as\n",
-               tally->since.count, tally->since.count == 1 ? "is" : "are");
+    if (tally_unsaid(tally) > 0)
+        put_unsaid(tally);
+    if (since > 0) {
+        printf("\n%lu verdict%s already not as in the log: policy or configuration have "
+               "changed\nsince. The first lines:\n",
+               since, since == 1 ? " is" : "s are");
         put_examples(&tally->since);
     }
 }
@@ -153,6 +180,7 @@ static void print_json(const struct tally *tally, bool against_log) {
     json_object_set_new(told, "verdicts", number_json(tally->verdicts));
     json_object_set_new(told, "told", number_json(tally->verdicts - tally_unsaid(tally)));
     json_object_set_new(told, "would_change", number_json(tally->changed.count));
+    json_object_set_new(told, "accounts", json_integer((json_int_t)tally->n_accounts));
     json_object_set_new(told, "changes", rows_json(tally));
     json_object_set_new(told, "changes_left_out", number_json(tally->left_out));
     json_object_set_new(told, "examples", examples_json(&tally->changed));

@@ -89,12 +89,26 @@ unsigned long tally_unsaid(const struct tally *tally) {
     return n;
 }
 
+static int compare_outcomes(const struct outcome *x, const struct outcome *y) {
+    if (x->kind != y->kind)
+        return (int)x->kind - (int)y->kind;
+    return x->reason != y->reason ? (int)x->reason - (int)y->reason
+                                  : (int)x->monitor - (int)y->monitor;
+}
+
+static int compare_accounts(const void *a, const void *b) {
+    const struct tally_row *x = a, *y = b;
+    int order = strcmp(x->account, y->account);
+    if (order == 0)
+        order = compare_outcomes(&x->change.to, &y->change.to);
+    return order != 0 ? order : compare_outcomes(&x->change.from, &y->change.from);
+}
+
 static int compare_rows(const void *a, const void *b) {
     const struct tally_row *x = a, *y = b;
     if (x->count != y->count)
         return x->count < y->count ? 1 : -1;
-    int order = strcmp(x->account, y->account);
-    return order != 0 ? order : (int)x->change.to.reason - (int)y->change.to.reason;
+    return compare_accounts(a, b);
 }
 
 static void index_clear(struct tally *tally) {
@@ -107,6 +121,11 @@ static void index_clear(struct tally *tally) {
 
 void tally_sort(struct tally *tally) {
     index_clear(tally); /* rows are no longer where it says */
+    if (tally->n_rows > 1)
+        qsort(tally->rows, tally->n_rows, sizeof *tally->rows, compare_accounts);
+    for (size_t i = 0; i < tally->n_rows; i++)
+        tally->n_accounts +=
+            i == 0 || strcmp(tally->rows[i - 1].account, tally->rows[i].account) != 0;
     if (tally->n_rows > 1)
         qsort(tally->rows, tally->n_rows, sizeof *tally->rows, compare_rows);
 }

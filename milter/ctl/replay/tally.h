@@ -42,9 +42,9 @@ struct tally {
     unsigned long other_reason;    /* the verdict stays, its reason does not */
     struct examples changed;       /* would change */
     struct examples since;         /* the unchanged policy judges otherwise than the log has it */
-    struct tally_row *rows;        /* of what would change; sorted by tally_sort() */
-    size_t n_rows;
-    unsigned long left_out; /* changed, but not in the rows: there are too many accounts */
+    struct tally_row *rows;        /* of what would change */
+    size_t n_rows, n_accounts;     /* the second, and the order, by tally_sort() */
+    unsigned long left_out;        /* changed, but not in the rows: there are too many accounts */
     /* private */
     size_t room;
     struct tally_index *index;
@@ -64,7 +64,7 @@ void tally_since(struct tally *tally, const struct place *place, const struct ch
 /* Verdicts that cannot be told, all together. */
 unsigned long tally_unsaid(const struct tally *tally);
 
-/* The most frequent first. */
+/* Nothing more is noted: the rows of the most frequent come first. */
 void tally_sort(struct tally *tally);
 
 void tally_clear(struct tally *tally);
