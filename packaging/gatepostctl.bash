@@ -84,7 +84,7 @@ _gatepostctl_options() {
     case "$head $sub" in
     ' ') echo -c -V -h ;;
     'account ' | 'account show' | 'ip ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | explain\ * | status\ * | reload\ *) ;;
+        export\ * | history\ * | use\ * | unused\ * | replay\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
     grep -o -e '--[a-z]*' <<<"${usage[*]}"
@@ -107,7 +107,7 @@ _gatepostctl() {
             conf=(-c "${words[i]:-}")
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
-            --listener | --log)
+            --listener | --log | --with | --policy | --for | --door | --service)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -128,13 +128,18 @@ _gatepostctl() {
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
-    --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
+    --policy)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --until | --since | --actor | --field | --last | --ip | --helo | --log | --with | --for | \
+        --door | --service) return ;;
     *)
         if [[ $cur == -* ]]; then
             candidates=$(_gatepostctl_options)
         else
             word=$(_gatepostctl_next)
-            [[ $word != FILE ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            [[ $word != FILE* && $head != replay ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             candidates=$(_gatepostctl_names; _gatepostctl_values "$word")
         fi
         ;;
