@@ -12,6 +12,9 @@ failed=0
 
 # the same library under the name that each release has for it
 libldap=libldap2
+# the web servers and what they need: they are run from folders of the tests' own
+web="nginx libnginx-mod-mail apache2-bin caddy haproxy lua-socket python3-radicale
+ dovecot-imapd dovecot-pop3d curl"
 valkey="valkey-server" # since Debian 13
 if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
     libldap="libldap-2.5-0"
@@ -25,8 +28,9 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  libclang-rt-dev
  clang-format cppcheck shellcheck mandoc
  m4 iproute2 libsasl2-modules $libldap libwrap0
- postfix dovecot-core redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
- python3-dnspython python3-yaml python3-spf prometheus $valkey"
+ postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond
+ dovecot-auth-lua lua-socket redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
+ python3-dnspython python3-yaml python3-spf prometheus $valkey $web"
 
 say() {
     printf '\n== %s\n' "$*"

@@ -33,7 +33,7 @@ static int name_subjects(struct account_lookup *out, const struct address *accou
     if (domain != NULL || (strcmp(account->text, "*") != 0 && strchr(account->text, '@') == NULL))
         out->set.subjects[SUBJECT_ACCOUNT] = at;
     at = stpcpy(stpcpy(at, ACCOUNT), account->text) + 1;
-    if (domain != NULL && domain[0] != '.') { /* that would be its parent's name */
+    if (domain != NULL) {
         out->set.subjects[SUBJECT_DOMAIN] = at;
         at = stpcpy(stpcpy(at, ACCOUNT "@"), domain) + 1;
     }

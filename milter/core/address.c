@@ -63,25 +63,12 @@ static int join(char *local, char *domain, struct address *out) {
     return rc;
 }
 
-/* A domain through `convert`, or what "@.example.com" has for one. */
-static char *fold_domain(const char *domain, address_conversion *convert) {
-    bool dot = domain[0] == '.';
-    char *folded = fold(domain + dot, convert), *dotted = NULL;
-    if (!dot || folded == NULL)
-        return folded;
-    dotted = malloc(strlen(folded) + 2);
-    if (dotted != NULL)
-        strcpy(stpcpy(dotted, "."), folded);
-    free(folded);
-    return dotted;
-}
-
 /* `local` is writable and unquoted; `domain` may be NULL */
 static int canonical(char *local, const char *domain, const struct address_rules *rules,
                      struct address *out) {
     local_part_cut_extension(local, rules->delimiters);
     const char *named = domain != NULL && domain[0] != '\0' ? domain : rules->default_domain;
-    char *folded = fold_domain(named, rules->domain_to_ascii);
+    char *folded = fold(named, rules->domain_to_ascii);
     size_t dots = folded == NULL ? 0 : strlen(folded);
     while (dots > 0 && folded[dots - 1] == '.') /* "example.com." is example.com */
         folded[--dots] = '\0';

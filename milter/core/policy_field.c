@@ -9,6 +9,11 @@
 
 static const char *const source_names[] = {"any", "authorized"};
 const struct words source_words = WORDS(source_names, "any or authorized");
+static const char *const sender_names[] = {"any", "own"};
+const struct words sender_words = WORDS(sender_names, "any or own");
+
+static const char *const password_names[] = {"any", "application"};
+const struct words password_words = WORDS(password_names, "any or application");
 
 static const char *const spf_setting_names[SPF_RESULTS] = {
     [RESULT_NONE] = "spf:none",           [RESULT_NEUTRAL] = "spf:neutral",
@@ -36,6 +41,11 @@ const struct policy_field policy_fields[] = {
      .name = "ip",
      .key = "CIDR",
      .about = "a listed address or block"},
+    {.id = FIELD_IP_SPF,
+     .kind = FIELD_HAS_ENTRIES,
+     .name = "ip:spf",
+     .key = "DOMAIN",
+     .about = "a provider, whose servers are listed as its domain's SPF record says"},
     {.id = FIELD_SPF,
      .kind = FIELD_HAS_KEYS,
      .name = "spf",
@@ -52,6 +62,23 @@ const struct policy_field policy_fields[] = {
      .words = &need_words,
      .otherwise = NEED_OPTIONAL,
      .about = "whether logins must use TLS"},
+    {.id = FIELD_PASSWORD,
+     .kind = FIELD_IS_SETTING,
+     .name = "password",
+     .words = &password_words,
+     .otherwise = PASSWORD_ANY,
+     .about = "which passwords are good at Dovecot and web servers"},
+    {.id = FIELD_SENDER,
+     .kind = FIELD_IS_SETTING,
+     .name = "sender",
+     .words = &sender_words,
+     .otherwise = SENDER_ANY,
+     .about = "whose addresses a login may send as"},
+    {.id = FIELD_AS,
+     .kind = FIELD_HAS_ENTRIES,
+     .name = "as",
+     .key = "ADDRESS",
+     .about = "an address that a login may send as, or all of a domain"},
     {.id = FIELD_MODE,
      .kind = FIELD_IS_SETTING,
      .name = "mode",

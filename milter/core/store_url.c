@@ -187,3 +187,12 @@ int store_url_parse(const char *text, struct store_url *out, struct why *why) {
     return refuse(why, "it must begin with redis://, rediss://, redis+unix://, redis+sentinel://, "
                        "redis+cluster:// or file:");
 }
+
+char *key_prefix_beside(const char *key_prefix, const char *name) {
+    const char *colon = strrchr(key_prefix, ':');
+    size_t head = colon == NULL ? strlen(key_prefix) : (size_t)(colon - key_prefix);
+    char *prefix;
+    int len = asprintf(&prefix, "%.*s-%s:%s", (int)head, key_prefix, name,
+                       colon == NULL ? "" : colon + 1);
+    return len < 0 ? NULL : prefix;
+}

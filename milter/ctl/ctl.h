@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gatepost/base/json_text.h"
 #include "gatepost/config/config.h"
 #include "gatepost/core/address.h"
 #include "gatepost/core/policy_field.h"
@@ -29,6 +30,7 @@ enum ctl_exit {
 /* What explain is asked; texts of the command line, NULL where not given. */
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
+    bool app_password;
     const char *door, *service; /* of a login elsewhere than at the MTA */
     bool tls;
     bool connect_only; /* the line of the log is about the connection, not about a message */
@@ -38,6 +40,14 @@ struct ctl_question {
 struct ctl_setting {
     const struct policy_field *field;
     const char *value; /* NULL: unset */
+};
+
+/* What doors check is asked; texts of the command line, NULL where not given. */
+#define CTL_DOORS_MAX 32
+struct ctl_doors {
+    const char *canary, *password_file, *address, *timeout;
+    const char *ports[CTL_DOORS_MAX], *paths[CTL_DOORS_MAX]; /* SERVICE=... */
+    size_t n_ports, n_paths;
 };
 
 struct ctl {
@@ -50,6 +60,13 @@ struct ctl {
     bool json, dry_run, force, replace, watch;
     struct ctl_setting setting;
     struct ctl_question question; /* of explain */
+    struct ctl_doors doors;
+    bool kick;
+    /*
+     * What follows a change that was made, or NULL. It adds to the JSON that is told, which is NULL
+     * without --json, and returns an exit status.
+     */
+    int (*after_change)(struct ctl *ctl, const char *subject, json_t *told);
     const char *actor;  /* whom the history names; of `history` the filter, NULL for all */
     const char *until;  /* --until as given; NULL */
     const char *field;  /* --field of history; NULL */
@@ -60,7 +77,8 @@ struct ctl {
     size_t n_with, with_room;
     /* Runs one command that edits the policy, its words as of a command line, on this trial. */
     int (*run_words)(struct ctl *ctl, int argc, char **argv);
-    bool forget, commands;
+    const char *note; /* of a new app password; NULL */
+    bool forget, commands, all;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
 };
@@ -88,10 +106,16 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since);
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
 ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
+ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
 ctl_command ctl_use, ctl_unused, ctl_replay;
-ctl_command ctl_explain, ctl_status, ctl_reload;
+ctl_command ctl_password_add, ctl_password_list, ctl_password_remove;
+ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
+
+/* Removes all app passwords of an account, where there are any. CTL_DONE, or another status after
+ * saying why. */
+int ctl_passwords_drop(struct ctl *ctl, const char *account);
 
 #endif

@@ -51,6 +51,31 @@ int door_find_listener(struct runtime *runtime, const struct door_question *q,
     return config_door_listener(config, &query, out);
 }
 
+/* The service that it is judged for; NULL: there is none. */
+static const char *service_of(struct runtime *runtime, const struct door_question *q) {
+    const struct config_listener *listener;
+    struct decision_listener named = {.service = word_of(&service_words, q->service)};
+    if (door_find_listener(runtime, q, &listener) < 0)
+        return NULL;
+    if (listener != NULL)
+        named = listener->rules;
+    return named.service == NULL ? NULL : decision_service(&named, true);
+}
+
+int door_check_password(struct runtime *runtime, const struct door_question *q, const char *typed,
+                        char id[static APP_PASSWORD_ID_SIZE], struct why *why) {
+    const char *service = service_of(runtime, q);
+    struct address account;
+    if (service == NULL)
+        return 0;
+    if (judge_name_login(runtime, q->login, &account) != 0)
+        return why_set(why, "no memory");
+    int rc =
+        account.misnamed ? 0 : app_passwords_check(runtime, account.text, service, typed, id, why);
+    address_clear(&account);
+    return rc;
+}
+
 static void report(const struct door_question *q, const struct judgement *j,
                    const struct reply_values *values, const struct reply *reply, int64_t begin) {
     const struct verdict *verdict = &j->decision.verdict;
@@ -60,6 +85,7 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .decision = &j->decision,
                                           .tls = q->tls ? "yes" : "no",
                                           .stale = j->lookup.stale,
+                                          .password_id = q->password_id,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
     if (q->observer != NULL) {
@@ -93,7 +119,10 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
             .door = q->door, .service = service == NULL ? "" : service, .mode = MODE_ENFORCE};
     struct judgement j = {.runtime = runtime,
                           .listener = &listener,
-                          .facts = {.client = q->client, .tls = q->tls, .now = (int64_t)time(NULL)},
+                          .facts = {.client = q->client,
+                                    .tls = q->tls,
+                                    .app_password = q->app_password,
+                                    .now = (int64_t)time(NULL)},
                           .session = q->session,
                           .observer = q->observer == NULL ? NULL : &q->observer->judge};
     if (q->session == NULL || q->session[0] == '\0') {

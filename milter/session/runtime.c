@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gatepost/config/config_check.h"
+#include "gatepost/core/store_url.h"
 
 /* Runtimes without a reference, where somebody is there to free them. */
 static struct {
@@ -37,8 +38,7 @@ static int format_nameservers(const struct config *config, struct nameservers *o
     return 0;
 }
 
-static int open_spf(struct runtime *runtime, struct why *why) {
-    const struct config *config = runtime->config;
+int runtime_open_evaluator(const struct config *config, struct spf **out, struct why *why) {
     struct nameservers servers = {0};
     int rc = format_nameservers(config, &servers);
     struct spf_settings settings = {.nameservers = servers.items,
@@ -47,7 +47,7 @@ static int open_spf(struct runtime *runtime, struct why *why) {
     if (rc != 0)
         why_set(why, "no memory");
     else
-        rc = spf_open(&settings, &runtime->spf, why);
+        rc = spf_open(&settings, out, why);
     free(servers.texts);
     free(servers.items);
     return rc;
@@ -66,15 +66,33 @@ static bool same_spf(const struct config *a, const struct config *b) {
            same_list(&a->nameservers, &b->nameservers);
 }
 
+/* They stand beside the policy, in keys that its rights and notifications do not reach. */
+static int open_passwords(struct runtime *runtime, struct why *why) {
+    struct store_settings settings = live_store_settings(runtime->config);
+    char *prefix;
+    if (runtime->config->passwords_listen[0] == '\0' || strncmp(settings.url, "file:", 5) == 0)
+        return 0;
+    prefix = key_prefix_beside(settings.key_prefix, "password");
+    if (prefix == NULL)
+        return why_set(why, "no memory");
+    settings.key_prefix = prefix;
+    int rc = store_open(&settings, &runtime->passwords, why);
+    free(prefix);
+    return rc;
+}
+
 static int open_store(struct runtime *runtime, struct runtime *last, struct why *why) {
     if (live_store_open(runtime->config, last == NULL ? NULL : last->store, &runtime->store, why) !=
         0)
         return -1;
-    return networks_open(runtime->config, runtime->store, &runtime->networks, why);
+    if (networks_open(runtime->config, runtime->store, &runtime->networks, why) != 0)
+        return -1;
+    return open_passwords(runtime, why);
 }
 
 static void free_runtime(struct runtime *runtime) {
     networks_free(runtime->networks);
+    store_free(runtime->passwords);
     live_store_release(runtime->store);
     spf_release(runtime->spf);
     config_free(runtime->config);
@@ -95,7 +113,7 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
     if (last != NULL && same_spf(config, last->config))
         runtime->spf = spf_acquire(last->spf);
     if ((with_store && open_store(runtime, last, why) != 0) ||
-        (runtime->spf == NULL && open_spf(runtime, why) != 0)) {
+        (runtime->spf == NULL && runtime_open_evaluator(config, &runtime->spf, why) != 0)) {
         free_runtime(runtime);
         return -1;
     }

@@ -63,7 +63,7 @@ void verdict_log(const struct verdict_record *record) {
         {"us", us},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    struct log_pair line[sizeof pairs / sizeof *pairs + 5];
+    struct log_pair line[sizeof pairs / sizeof *pairs + 6];
     memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
     if (record->tls != NULL)
         line[n++] = (struct log_pair){"tls", record->tls};
@@ -71,6 +71,8 @@ void verdict_log(const struct verdict_record *record) {
         line[n++] = (struct log_pair){"spf-helo", helo_result(record->decision)};
     if (record->stage == STAGE_DOOR)
         line[n++] = (struct log_pair){"door", door_name(verdict->door)};
+    if (record->password_id != NULL)
+        line[n++] = (struct log_pair){"password", record->password_id};
     if (record->stale)
         line[n++] = (struct log_pair){"policy", "stale"};
     if (record->spf_problem != NULL && record->spf_problem[0] != '\0')

@@ -336,7 +336,7 @@ def test_a_master_hangs(make_cluster, ctl_of, domain):
     cluster = make_cluster()
     ctl = ctl_of(cluster)
     victim = cluster.masters[0]
-    place = next(name for name in (f"x{number}.{domain}" for number in range(1000))
+    place = next(name for name in (f"x{number}-{domain}" for number in range(1000))
                  if owner(cluster, f"account:@{name}") is not victim)
     for subject in ("account:*", "history"):
         if owner(cluster, subject) is victim:
@@ -376,7 +376,7 @@ def test_changed_but_not_in_the_history(make_cluster, ctl_of, domain):
     recorder = owner(cluster, "history")
     elsewhere = next(node for node in cluster.masters if node is not recorder)
     # everything that a write looks at must be on the others: a domain of which that is so
-    place = next(name for name in (f"x{number}.{domain}" for number in range(1000))
+    place = next(name for name in (f"x{number}-{domain}" for number in range(1000))
                  if owner(cluster, f"account:@{name}") is not recorder)
     if owner(cluster, "account:*") is recorder:
         cluster.move_slot(cluster.slot_of("gatepost:account:*"), elsewhere)

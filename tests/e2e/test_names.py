@@ -2,8 +2,12 @@
 
 import pytest
 
+from support import postfix
 from support.policy_asker import Asker
 from support.process import wait_until
+from support.smtp_client import SmtpClient
+from support.smtp_sink import SmtpSink
+from support.tls import Certificate
 
 OFF = "550 5.7.1"
 BARE = {"store_timeout": "300ms", "trusted": [], "network": {}, "listener": {"mx": {}}}
@@ -71,7 +75,7 @@ def test_a_signed_sender(redis, dns, domain, gatepost, milter_session):
     """The policy is alice's; SPF, the log and the header have what was sent."""
     sender = f"prvs=0123abcdef=Alice@{domain}"
     redis.cli("HSET", f"gatepost:account:alice@{domain}", "source", "authorized")
-    dns.zones[domain] = {"TXT": ["v=spf1 exists:%{l}.spf.%{d} -all"]}
+    dns.zones[domain] = {"TXT": ["v=spf1 exists:%{l}.%{i}.spf.%{d} -all"]}
     mta = milter_session(gatepost)
     assert mta.mail(sender).reply.startswith("550 5.7.23")
     assert gatepost.verdict(stage="mail")["account"] == f"alice@{domain}"
@@ -80,8 +84,8 @@ def test_a_signed_sender(redis, dns, domain, gatepost, milter_session):
     other = domain.replace(".", "-signed.")
     sender = f"prvs=0123abcdef=Alice@{other}"
     redis.cli("HSET", f"gatepost:account:alice@{other}", "source", "authorized")
-    dns.zones[other] = {"TXT": ["v=spf1 exists:%{l}.spf.%{d} -all"]}
-    dns.zones[f"prvs=0123abcdef=alice.spf.{other}"] = {"A": ["127.0.0.2"]}
+    dns.zones[other] = {"TXT": ["v=spf1 exists:%{l}.%{i}.spf.%{d} -all"]}
+    dns.zones[f"prvs=0123abcdef=alice.192.0.2.10.spf.{other}"] = {"A": ["127.0.0.2"]}
     assert mta.mail(sender).letter == "c"
     changes, _ = mta.message()
     verdict = gatepost.verdict(stage="mail")
@@ -112,3 +116,46 @@ def test_a_bounce_is_judged_by_the_helo_of_its_own_session(redis, dns, domain, g
     mta.abort()
     mta.helo(domain)
     assert mta.mail("").letter == "c"
+
+
+LOCAL_PARTS = ["alice", "alice-x", "Alice-x-y", "owner-list", "OWNER-list", "owner-list-x", "owner-",
+               "owners-x", "list-request", "list-Request", "my-list-request", "list-request-x",
+               "list-requests", "mailer-daemon", "MAILER-DAEMON", "mailer-daemon-x",
+               "double-bounce", "double-bounce-x", "double-bounces", "postmaster", "postmaster-x",
+               "alice-", "owner+x", "owner-list+x", "alice+x-request", "x-owner-list"]
+
+
+@pytest.mark.parametrize("delimiters", ["-", "+-", "+"])
+def test_extensions_are_what_postfix_takes_for_them(request, site, redis, start_gatepost, domain,
+                                                    delimiters):
+    """Each name is a sender and a recipient; an alias shows whom Postfix finds without extension."""
+    gatepost = start_gatepost({**BARE, "store": redis.url, "address_delimiter": delimiters})
+    sink = SmtpSink()
+    # each name has a domain of its own, where only what can be left of it has an alias
+    hosts = {name: f"n{number}." + postfix.RECIPIENT.partition("@")[2]
+             for number, name in enumerate(LOCAL_PARTS)}
+    aliases = " ".join(f"{{{name[:at]}@{host}=found{at}@{host}}}" for name, host in hosts.items()
+                       for at in range(1, len(name)) if name[at] in "+-")
+    folder = site.folder.sub(f"extensions-{domain}")
+    server = postfix.Postfix(folder + "/server", "unix:" + gatepost.socket, Certificate(folder),
+                             "none", sink.port, {"mx": postfix.Listener("MX")},
+                             [f"recipient_delimiter = {delimiters}",
+                              f"virtual_alias_maps = inline:{{{aliases}}}"])
+    request.node.server_log = server.log_text
+    try:
+        server.start()
+        for name, host in hosts.items():
+            with SmtpClient(server.ports["mx"]) as smtp:
+                smtp.ehlo()
+                assert smtp.mail(f"{name}@{host}").code == 250
+                assert smtp.rcpt(f"{name}@{host}").code == 250
+                assert smtp.data(f"Subject: {name}.\n\nhello").code == 250
+            account = gatepost.verdict(stage="mail")["account"].partition("@")[0]
+            gatepost.forget()
+            recipient = sink.wait_for(f"Subject: {name}.").recipients[0].lower().partition("@")[0]
+            whole = account == name.lower()
+            assert recipient.startswith(name.lower() if whole else f"found{len(account)}"), (
+                name, account, recipient)
+    finally:
+        server.stop()
+        sink.stop()

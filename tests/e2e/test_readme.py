@@ -150,6 +150,27 @@ def test_what_gatepostctl_prints(make_ctl, dns):
                 assert piece.split() == printed.split()
 
 
+def test_app_passwords(make_ctl, redis, dns):
+    """The transcripts, but for the secret, the id and the time, which are others each time."""
+    ctl = Gatepostctl(make_ctl().conf, {**settings(redis.url, dns), "protocol": PROTOCOLS})
+    given = {}
+
+    def same(shown, printed):
+        for old, new in zip(shown.split(), printed.split()):
+            if re.fullmatch(r"[a-z2-9]{8}|([a-z2-9]{4}-){6}[a-z2-9]{4}|20\S+Z", old):
+                given.setdefault(old, new)
+                assert len(given[old]) == len(old) and (old.startswith("20") or given[old] == new)
+            else:
+                assert old == new
+        assert len(shown.split()) == len(printed.split())
+    found = transcripts(section("## App passwords"))
+    assert len(found) == 4
+    for command, shown in found:
+        run = ctl.do(*(given.get(word, word) for word in words_of(command)))
+        if shown.strip():
+            same(shown, run.out + run.err)
+
+
 def test_which_doors_are_used(make_ctl, redis):
     """The transcripts: each line that is shown is printed."""
     ctl = Gatepostctl(make_ctl().conf, {"store": redis.url, "trusted": []})
@@ -201,7 +222,7 @@ def default_replies():
         found = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)[,;:]', source.read())
     replies = ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
     for name, word in (("account", "ACCOUNT"), ("client", "IP"), ("domain", "DOMAIN"),
-                       ("service", "SERVICE")):
+                       ("service", "SERVICE"), ("as", "ADDRESS")):
         replies = [reply.replace("{" + name + "}", word) for reply in replies]
     return [reply for reply in replies if any(word in reply for word in ("ACCOUNT", "client IP"))]
 
@@ -224,7 +245,7 @@ def test_the_table_of_replies(make_ctl):
     names = {"ACCOUNT": "a@b.example", "@DOMAIN": "@b.example", "IP": "192.0.2.7",
              "HELO": "h.example", "SENDER": "a@b.example"}
     for command in commands:
-        protocol = "submission" if " protocol " in command else "relays"
+        protocol = "submission" if re.search(" (protocol|password) ", command) else "relays"
         words = [names.get(word, protocol if word == "NAME" else word)
                  for word in words_of(command)]
         assert ctl.run(*words).status == (2 if words == ["status"] else 0), command

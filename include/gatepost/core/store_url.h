@@ -40,4 +40,10 @@ struct store_url {
  */
 int store_url_parse(const char *text, struct store_url *out, struct why *why);
 
+/*
+ * The prefix of keys beside the policy: of "gatepost:" and "use" it is "gatepost-use:". malloc'd;
+ * NULL when there is no memory.
+ */
+char *key_prefix_beside(const char *key_prefix, const char *name);
+
 #endif

@@ -8,6 +8,7 @@
 #define GATEPOST_SESSION_DOOR_H
 
 #include "gatepost/core/reply.h"
+#include "gatepost/session/app_passwords.h"
 #include "gatepost/session/judge.h"
 
 struct session_observer;
@@ -24,6 +25,8 @@ struct door_question {
     bool tls;                      /* the client's connection is encrypted */
     const char *session;           /* the peer's name for it, for the log */
     const char *listener;          /* the title of the one to take, for `explain`; else NULL */
+    bool app_password;             /* it was made with one of the account's app passwords */
+    const char *password_id;       /* which one, for the log; NULL where nobody says */
     bool authenticated;            /* the peer has verified the password */
     bool quiet;                    /* no line and no count: it is one part of a question */
     const struct session_observer *observer; /* for `explain`, NULL for none */
@@ -43,6 +46,13 @@ struct door_answer {
  */
 int door_find_listener(struct runtime *runtime, const struct door_question *question,
                        const struct config_listener **out);
+
+/*
+ * Is what was typed an app password of this login, good for the service that the question is judged
+ * for? Returns 1 and its id, 0 when it is none, -1 with the reason when that cannot be known.
+ */
+int door_check_password(struct runtime *runtime, const struct door_question *question,
+                        const char *typed, char id[static APP_PASSWORD_ID_SIZE], struct why *why);
 
 void door_ask(struct runtime *runtime, const struct door_question *question,
               struct door_answer *answer);

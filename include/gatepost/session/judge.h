@@ -18,7 +18,7 @@ struct judge_observer {
     /* The store had no policy to give, and why. */
     void (*unavailable)(void *context, const char *why);
     void (*spf)(void *context, const char *line); /* as spf_query.trace */
-    /* The end of an evaluation of SPF. */
+    /* The end of an evaluation of SPF; IDENTITY_NONE: of a provider, not of the message. */
     void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
 };
 
@@ -30,8 +30,9 @@ struct judgement;
  */
 struct judge_past {
     void *context;
+    /* IDENTITY_NONE: of the provider that is asked about. */
     bool (*spf)(void *context, const struct judgement *j, enum spf_identity identity,
-                enum spf_result *result);
+                enum spf_result *result, unsigned *prefix);
 };
 
 struct judgement {
@@ -48,9 +49,12 @@ struct judgement {
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
     struct address account; /* canonical; its text is NULL when there was no memory for it */
     struct decision decision;
-    int64_t deadline; /* of all look-ups in the store, clock_now_ms() */
+    int64_t deadline;     /* of all look-ups in the store, clock_now_ms() */
+    int64_t spf_deadline; /* of all evaluations of SPF, likewise; 0: there was none */
     struct account_lookup lookup;
-    struct spf_answer spf; /* of the last evaluation */
+    struct spf_answer spf;      /* of the last evaluation of the sender or of HELO */
+    struct spf_answer provider; /* of the first provider that could not be asked */
+    struct address *senders;    /* facts.senders, owned, and what facts.n_senders counts */
     /* What SPF says of the sender as it stands, whichever reading decides; for header fields. */
     enum spf_identity identity;
     enum spf_result result;
@@ -70,6 +74,9 @@ struct judge_question {
  * as long as the configuration says. Without memory the verdict is that of judge_defer().
  */
 void judge_decide(struct judgement *j, const struct judge_question *question);
+
+/* The account of a login. Returns 0 and an address to be cleared, or -1: no memory. */
+int judge_name_login(const struct runtime *runtime, const char *login, struct address *out);
 
 /* The login came for a service that does not exist: it is refused, and nothing is asked. */
 void judge_unknown_service(struct judgement *j, const char *login);

@@ -19,6 +19,7 @@ struct runtime {
     struct config *config;
     struct live_store *store;
     struct networks *networks;
+    struct store *passwords; /* of app passwords; NULL where nobody asks for them */
     struct spf *spf;
     unsigned generation; /* 1 for the first configuration, one more for each reload */
     time_t since;        /* when it was opened */
@@ -36,6 +37,9 @@ int runtime_open(struct config *config, struct runtime *last, struct runtime **o
 
 /* The same without the store and its networks, for tools that only evaluate SPF. */
 int runtime_open_spf(struct config *config, struct runtime **out, struct why *why);
+
+/* The SPF evaluator that a configuration describes, to be released. 0, or -1 with the reason. */
+int runtime_open_evaluator(const struct config *config, struct spf **out, struct why *why);
 
 /*
  * Another reference, and one given back. The last one frees the runtime, which joins threads and

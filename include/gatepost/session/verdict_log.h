@@ -15,6 +15,7 @@ struct verdict_record {
     const struct decision *decision; /* made */
     const char *tls; /* "yes" or "no"; NULL where it is not asked: at connect, for the header */
     bool stale;      /* the policy served without the store */
+    const char *password_id;   /* of the app password; NULL for none */
     const char *spf_problem;   /* "" or NULL for none */
     const struct reply *reply; /* of what is deferred or rejected */
     int64_t microseconds;      /* that the verdict took */

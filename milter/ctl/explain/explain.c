@@ -108,6 +108,7 @@ static int explain_door(const struct ctl *ctl, struct explanation *e, struct run
                               .client = *client,
                               .real_client = *client,
                               .tls = given->tls,
+                              .app_password = given->app_password,
                               .listener = given->listener,
                               .observer = &observer};
     struct door_answer answer;

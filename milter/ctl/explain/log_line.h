@@ -11,7 +11,7 @@
 
 /* Owns the values of a line. */
 struct log_line {
-    char *values[10];
+    char *values[12];
     size_t n;
 };
 

@@ -18,6 +18,8 @@ static const struct {
     [UNSAID_SENDER] = {"sender-ambiguous", "the sender can be read as more than one address"},
     [UNSAID_SPF] = {"spf", "SPF was not evaluated"},
     [UNSAID_HELO] = {"spf-helo", "SPF was not evaluated for HELO"},
+    [UNSAID_PROVIDER] = {"provider",
+                         "a provider's SPF record decides, which the log does not have"},
     [UNSAID_TLS] = {"tls", "the line does not say whether there was TLS"},
 };
 
@@ -109,6 +111,7 @@ static bool read_names(const struct verdict_line *line, struct past *past) {
     past->sender = text_of(line, KEY_SENDER);
     past->login = text_of(line, KEY_LOGIN);
     past->account = text_of(line, KEY_ACCOUNT);
+    past->app_password = text_of(line, KEY_PASSWORD) != NULL;
     if (past->sender != NULL && strcmp(past->sender, "<>") == 0)
         past->sender = "";
     return past->stage != STAGE_MAIL || past->sender != NULL;

@@ -21,6 +21,7 @@ enum unsaid {
     UNSAID_SENDER,
     UNSAID_SPF,
     UNSAID_HELO,
+    UNSAID_PROVIDER,
     UNSAID_TLS,
     UNSAIDS
 };
@@ -48,6 +49,7 @@ struct past {
     const char *listener, *service, *helo, *sender, *login, *account;
     struct ip_address client; /* IP_NONE: the MTA knew none */
     enum past_tls tls;
+    bool app_password; /* the login was made with one */
     int spf, helo_spf; /* enum spf_result, or -1: not evaluated, or not beside that of MAIL FROM */
     struct outcome outcome;
 };

@@ -22,11 +22,15 @@ struct guess {
  * HELO has decided: HELO is then not logged apart.
  */
 static bool recall(void *context, const struct judgement *j, enum spf_identity identity,
-                   enum spf_result *result) {
+                   enum spf_result *result, unsigned *prefix) {
     struct guess *g = context;
     const struct past *past = g->past;
     bool null_sender = past->sender[0] == '\0';
-    if (j->sender != past->sender)
+    /* by how many bits it passed is logged only where that was too few */
+    *prefix = past->outcome.reason == REASON_SPF_TOO_WIDE ? 0 : 128;
+    if (identity == IDENTITY_NONE)
+        g->unsaid = UNSAID_PROVIDER;
+    else if (j->sender != past->sender)
         g->unsaid = UNSAID_SENDER; /* another reading of it, whose SPF nobody has logged */
     else if (past->spf < 0)
         g->unsaid = UNSAID_SPF;
@@ -98,7 +102,10 @@ static void judge_guess(const struct side *side, const struct config_listener *l
     char members[2][60];
     struct judgement j = {.runtime = &side->runtime,
                           .listener = listener == NULL ? &bare : &listener->rules,
-                          .facts = {.client = past->client, .tls = g->tls, .now = now},
+                          .facts = {.client = past->client,
+                                    .tls = g->tls,
+                                    .app_password = past->app_password,
+                                    .now = now},
                           .helo = past->helo,
                           .sender = past->sender,
                           .observer = &observer,

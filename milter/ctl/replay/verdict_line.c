@@ -18,7 +18,7 @@ static const char *const keys[VERDICT_KEYS] = {
     [KEY_LOGIN] = "login",     [KEY_ACCOUNT] = "account",   [KEY_SPF] = "spf",
     [KEY_VERDICT] = "verdict", [KEY_REASON] = "reason",     [KEY_MODE] = "mode",
     [KEY_WOULD] = "would",     [KEY_TLS] = "tls",           [KEY_SPF_HELO] = "spf-helo",
-    [KEY_DOOR] = "door",
+    [KEY_DOOR] = "door",       [KEY_PASSWORD] = "password",
 };
 
 const char *verdict_key_name(enum verdict_key key) {

@@ -25,6 +25,7 @@ enum verdict_key {
     KEY_TLS,
     KEY_SPF_HELO,
     KEY_DOOR,
+    KEY_PASSWORD,
     VERDICT_KEYS
 };
 

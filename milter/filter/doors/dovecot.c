@@ -49,7 +49,7 @@ static int read_address(const json_t *body, const char *name, struct ip_address 
 }
 
 static int read_question(const json_t *body, struct door_question *q, struct why *why) {
-    const char *port, *secured, *unused;
+    const char *port, *secured, *app, *unused;
     *q = (struct door_question){.door = DOOR_DOVECOT};
     if (door_json_text(body, "protocol", &q->service, why) != 0 ||
         door_json_text(body, "login", &q->login, why) != 0 ||
@@ -58,7 +58,7 @@ static int read_question(const json_t *body, struct door_question *q, struct why
         read_port(port, &q->port, why) != 0 ||
         door_json_text(body, "secured", &secured, why) != 0 ||
         door_json_text(body, "mech", &unused, why) != 0 ||
-        door_json_text(body, "app", &unused, why) != 0 ||
+        door_json_text(body, "app", &app, why) != 0 ||
         door_json_flag(body, "tls", &q->tls, why) != 0 ||
         read_address(body, "remote", &q->client, why) != 0 ||
         read_address(body, "real_remote", &q->real_client, why) != 0 ||
@@ -69,6 +69,7 @@ static int read_question(const json_t *body, struct door_question *q, struct why
     if (q->service == NULL || q->service[0] == '\0' || q->login == NULL || q->login[0] == '\0')
         return why_set(why, "it has no %s",
                        q->login == NULL || q->login[0] == '\0' ? "login" : "protocol");
+    q->app_password = app != NULL && strcmp(app, "app") == 0; /* the passdb's word for it */
     /* Postfix says by `secured` what Dovecot's own doors say by `tls` */
     if (port != NULL && strcmp(port, "0") == 0 && secured != NULL && secured[0] != '\0')
         q->tls = true;

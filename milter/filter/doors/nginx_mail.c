@@ -72,6 +72,21 @@ static int read_question(const struct http_request *request, struct door_questio
     return 0;
 }
 
+/* The back end checks it; whether it is an app password is known here alone. */
+static int read_password(struct runtime *runtime, const struct http_request *request,
+                         struct door_question *q, struct why *why) {
+    char password[256], id[APP_PASSWORD_ID_SIZE];
+    const char *field;
+    if (read_field(request, "Auth-Pass", &field, why) != 0)
+        return -1;
+    if (percent_decode(field, strlen(field), password, sizeof password) != 0)
+        return 0; /* longer than any app password, or no text */
+    int rc = door_check_password(runtime, q, password, id, why);
+    explicit_bzero(password, sizeof password);
+    q->app_password = rc == 1;
+    return rc < 0 ? -1 : 0;
+}
+
 static void lead_to(struct http_response *response, const struct host_port *backend) {
     char address[IP_TEXT_SIZE], port[8];
     http_response_begin(response, 200, TEXT_TYPE, NULL, 0);
@@ -95,6 +110,11 @@ void door_nginx_mail(struct runtime *runtime, const struct http_request *request
     if (read_question(request, &question, login, sizeof login, &why) != 0) {
         door_log_bad(request, why.text);
         refuse(response, protocol, false, "the login could not be judged");
+        return;
+    }
+    if (read_password(runtime, request, &question, &why) != 0) {
+        door_log_bad(request, why.text);
+        refuse(response, protocol, true, "the password could not be checked");
         return;
     }
     door_ask(runtime, &question, &answer);

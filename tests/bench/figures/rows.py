@@ -46,6 +46,12 @@ def logins(count):
     return (*senders(count), "--login", "user{n}@example.com")
 
 
+def deep_logins(count):
+    """Each has seven subjects: account, domain, the four parents, everybody."""
+    name = "user{n}@e.d.c.b.deep.example"
+    return (*_senders(name, count), "--login", name)
+
+
 NEW_DOMAINS = _senders("user@d{n}.new.example", 4_294_967_295)
 LONG_RECORD = _senders("user{n}@long.example", 10)
 
@@ -73,6 +79,7 @@ def without_headers(plan):
          Row(EMPTY_ALIKE, "empty-alike", logins(few)),
          _row("policy file, 10 accounts", "file", logins(few)),
          _row(POLICY, f"cache-{few}", logins(few), warm=few),
+         _row("policy, 10 accounts with four parents", f"cache-{few}", deep_logins(few), warm=few),
          _row(f"policy, {hot:,} of {many:,} accounts in use", f"cache-{many}", logins(hot),
               warm=hot),
          _row(f"policy, all of {many:,} accounts in use", f"cache-{many}", logins(many)),

@@ -120,6 +120,14 @@ class Gatepost:
         self.check_reports()
         return status
 
+    def freeze(self):
+        """SIGSTOP: connections are accepted by the kernel, nothing is answered."""
+        self._process.freeze()
+
+    def resume(self):
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
     def restart(self):
         status = self.stop()
         assert status == 0, f"exit status {status} after SIGTERM"

@@ -1,8 +1,10 @@
 """Owns the asking by HTTP: whole requests, and raw octets for what no client sends."""
 
+import base64
 import http.client
 import json
 import socket
+import ssl
 from typing import NamedTuple
 
 
@@ -100,3 +102,34 @@ def _label_value(text):
             said += text[at]
         at += 1
     return said, text[at + 1:]
+
+
+def ask_over_tls(name, port, authority, method="GET", path="/", headers=(), body=None,
+                 source="127.0.0.1"):
+    """One request to the server `name` at 127.0.0.1:`port`, from the address `source`.
+
+    `authority` is the file of the CA; `headers` are (name, value), a name more than once as well.
+    """
+    connection = http.client.HTTPConnection(name, port)
+    with socket.create_connection(("127.0.0.1", port), 20, (source, 0)) as plain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(authority)
+        connection.sock = context.wrap_socket(plain, server_hostname=name)
+        connection.putrequest(method, path)
+        for field, value in headers:
+            connection.putheader(field, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        got = {field.lower(): value for field, value in response.getheaders()}
+        answer = Answer(response.status, got, response.read().decode())
+        connection.close()
+        return answer
+
+
+def basic(user, password):
+    """The field by which a client logs in."""
+    octets = user if isinstance(user, bytes) else user.encode()
+    token = base64.b64encode(octets + b":" + password.encode()).decode()
+    return ("Authorization", "Basic " + token)

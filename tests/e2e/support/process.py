@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 _running = set()
 
@@ -23,6 +24,13 @@ def wait_until(condition, timeout=30, what="condition", interval=0.01):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout} s: {what}")
         time.sleep(interval)
+
+
+def all_at_once(function, items):
+    """What the function gives for each item, in their order, a thread for each."""
+    items = list(items)
+    with ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(function, items))
 
 
 class Process:
@@ -52,6 +60,15 @@ class Process:
     def send_signal(self, number):
         if self.alive():
             os.kill(self.pid, number)
+
+    def freeze(self):
+        """SIGSTOP, and wait until it has stopped."""
+        self.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", what=f"{self.argv[0]} stopped")
+
+    def _state(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
 
     def wait(self, timeout=30):
         return self._child.wait(timeout)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from .ports import free_port
-from .process import Process, wait_until
+from .process import Process
 
 # another server that speaks Redis' protocol: valkey-server
 PROGRAM = os.environ.get("REDIS_SERVER", "redis-server")
@@ -140,13 +140,8 @@ class RedisServer:
 
     def freeze(self):
         """SIGSTOP: connections are accepted by the kernel, nothing is answered."""
-        self._process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: self._state() == "T", what="redis stopped")
+        self._process.freeze()
 
     def resume(self):
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
-
-    def _state(self):
-        with open(f"/proc/{self._process.pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0]

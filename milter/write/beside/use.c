@@ -8,47 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster_nodes.h"
+#include "beside.h"
 #include "gatepost/core/timestamp.h"
-#include "redis_client.h"
 
 struct use_store {
-    bool in_cluster;
-    char *prefix;
-    struct redis_client client;   /* unless in_cluster */
-    struct cluster_nodes cluster; /* if it is */
+    struct beside keys;
 };
 
 #define VALUE_SIZE (2 * TIMESTAMP_SIZE + 1)
 
 char *use_prefix(const char *key_prefix) {
-    const char *colon = strrchr(key_prefix, ':');
-    size_t head = colon == NULL ? strlen(key_prefix) : (size_t)(colon - key_prefix);
-    char *prefix;
-    int len =
-        asprintf(&prefix, "%.*s-use:%s", (int)head, key_prefix, colon == NULL ? "" : colon + 1);
-    return len < 0 ? NULL : prefix;
+    return key_prefix_beside(key_prefix, "use");
 }
 
 int use_store_open(const struct store_settings *settings, struct use_store **out, struct why *why) {
-    struct store_url url;
-    if (store_url_parse(settings->url, &url, why) != 0)
-        return -1;
-    if (url.kind == STORE_FILE)
-        return why_set(why, "a policy file has no record of use: it needs Redis");
     struct use_store *store = calloc(1, sizeof *store);
-    char *prefix = store == NULL ? NULL : use_prefix(settings->key_prefix);
-    if (prefix == NULL) {
-        free(store);
+    if (store == NULL)
         return why_set(why, "no memory");
-    }
-    struct store_settings own = *settings;
-    own.key_prefix = store->prefix = prefix;
-    store->in_cluster = url.kind == STORE_CLUSTER;
-    int rc = store->in_cluster ? cluster_nodes_init(&store->cluster, &own, &url, why)
-                               : redis_client_init(&store->client, &own, &url, why);
-    if (rc != 0) {
-        use_store_free(store);
+    if (beside_open(&store->keys, settings, "use", why) != 0) {
+        free(store);
         return -1;
     }
     *out = store;
@@ -58,11 +36,7 @@ int use_store_open(const struct store_settings *settings, struct use_store **out
 void use_store_free(struct use_store *store) {
     if (store == NULL)
         return;
-    if (store->in_cluster)
-        cluster_nodes_clear(&store->cluster);
-    else
-        redis_client_clear(&store->client);
-    free(store->prefix);
+    beside_clear(&store->keys);
     free(store);
 }
 
@@ -80,64 +54,10 @@ const char *use_block(const struct ip_address *client, char out[static USE_BLOCK
     return out;
 }
 
-/* Asks the server that has the record of an account; NULL with the reason. */
-static redisReply *ask(struct use_store *store, const char *account,
-                       const struct redis_command *command, struct why *why) {
-    struct cluster_route route = {0};
-    if (!store->in_cluster) {
-        redisReply *reply = redis_client_ask(&store->client, command, why);
-        /* the connection may have broken since the last use, hours ago */
-        return reply != NULL || store->client.conn != NULL
-                   ? reply
-                   : redis_client_ask(&store->client, command, why);
-    }
-    if (cluster_nodes_slot(&store->cluster, account, &route.slot) != 0) {
-        why_set(why, "no memory");
-        return NULL;
-    }
-    return cluster_nodes_ask(&store->cluster, &route, command, why);
-}
-
-/* One command on the record of an account, with up to two more words; NULL with the reason. */
-static redisReply *ask_words(struct use_store *store, const char *name, const char *account,
-                             const char *word, const char *other, struct why *why) {
-    struct redis_command command = {0};
-    char *key = NULL;
-    if (asprintf(&key, "%s%s", store->prefix, account) < 0) {
-        why_set(why, "no memory");
-        return NULL;
-    }
-    redis_command_begin(&command, name);
-    redis_command_add(&command, key);
-    if (word != NULL)
-        redis_command_add(&command, word);
-    if (other != NULL)
-        redis_command_add(&command, other);
-    redisReply *reply = ask(store, account, &command, why);
-    redis_command_clear(&command);
-    free(key);
-    return reply;
-}
-
 static int run(struct use_store *store, const char *name, const char *account, const char *word,
                const char *other, struct why *why) {
-    redisReply *reply = ask_words(store, name, account, word, other, why);
-    int rc = reply == NULL ? -1 : 0;
-    freeReplyObject(reply);
-    return rc;
-}
-
-/* The whole record as a flat array of strings; NULL with the reason. */
-static redisReply *read_all(struct use_store *store, const char *account, struct why *why) {
-    redisReply *reply = ask_words(store, "HGETALL", account, NULL, NULL, why);
-    bool flat = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements % 2 == 0;
-    for (size_t i = 0; flat && i < reply->elements; i++)
-        flat = reply->element[i] != NULL && reply->element[i]->type == REDIS_REPLY_STRING;
-    if (reply == NULL || flat)
-        return reply;
-    why_set(why, "HGETALL: an answer that is no hash");
-    freeReplyObject(reply);
-    return NULL;
+    const char *const words[4] = {name, word, other};
+    return beside_run(&store->keys, account, words, why);
 }
 
 /* "LAST FIRST"; false when it is something else. */
@@ -196,7 +116,7 @@ int use_note(struct use_store *store, const struct use *use, int64_t kept,
              struct use_before *before, struct why *why) {
     char field[100], value[VALUE_SIZE], seconds[24];
     snprintf(field, sizeof field, "%s %s", use->service, use->block);
-    redisReply *reply = read_all(store, use->account, why);
+    redisReply *reply = beside_read(&store->keys, use->account, why);
     if (reply == NULL)
         return -1;
     const struct found found = look(reply, field, use);
@@ -229,7 +149,7 @@ static bool read_line(char *name, const char *value, struct use_line *line) {
 
 int use_read(struct use_store *store, const char *account, use_take *take, void *context,
              struct why *why) {
-    redisReply *reply = read_all(store, account, why);
+    redisReply *reply = beside_read(&store->keys, account, why);
     if (reply == NULL)
         return -1;
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
@@ -243,7 +163,8 @@ int use_read(struct use_store *store, const char *account, use_take *take, void 
 }
 
 int use_forget(struct use_store *store, const char *account, struct why *why) {
-    redisReply *reply = ask_words(store, "DEL", account, NULL, NULL, why);
+    const char *const words[4] = {"DEL"};
+    redisReply *reply = beside_ask(&store->keys, account, words, why);
     int rc = reply == NULL ? -1 : reply->integer > 0;
     freeReplyObject(reply);
     return rc;

@@ -1,0 +1,135 @@
+/*
+ * App passwords in Redis. Owns how one is made and revoked; their syntax is core/app_password.c's.
+ */
+#include "gatepost/write/passwords.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "beside.h"
+#include "gatepost/base/sha256.h"
+#include "gatepost/core/timestamp.h"
+
+struct password_store {
+    struct beside keys;
+};
+
+int password_store_open(const struct store_settings *settings, struct password_store **out,
+                        struct why *why) {
+    struct password_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return why_set(why, "no memory");
+    if (beside_open(&store->keys, settings, "password", why) != 0) {
+        free(store);
+        return -1;
+    }
+    *out = store;
+    return 0;
+}
+
+void password_store_free(struct password_store *store) {
+    if (store == NULL)
+        return;
+    beside_clear(&store->keys);
+    free(store);
+}
+
+/* Letters of the alphabet, each as likely as the others. */
+static int draw(char *out, size_t n, struct why *why) {
+    const size_t letters = strlen(APP_PASSWORD_ALPHABET), fair = 256 - 256 % letters;
+    for (size_t i = 0; i < n;) {
+        unsigned char octet;
+        if (getrandom(&octet, 1, 0) != 1)
+            return why_set(why, "the system has no random octets");
+        if (octet < fair)
+            out[i++] = APP_PASSWORD_ALPHABET[octet % letters];
+    }
+    out[n] = '\0';
+    return 0;
+}
+
+static char *value_of(const struct new_password *password, const char *id) {
+    char created[TIMESTAMP_SIZE], until[TIMESTAMP_SIZE], *value;
+    bool ends = password->until != 0;
+    int len =
+        asprintf(&value, "id=%s protocols=%s services=%s created=%s %s%s%s%s", id,
+                 password->protocols, password->services, timestamp_format(password->now, created),
+                 ends ? "until=" : "", ends ? timestamp_format(password->until, until) : "",
+                 ends ? " " : "", password->note == NULL ? "" : password->note);
+    return len < 0 ? NULL : value;
+}
+
+static int has_room(struct password_store *store, const char *account, struct why *why) {
+    const char *const words[4] = {"HLEN"};
+    redisReply *reply = beside_ask(&store->keys, account, words, why);
+    if (reply == NULL)
+        return -1;
+    int rc = reply->type == REDIS_REPLY_INTEGER && reply->integer < APP_PASSWORDS_MAX
+                 ? 0
+                 : why_set(why, "the account has %d app passwords already: remove one first",
+                           APP_PASSWORDS_MAX);
+    freeReplyObject(reply);
+    return rc;
+}
+
+int password_add(struct password_store *store, const struct new_password *password,
+                 char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
+                 struct why *why) {
+    char plain[APP_PASSWORD_SIZE], hash[SHA256_TEXT_SIZE], *value = NULL;
+    if (has_room(store, password->account, why) != 0 ||
+        draw(plain, APP_PASSWORD_LETTERS, why) != 0 || draw(id, PASSWORD_ID_SIZE - 1, why) != 0)
+        return -1;
+    int rc = sha256_text(plain, APP_PASSWORD_LETTERS, hash);
+    if (rc == 0 && (value = value_of(password, id)) == NULL)
+        rc = -1;
+    if (rc != 0)
+        why_set(why, "no memory");
+    const char *const words[4] = {"HSETNX", hash, value};
+    if (rc == 0)
+        rc = beside_run(&store->keys, password->account, words, why);
+    if (rc == 0)
+        app_password_group(plain, secret);
+    explicit_bzero(plain, sizeof plain);
+    free(value);
+    return rc;
+}
+
+int password_list(struct password_store *store, const char *account, password_take *take,
+                  void *context, struct why *why) {
+    redisReply *reply = beside_read(&store->keys, account, why);
+    if (reply == NULL)
+        return -1;
+    for (size_t i = 1; i < reply->elements; i += 2) {
+        struct app_password password;
+        bool good = app_password_read(reply->element[i]->str, reply->element[i]->len, &password);
+        take(context, good ? &password : NULL);
+    }
+    int rc = reply->elements > 0;
+    freeReplyObject(reply);
+    return rc;
+}
+
+/* Is it what is to go? What cannot be read goes only with all. */
+static bool is_meant(const redisReply *value, const char *id) {
+    struct app_password password;
+    if (id == NULL)
+        return true;
+    return app_password_read(value->str, value->len, &password) && password.id.len == strlen(id) &&
+           memcmp(password.id.text, id, password.id.len) == 0;
+}
+
+int password_remove(struct password_store *store, const char *account, const char *id,
+                    struct why *why) {
+    redisReply *reply = beside_read(&store->keys, account, why);
+    int removed = reply == NULL ? -1 : 0;
+    for (size_t i = 0; removed >= 0 && i + 1 < reply->elements; i += 2) {
+        const char *const words[4] = {"HDEL", reply->element[i]->str};
+        if (!is_meant(reply->element[i + 1], id))
+            continue;
+        removed = beside_run(&store->keys, account, words, why) == 0 ? removed + 1 : -1;
+    }
+    freeReplyObject(reply);
+    return removed;
+}
