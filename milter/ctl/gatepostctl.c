@@ -169,7 +169,7 @@ static const struct command other_commands[] = {
      ctl_unused,
      {0}},
     {{"replay", NULL},
-     "[FILE]...",
+     "[FILE...]",
      0,
      INT_MAX,
      SHOWS | BIT(OPT_WITH) | BIT(OPT_POLICY),

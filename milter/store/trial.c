@@ -4,6 +4,7 @@
  */
 #include "gatepost/store/trial.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +18,20 @@ struct replaced {
     char *memory;
 };
 
+/* Most subjects that a log names are strangers: those of the last look-up, each with its NUL. */
+struct absent {
+    char names[4000];
+    size_t len;
+};
+
 struct store_trial {
     struct store store;
     struct store *base;
+    bool base_is_lent;
     struct replaced *replaced; /* few */
     size_t n;
+    pthread_mutex_t lock;
+    struct absent absent; /* under lock */
 };
 
 static void clear(struct replaced *r) {
@@ -100,10 +110,44 @@ static int answer(const struct replaced *r, struct store_hash *hash, struct why 
     return 0;
 }
 
+static bool is_absent(const struct absent *absent, const char *subject) {
+    for (size_t at = 0; at < absent->len; at += strlen(absent->names + at) + 1)
+        if (strcmp(absent->names + at, subject) == 0)
+            return true;
+    return false;
+}
+
+static void note_absent(struct absent *absent, const char *subject) {
+    size_t size = strlen(subject) + 1;
+    if (size > sizeof absent->names - absent->len)
+        return;
+    memcpy(absent->names + absent->len, subject, size);
+    absent->len += size;
+}
+
+static int get_below(struct store_trial *trial, const char *const *subjects, size_t n,
+                     struct store_hash *hashes, int64_t deadline, struct why *why) {
+    size_t known = 0;
+    pthread_mutex_lock(&trial->lock);
+    while (known < n && is_absent(&trial->absent, subjects[known]))
+        hashes[known++].answer = STORE_ABSENT;
+    pthread_mutex_unlock(&trial->lock);
+    if (known == n)
+        return 0;
+    int rc = store_get(trial->base, subjects, n, hashes, deadline, why);
+    pthread_mutex_lock(&trial->lock);
+    trial->absent.len = 0;
+    for (size_t i = 0; i < n; i++)
+        if (hashes[i].answer == STORE_ABSENT)
+            note_absent(&trial->absent, subjects[i]);
+    pthread_mutex_unlock(&trial->lock);
+    return rc;
+}
+
 static int trial_get(struct store *store, const char *const *subjects, size_t n,
                      struct store_hash *hashes, int64_t deadline, struct why *why) {
     struct store_trial *trial = (struct store_trial *)store;
-    if (store_get(trial->base, subjects, n, hashes, deadline, why) != 0)
+    if (get_below(trial, subjects, n, hashes, deadline, why) != 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
         const struct replaced *r = find(trial, subjects[i]);
@@ -141,22 +185,36 @@ static void trial_free(struct store *store) {
     for (size_t i = 0; i < trial->n; i++)
         clear(&trial->replaced[i]);
     free(trial->replaced);
-    store_free(trial->base);
+    if (!trial->base_is_lent)
+        store_free(trial->base);
+    pthread_mutex_destroy(&trial->lock);
     free(trial);
 }
 
-int store_trial_open(struct store *base, struct store **out) {
+static int open_upon(struct store *base, bool lent, struct store **out) {
     static const struct store_ops ops = {.get = trial_get,
                                          .walk = trial_walk,
                                          .watch = trial_watch,
                                          .unwatch = trial_unwatch,
                                          .free = trial_free};
     struct store_trial *trial = calloc(1, sizeof *trial);
-    if (trial == NULL) {
-        store_free(base);
+    if (trial == NULL)
         return -1;
-    }
-    *trial = (struct store_trial){.store = {.ops = &ops, .remote = true}, .base = base};
+    trial->store = (struct store){.ops = &ops, .remote = true};
+    trial->base = base;
+    trial->base_is_lent = lent;
+    pthread_mutex_init(&trial->lock, NULL);
     *out = &trial->store;
     return 0;
+}
+
+int store_trial_open(struct store *base, struct store **out) {
+    int rc = open_upon(base, false, out);
+    if (rc != 0)
+        store_free(base);
+    return rc;
+}
+
+int store_trial_open_on(struct store *trial, struct store **out) {
+    return open_upon(trial, true, out);
 }

@@ -17,6 +17,12 @@
 int store_trial_open(struct store *base, struct store **out);
 
 /*
+ * The same upon another trial, which stays the caller's and must outlive it. What both are asked
+ * for one after the other, and is absent, is looked for once.
+ */
+int store_trial_open_on(struct store *trial, struct store **out);
+
+/*
  * From now on the subject has these fields, which are copied, and no others; n 0: it is absent.
  * Before anybody else asks the store. Returns 0, or -1 when there is no memory.
  */

@@ -93,8 +93,10 @@ static int replay_files(struct replay *r, struct log_files *files, struct why *w
 
 static int open_sides(struct ctl *ctl, struct replay *r) {
     int status = side_open(ctl, NULL, &r->today);
-    if (status == CTL_DONE && r->trying)
+    if (status == CTL_DONE && ctl->policy != NULL)
         status = side_open(ctl, ctl->policy, &r->then);
+    else if (status == CTL_DONE && r->trying)
+        status = side_open_on(ctl, &r->today, &r->then);
     for (size_t i = 0; status == CTL_DONE && i < ctl->n_with; i++)
         status = side_change(ctl, &r->then, ctl->with[i]);
     if (status == CTL_DONE)
@@ -132,8 +134,8 @@ int ctl_replay(struct ctl *ctl, int argc, char **argv) {
     if (status == CTL_DONE)
         status = replay(ctl, &r, &files);
     log_files_close(&files);
-    side_close(&r.today);
     side_close(&r.then);
+    side_close(&r.today);
     tally_clear(&r.tally);
     return status;
 }

@@ -30,6 +30,12 @@ int side_open(const struct ctl *ctl, const char *path, struct side *side) {
     return ctl_fail(ctl, "%s", why.text);
 }
 
+int side_open_on(const struct ctl *ctl, const struct side *below, struct side *side) {
+    *side = (struct side){.runtime = {.config = ctl->config}};
+    return store_trial_open_on(below->store, &side->store) == 0 ? CTL_DONE
+                                                                : ctl_fail(ctl, "no memory");
+}
+
 int side_begin(const struct ctl *ctl, struct side *side) {
     struct runtime *runtime = &side->runtime;
     struct why why;

@@ -15,11 +15,12 @@ struct side {
 };
 
 /*
- * Opens the policy of the configuration's store, or of a policy file (`path`, NULL for none);
- * changes may be made to side->store until side_begin(). Both return CTL_DONE, or CTL_FAILED after
- * saying why. side_close() in every case.
+ * Opens the policy of the configuration's store, or of a policy file (`path`, NULL for none), or
+ * upon that of another side, which is closed after it; changes may be made to side->store until
+ * side_begin(). All return CTL_DONE, or CTL_FAILED after saying why. side_close() in every case.
  */
 int side_open(const struct ctl *ctl, const char *path, struct side *side);
+int side_open_on(const struct ctl *ctl, const struct side *below, struct side *side);
 int side_begin(const struct ctl *ctl, struct side *side);
 void side_close(struct side *side);
 
