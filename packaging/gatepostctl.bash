@@ -76,7 +76,9 @@ _gatepostctl_values() {
         echo "${known:-smtp submission submissions imap pop3 sieve caldav carddav webdav activesync \
             jmap webmail}"
         ;;
-    'ip remove CIDR') _gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1 ;;
+    'ip remove CIDR'* | 'as remove ADDRESS')
+        _gatepostctl_ask "$head" list "${args[2]}" | cut -d ' ' -f 1
+        ;;
     'network remove CIDR') _gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1 ;;
     *' RESULT') echo none neutral pass softfail fail temperror permerror ;;
     *' ACTION') echo accept mark defer reject ;;
@@ -88,7 +90,7 @@ _gatepostctl_options() {
     echo --json
     case "$head $sub" in
     ' ') echo -c -V -h ;;
-    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
+    'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
         export\ * | history\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac

@@ -99,6 +99,7 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since);
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
 ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
+ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;

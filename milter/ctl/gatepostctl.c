@@ -57,6 +57,7 @@ enum {
 #define BIT(option) (UINT64_C(1) << ((option)-OPT_JSON))
 #define SHOWS BIT(OPT_JSON)
 #define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
+#define OF_ENTRY (WRITES | BIT(OPT_UNTIL))
 #define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
@@ -126,8 +127,8 @@ static const struct command account_commands[] = {
 
 /* What list_commands() cannot make from the row of a field; they follow what it makes. */
 static const struct command field_commands[] = {
-    {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add, {0}},
-    {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove, {0}},
+    {{"ip", "add"}, "ACCOUNT CIDR|spf:DOMAIN [NOTE]", 2, 3, OF_ENTRY, ctl_ip_add, {0}},
+    {{"ip", "remove"}, "ACCOUNT CIDR|spf:DOMAIN", 2, 2, WRITES, ctl_ip_remove, {0}},
     {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list, {0}},
     {{"password", "add"},
      "ACCOUNT PROTOCOL...",
@@ -138,6 +139,9 @@ static const struct command field_commands[] = {
      {0}},
     {{"password", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_password_list, {0}},
     {{"password", "remove"}, "ACCOUNT [ID]", 1, 2, SHOWS | BIT(OPT_ALL), ctl_password_remove, {0}},
+    {{"as", "add"}, "ACCOUNT ADDRESS [NOTE]", 2, 3, OF_ENTRY, ctl_as_add, {0}},
+    {{"as", "remove"}, "ACCOUNT ADDRESS", 2, 2, WRITES, ctl_as_remove, {0}},
+    {{"as", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_as_list, {0}},
     {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set, {0}},
     {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset, {0}},
     {{"spf", "check"}, "IP HELO SENDER", 3, 3, SHOWS | ANY_WORDS, ctl_spf_check, {0}},
