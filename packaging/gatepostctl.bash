@@ -37,9 +37,14 @@ _gatepostctl_find() {
 # The summary's name of the argument that comes next; nothing when none does.
 _gatepostctl_next() {
     local at=$((${#args[@]} - named)) name
-    [[ $named != 0 && ${#usage[@]} != 0 ]] || return
-    name=${usage[at]:-}
-    [[ -n $name || ${usage[-1]} != *... ]] || name=${usage[-1]}
+    local -a wanted=()
+    for name in "${usage[@]}"; do
+        [[ $name != '[--'* ]] || break
+        wanted+=("$name")
+    done
+    [[ $named != 0 && ${#wanted[@]} != 0 ]] || return
+    name=${wanted[at]:-}
+    [[ -n $name || ${wanted[-1]} != *... ]] || name=${wanted[-1]}
     name=${name#[}
     echo "${name%]}"
 }

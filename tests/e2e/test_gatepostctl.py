@@ -1266,7 +1266,15 @@ def test_completion(redis, on_redis):
             (conf + "explain --ip 192.0.2.1 --listener sub", ["submission", "submissions"]),
             (conf + "explain --ip 192.0.2.1 ", []),
             (conf + "explain --ip ", []),
-            (conf + "explain --listener mx --h", ["--helo"])):
+            (conf + "explain --listener mx --h", ["--helo"]),
+            ("gatepostctl explain --service su", ["submission", "submissions"]),
+            ("gatepostctl protocol off x --k", ["--kick"]),
+            ("gatepostctl protocol on x --k", []),
+            ("gatepostctl protocol off x --kick po", ["pop3"]),
+            ("gatepostctl doors check mail.example.com --p", ["--password-file", "--port", "--path"]),
+            ("gatepostctl doors check mail.example.com --d", []),
+            (conf + "doors check --port imap=1143 --canary al",
+             ["alfred@x.example", "alice@example.com"])):
         assert complete(on_redis, line) == wanted, line
 
 
