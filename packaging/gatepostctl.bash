@@ -37,9 +37,14 @@ _gatepostctl_find() {
 # The summary's name of the argument that comes next; nothing when none does.
 _gatepostctl_next() {
     local at=$((${#args[@]} - named)) name
-    [[ $named != 0 && ${#usage[@]} != 0 ]] || return
-    name=${usage[at]:-}
-    [[ -n $name || ${usage[-1]} != *... ]] || name=${usage[-1]}
+    local -a wanted=()
+    for name in "${usage[@]}"; do
+        [[ $name != '[--'* ]] || break
+        wanted+=("$name")
+    done
+    [[ $named != 0 && ${#wanted[@]} != 0 ]] || return
+    name=${wanted[at]:-}
+    [[ -n $name || ${wanted[-1]} != *... ]] || name=${wanted[-1]}
     name=${name#[}
     echo "${name%]}"
 }
@@ -71,7 +76,9 @@ _gatepostctl_values() {
         echo "${known:-smtp submission submissions imap pop3 sieve caldav carddav webdav activesync \
             jmap webmail}"
         ;;
-    'ip remove CIDR') _gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1 ;;
+    'ip remove CIDR'* | 'as remove ADDRESS')
+        _gatepostctl_ask "$head" list "${args[2]}" | cut -d ' ' -f 1
+        ;;
     'network remove CIDR') _gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1 ;;
     *' RESULT') echo none neutral pass softfail fail temperror permerror ;;
     *' ACTION') echo accept mark defer reject ;;
@@ -83,11 +90,11 @@ _gatepostctl_options() {
     echo --json
     case "$head $sub" in
     ' ') echo -c -V -h ;;
-    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | explain\ * | status\ * | reload\ *) ;;
+    'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
+        export\ * | history\ * | use\ * | unused\ * | replay\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
-    grep -o -e '--[a-z]*' <<<"${usage[*]}"
+    grep -o -e '--[a-z-]*' <<<"${usage[*]}"
 }
 
 _gatepostctl() {
@@ -107,7 +114,8 @@ _gatepostctl() {
             conf=(-c "${words[i]:-}")
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
-            --listener | --log)
+            --listener | --log | --door | --service | --for | --canary | --password-file | --port | \
+            --path | --address | --timeout | --with | --policy)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -124,17 +132,31 @@ _gatepostctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --from | --login)
+    --password-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --from | --login | --canary)
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
-    --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
+    --policy)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --door) candidates='mta dovecot http' ;;
+    --service)
+        candidates='smtp submission submissions imap pop3 sieve caldav carddav webdav activesync jmap
+            webmail'
+        ;;
+    --until | --since | --actor | --field | --last | --ip | --helo | --log | --for | --port | \
+        --path | --address | --timeout | --with) return ;;
     *)
         if [[ $cur == -* ]]; then
             candidates=$(_gatepostctl_options)
         else
             word=$(_gatepostctl_next)
-            [[ $word != FILE ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            [[ $word != FILE* && $head != replay ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             candidates=$(_gatepostctl_names; _gatepostctl_values "$word")
         fi
         ;;

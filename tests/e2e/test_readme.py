@@ -15,6 +15,10 @@ README = os.path.join(TOP, "README.md")
 PROTOCOLS = {"imap4-smtp": {"services": ["imap", "submission", "submissions"]},
              "pop3-smtp": {"services": ["pop3", "submission", "submissions"]}}
 
+POP3_LOGIN = ("event=verdict stage=door session=Abc queue= listener= service=pop3 client=192.0.2.1 "
+              "helo= sender= login=alice@example.com account=alice@example.com spf= verdict=accept "
+              "reason=account from=conf mode=enforce would= reply= us=1 tls=yes door=dovecot\n")
+
 
 def settings(store, dns):
     return {"store": store, "user": "root", "default_domain": "example.com", "trusted": ["relays"],
@@ -205,6 +209,9 @@ def test_the_table_of_commands(make_ctl, site):
             assert ctl.run(*words).status == 2      # there is no filter here
         elif words[0] == "explain":
             assert ctl.run(*words).status in (0, 3, 4, 5)
+        elif words[0] == "replay":
+            words.remove("mail.log")
+            assert ctl.run(*words, text=POP3_LOGIN).status == 1
         else:
             ctl.do(*words)
 
@@ -215,7 +222,7 @@ def default_replies():
         found = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)[,;:]', source.read())
     replies = ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
     for name, word in (("account", "ACCOUNT"), ("client", "IP"), ("domain", "DOMAIN"),
-                       ("service", "SERVICE")):
+                       ("service", "SERVICE"), ("as", "ADDRESS")):
         replies = [reply.replace("{" + name + "}", word) for reply in replies]
     return [reply for reply in replies if any(word in reply for word in ("ACCOUNT", "client IP"))]
 

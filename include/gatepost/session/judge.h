@@ -18,8 +18,21 @@ struct judge_observer {
     /* The store had no policy to give, and why. */
     void (*unavailable)(void *context, const char *why);
     void (*spf)(void *context, const char *line); /* as spf_query.trace */
-    /* The end of an evaluation of SPF. */
+    /* The end of an evaluation of SPF; IDENTITY_NONE: of a provider, not of the message. */
     void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
+};
+
+struct judgement;
+
+/*
+ * What SPF said at the time, for a question that was asked before. False: it is not known, and the
+ * verdict will be that of judge_defer(). DNS is not asked.
+ */
+struct judge_past {
+    void *context;
+    /* IDENTITY_NONE: of the provider that is asked about. */
+    bool (*spf)(void *context, const struct judgement *j, enum spf_identity identity,
+                enum spf_result *result, unsigned *prefix);
 };
 
 struct judgement {
@@ -32,12 +45,16 @@ struct judgement {
     const char *receiver;      /* the name of this host, for SPF; NULL where it is not known */
     const char *session;       /* how the log names who asks, or NULL */
     const struct judge_observer *observer; /* NULL for none */
+    const struct judge_past *past;         /* NULL: it is asked now */
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
     struct address account; /* canonical; its text is NULL when there was no memory for it */
     struct decision decision;
-    int64_t deadline; /* of all look-ups in the store, clock_now_ms() */
+    int64_t deadline;     /* of all look-ups in the store, clock_now_ms() */
+    int64_t spf_deadline; /* of all evaluations of SPF, likewise; 0: there was none */
     struct account_lookup lookup;
-    struct spf_answer spf; /* of the last evaluation */
+    struct spf_answer spf;      /* of the last evaluation of the sender or of HELO */
+    struct spf_answer provider; /* of the first provider that could not be asked */
+    struct address *senders;    /* facts.senders, owned, and what facts.n_senders counts */
     /* What SPF says of the sender as it stands, whichever reading decides; for header fields. */
     enum spf_identity identity;
     enum spf_result result;

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../memory.h"
 #include "../print.h"
+#include "gatepost/store/trial.h"
 #include "gatepost/write/change.h"
 
 /* What a reading was made into, until the next one. */
@@ -37,7 +39,13 @@ static int read_before(void *context, const char *subject, struct change_before 
 
 /* ---- what has changed ---- */
 
-static int tell_json(const struct change *c, const char *unrecorded) {
+/* What follows the change, of which `told` is told; an exit status. */
+static int follow(struct ctl *ctl, const struct change *c, json_t *told) {
+    return ctl->after_change == NULL || c->dry_run ? CTL_DONE
+                                                   : ctl->after_change(ctl, c->subject, told);
+}
+
+static int tell_json(struct ctl *ctl, const struct change *c, const char *unrecorded) {
     json_t *changes = json_array(), *told = json_object();
     for (size_t i = 0; i < c->plan.n; i++)
         json_array_append_new(changes, ctl_change_json(&c->plan.changes[i]));
@@ -48,12 +56,14 @@ static int tell_json(const struct change *c, const char *unrecorded) {
     json_object_set_new(told, "forced", json_text(c->forced ? c->warning.text : NULL));
     if (unrecorded != NULL)
         json_object_set_new(told, "unrecorded", json_text(unrecorded));
-    return ctl_print_json(told);
+    int status = follow(ctl, c, told);
+    ctl_print_json(told);
+    return status;
 }
 
-static int tell(const struct ctl *ctl, const struct change *c, const char *unrecorded) {
+static int tell(struct ctl *ctl, const struct change *c, const char *unrecorded) {
     if (ctl->json)
-        return tell_json(c, unrecorded);
+        return tell_json(ctl, c, unrecorded);
     for (size_t i = 0; i < c->plan.n; i++)
         ctl_put_change(c->subject, &c->plan.changes[i]);
     if (c->plan.n == 0) {
@@ -62,12 +72,13 @@ static int tell(const struct ctl *ctl, const struct change *c, const char *unrec
     }
     if (c->dry_run)
         puts("dry run: nothing was written");
-    return CTL_DONE;
+    fflush(stdout);
+    return follow(ctl, c, NULL);
 }
 
 /* ---- or not ---- */
 
-static int tell_result(const struct ctl *ctl, const struct change *c, enum change_result result,
+static int tell_result(struct ctl *ctl, const struct change *c, enum change_result result,
                        const char *why) {
     switch (result) {
     case CHANGE_DONE:
@@ -98,6 +109,34 @@ static int tell_result(const struct ctl *ctl, const struct change *c, enum chang
     return ctl_fail(ctl, "%s", why);
 }
 
+/* ---- or only tried ---- */
+
+/* Puts what a plan makes of a subject into the trial. */
+static int try_plan(const struct ctl *ctl, const struct change *c,
+                    const struct store_hash *before) {
+    struct store_field *after = xcalloc(before->n + c->plan.n, sizeof *after);
+    size_t n = 0;
+    for (size_t i = 0; !c->drop && i < before->n; i++)
+        after[n++] = before->fields[i];
+    for (size_t i = 0; !c->drop && i < c->plan.n; i++) {
+        const struct store_change *change = &c->plan.changes[i];
+        const struct store_text *name = &change->field, *value = &change->new_value;
+        size_t at = 0;
+        while (at < n && (after[at].name_len != name->len ||
+                          memcmp(after[at].name, name->text, name->len) != 0))
+            at++;
+        if (value->text == NULL && at < n)
+            after[at] = after[--n];
+        else if (value->text != NULL)
+            after[at] = (struct store_field){name->text, value->text, name->len, value->len};
+        n += value->text != NULL && at == n;
+    }
+    if (store_trial_put(ctl->trial, c->subject, after, n) != 0)
+        no_memory();
+    free(after);
+    return CTL_DONE;
+}
+
 static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                          size_t n, bool drop) {
     struct reading reading = {.ctl = ctl};
@@ -114,13 +153,18 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
                             .wanted = wanted,
                             .n = n,
                             .drop = drop,
-                            .force = ctl->force,
+                            .force = ctl->force || ctl->trial != NULL,
                             .dry_run = ctl->dry_run,
                             .now = ctl->now};
     enum change_result result = change_make(&change, &why);
     if (change.forced)
         ctl_warn("%s: forced: %s", subject, change.warning.text);
-    status = tell_result(ctl, &change, result, why.text);
+    if (ctl->trial != NULL && result == CHANGE_DONE)
+        status =
+            try_plan(ctl, &change,
+                     &reading.policies.hashes[fact_is_network(subject) ? 0 : reading.policies.own]);
+    else
+        status = tell_result(ctl, &change, result, why.text);
     change_clear(&change);
     ctl_policies_clear(&reading.policies);
     return status;

@@ -10,6 +10,7 @@ import sys
 import time
 from statistics import median
 
+import doors
 import rows
 from machine import load_average
 from measure import middle, ratios, rounds, warm_up
@@ -188,7 +189,7 @@ def measure_waiting(stage, plan, report):
 
 SECTIONS = {"tables": measure_tables, "waiting": measure_waiting, "idle": measure_idle,
             "connections": measure_connections, "accounts": measure_accounts,
-            "networks": measure_networks, "changes": measure_changes}
+            "networks": measure_networks, "changes": measure_changes, "doors": doors.measure}
 
 
 def read_arguments():

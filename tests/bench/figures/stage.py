@@ -162,6 +162,9 @@ class Stage:
                                   spf={"nameservers": [silent], "timeout": "20s"})
         if kind == "cache":
             return self._gatepost(name, socket, self._store(int(size)))
+        if name == "doors":
+            return self._gatepost(name, socket, self._store(self._sizes[0]),
+                                  doors_listen=[f"unix:{socket}.doors"])
         if kind == "direct":
             return self._gatepost(name, socket, self._store(int(size)), cache_entries=0)
         if name == "opendmarc":
