@@ -71,7 +71,9 @@ _gatepostctl_values() {
         echo "${known:-smtp submission submissions imap pop3 sieve caldav carddav webdav activesync \
             jmap webmail}"
         ;;
-    'ip remove CIDR') _gatepostctl_ask ip list "${args[2]}" | cut -d ' ' -f 1 ;;
+    'ip remove CIDR'* | 'as remove ADDRESS')
+        _gatepostctl_ask "$head" list "${args[2]}" | cut -d ' ' -f 1
+        ;;
     'network remove CIDR') _gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1 ;;
     *' RESULT') echo none neutral pass softfail fail temperror permerror ;;
     *' ACTION') echo accept mark defer reject ;;
@@ -83,11 +85,11 @@ _gatepostctl_options() {
     echo --json
     case "$head $sub" in
     ' ') echo -c -V -h ;;
-    'account ' | 'account show' | 'ip ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | explain\ * | status\ * | reload\ *) ;;
+    'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
+        export\ * | history\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
-    grep -o -e '--[a-z]*' <<<"${usage[*]}"
+    grep -o -e '--[a-z-]*' <<<"${usage[*]}"
 }
 
 _gatepostctl() {
@@ -107,7 +109,8 @@ _gatepostctl() {
             conf=(-c "${words[i]:-}")
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
-            --listener | --log)
+            --listener | --log | --door | --service | --for | --canary | --password-file | --port | \
+            --path | --address | --timeout)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -124,11 +127,21 @@ _gatepostctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --from | --login)
+    --password-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --from | --login | --canary)
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
-    --until | --since | --actor | --field | --last | --ip | --helo | --log) return ;;
+    --door) candidates='mta dovecot http' ;;
+    --service)
+        candidates='smtp submission submissions imap pop3 sieve caldav carddav webdav activesync jmap
+            webmail'
+        ;;
+    --until | --since | --actor | --field | --last | --ip | --helo | --log | --for | --port | \
+        --path | --address | --timeout) return ;;
     *)
         if [[ $cur == -* ]]; then
             candidates=$(_gatepostctl_options)

@@ -69,6 +69,8 @@ static void copy_rules(struct config *config, cfg_t *cfg) {
     for (size_t i = 0; i < SPF_RESULTS; i++)
         config->rules.spf[i] =
             (enum verdict_kind)word(&verdict_words, spf, spf_result_name((enum spf_result)i));
+    config->rules.widest4 = (unsigned)cfg_getint(spf, "widest_ipv4");
+    config->rules.widest6 = (unsigned)cfg_getint(spf, "widest_ipv6");
     config->rules.helo_always = strcmp(cfg_getstr(spf, "helo"), "always") == 0;
     config->rules.mode = (enum mode)word(&mode_words, cfg, "mode");
     config->rules.on_store_error = (enum verdict_kind)word(&verdict_words, cfg, "on_store_error");

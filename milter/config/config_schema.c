@@ -42,6 +42,8 @@ static cfg_opt_t spf_options[] = {CFG_STR("none", "accept", CFGF_NONE),
                                   CFG_STR("helo", "null_sender", CFGF_NONE),
                                   CFG_STR("timeout", "8s", CFGF_NONE),
                                   CFG_STR_LIST("nameservers", "{}", CFGF_NONE),
+                                  CFG_INT("widest_ipv4", 8, CFGF_NONE),
+                                  CFG_INT("widest_ipv6", 16, CFGF_NONE),
                                   CFG_END()};
 static cfg_opt_t options[] = {
     CFG_STR("socket", "unix:/run/gatepost/gatepost.sock", CFGF_NONE),
@@ -158,6 +160,8 @@ static const struct {
     {"spf|helo", check_helo},
     {"spf|timeout", check_duration},
     {"spf|nameservers", check_nameserver},
+    {"spf|widest_ipv4", NULL},
+    {"spf|widest_ipv6", NULL},
     {"reply", check_refusal_reason},
     {"reply|text", check_template},
 };
@@ -229,13 +233,21 @@ static bool is_duplicate(const cfg_t *cfg, const cfg_opt_t *option) {
 }
 
 static int check_number(cfg_t *cfg, cfg_opt_t *option) {
+    static const struct {
+        const char *name, *problem;
+        long least, most;
+    } numbers[] = {
+        {"cache_entries", ": it must be from 0 (no cache) to 100000000", 0, 100000000},
+        {"daemon_port", " is not a port: it must be from 1 to 65535", 1, 65535},
+        {"widest_ipv4", ": it must be from 0 (no limit) to 32", 0, 32},
+        {"widest_ipv6", ": it must be from 0 (no limit) to 128", 0, 128},
+    };
     long value = cfg_opt_getnint(option, 0);
-    if (strcmp(option->name, "cache_entries") == 0 && (value < 0 || value > 100000000)) {
-        cfg_error(cfg, "cache_entries: %ld: it must be from 0 (no cache) to 100000000", value);
-        return -1;
-    }
-    if (strcmp(option->name, "daemon_port") == 0 && (value < 1 || value > 65535)) {
-        cfg_error(cfg, "daemon_port: %ld is not a port: it must be from 1 to 65535", value);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(option->name, numbers[i].name) != 0 ||
+            (value >= numbers[i].least && value <= numbers[i].most))
+            continue;
+        cfg_error(cfg, "%s: %ld%s", option->name, value, numbers[i].problem);
         return -1;
     }
     return 0;

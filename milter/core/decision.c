@@ -37,6 +37,9 @@ const char *decision_rule_name(enum decision_rule rule) {
         [RULE_SERVICE] = "service",
         [RULE_ACCOUNT_TLS] = "account-tls",
         [RULE_PASSWORD] = "password",
+        [RULE_SENDER] = "sender",
+        [RULE_OWNED] = "owned",
+        [RULE_PROVIDER] = "provider",
         [RULE_SOURCE] = "source",
         [RULE_LISTED] = "listed",
         [RULE_SPF] = "spf",
@@ -52,6 +55,8 @@ const struct policy_field *decision_rule_field(enum decision_rule rule) {
         return policy_field_of(FIELD_TLS);
     case RULE_PASSWORD:
         return policy_field_of(FIELD_PASSWORD);
+    case RULE_SENDER:
+        return policy_field_of(FIELD_SENDER);
     case RULE_SOURCE:
         return policy_field_of(FIELD_SOURCE);
     case RULE_MODE:
@@ -124,6 +129,19 @@ static void mind_trusted(struct decision *d) {
     d->decider = trusted_step(d);
 }
 
+/* A provider that could not be asked might have listed the client: a refusal has to wait. */
+static void mind_provider(struct decision *d) {
+    struct verdict *v = &d->verdict;
+    if (d->unanswered == 0 || v->kind != VERDICT_REJECT)
+        return;
+    const struct policy_provider *provider = &d->providers[d->unanswered - 1];
+    d->decider = d->listed + d->unanswered; /* providers follow it */
+    v->kind = VERDICT_DEFER;
+    v->reason = REASON_SPF;
+    v->from = provider->from;
+    v->provider = provider->domain;
+}
+
 /* A refusal asks the mode; one that cannot be read defers the message. */
 static void mind_mode(struct decision *d) {
     struct verdict *v = &d->verdict;
@@ -143,23 +161,29 @@ static void mind_mode(struct decision *d) {
     }
 }
 
-/*
- * Ends the decision, by the step that was asked last. A message that is accepted anyway does not
- * need the mode.
- */
-static enum decision_next made(struct decision *d, enum verdict_kind kind, enum reason reason,
-                               struct policy_origin from) {
+/* Ends the decision, by a step. A message that is accepted anyway does not need the mode. */
+static enum decision_next made_by(struct decision *d, size_t decider, enum verdict_kind kind,
+                                  enum reason reason, struct policy_origin from) {
     struct verdict *v = &d->verdict;
     v->kind = kind;
     v->reason = reason;
     v->from = from;
+    v->provider = NULL;
     v->monitor = false;
-    d->decider = d->n_steps - 1;
+    d->decider = decider;
+    if (reason != REASON_HEADER_FORGED)
+        mind_provider(d);
     if (reason != REASON_NOT_ALLOWLISTED) /* trust does not open a listener's connect_from */
         mind_trusted(d);
     if (v->kind != VERDICT_ACCEPT)
         mind_mode(d);
     return d->next = DECISION_MADE;
+}
+
+/* By the step that was asked last. */
+static enum decision_next made(struct decision *d, enum verdict_kind kind, enum reason reason,
+                               struct policy_origin from) {
+    return made_by(d, d->n_steps - 1, kind, reason, from);
 }
 
 static enum decision_next malformed(struct decision *d, struct policy_origin from) {
@@ -176,6 +200,7 @@ static void begin(struct decision *d, const struct decision_rules *rules,
     d->next = DECISION_MADE;
     d->verdict = (struct verdict){.kind = VERDICT_ACCEPT, .door = listener->door};
     d->decider = d->n_steps = 0;
+    d->n_providers = d->provider = d->unanswered = d->unowned = 0;
 }
 
 static enum decision_next unavailable(struct decision *d) {
@@ -315,9 +340,63 @@ static bool service_refused(struct decision *d) {
     return d->next == DECISION_MADE;
 }
 
+/* An SPF pass by so few bits of the client's address would pass almost everybody. */
+static bool is_too_wide(const struct decision *d, enum spf_result result, unsigned prefix) {
+    bool v6 = d->facts->client.family == IP_V6;
+    return result == RESULT_PASS && prefix < (v6 ? d->rules->widest6 : d->rules->widest4);
+}
+
+/* Rule 4 with `sender own`: every way to read the sender must be one that the account owns. */
+static void judge_owned(struct decision *d, struct policy_origin origin) {
+    const struct decision_facts *facts = d->facts;
+    enum setting_state state = SETTING_SET;
+    struct policy_origin from = from_conf, here = from_conf;
+    for (d->unowned = 0; d->unowned < facts->n_senders; d->unowned++) {
+        const struct address *sender = &facts->senders[d->unowned];
+        enum setting_state one = sender->text[0] == '\0'
+                                     ? SETTING_SET
+                                     : policy_sends_as(d->policy, sender, facts->now, &here);
+        if (one == SETTING_MALFORMED && state == SETTING_SET)
+            from = here;
+        if (one != SETTING_SET)
+            state = one;
+        if (state == SETTING_UNSET)
+            break;
+        if (d->unowned == 0 && state == SETTING_SET)
+            from = here;
+    }
+    if (facts->more_senders && state == SETTING_SET)
+        state = SETTING_UNSET;
+    struct decision_step *step = add_step(d, RULE_OWNED, state == SETTING_SET);
+    step->state = state;
+    step->from = state == SETTING_UNSET ? from_conf : from;
+    if (state == SETTING_MALFORMED)
+        malformed(d, from);
+    else if (state == SETTING_UNSET && d->unowned == 0)
+        made(d, VERDICT_REJECT, REASON_SENDER_NOT_OWNED, origin);
+    else if (state == SETTING_UNSET) {
+        d->verdict.read_as =
+            d->unowned < facts->n_senders ? REASON_SENDER_NOT_OWNED : REASON_SENDER_AMBIGUOUS;
+        made(d, VERDICT_REJECT, REASON_SENDER_AMBIGUOUS, origin);
+    }
+}
+
+/* Must a login send as itself, and does it not? Where there is no sender nothing is asked. */
+static bool sender_refused(struct decision *d) {
+    if (d->facts->n_senders == 0)
+        return false;
+    const struct decision_step *sender = ask_policy(d, RULE_SENDER);
+    if (sender->state == SETTING_MALFORMED)
+        malformed(d, sender->from);
+    else if (sender->value == SENDER_OWN)
+        judge_owned(d, sender->from);
+    return d->next == DECISION_MADE;
+}
+
 /* Does an entry of the account list the client's address? */
 static const struct decision_step *ask_listed(struct decision *d) {
     struct decision_step *step = add_step(d, RULE_LISTED, false);
+    d->listed = d->n_steps - 1;
     step->state = policy_ip_listed(d->policy, &d->facts->client, d->facts->now, &step->from);
     step->value = step->state == SETTING_SET;
     return step;
@@ -342,6 +421,57 @@ static bool password_refused(struct decision *d) {
     return d->next == DECISION_MADE;
 }
 
+static enum decision_next listed(struct decision *d, struct policy_origin from) {
+    return made(d, VERDICT_ACCEPT, d->facts->logged_in ? REASON_ACCOUNT : REASON_IP_AUTHORIZED,
+                from);
+}
+
+/* No entry has listed the client. */
+static enum decision_next not_listed(struct decision *d) {
+    const struct decision_step *step = &d->steps[d->listed];
+    if (step->state == SETTING_MALFORMED)
+        return made_by(d, d->listed, VERDICT_DEFER, REASON_POLICY_MALFORMED, step->from);
+    if (!d->facts->logged_in)
+        return want_spf(d);
+    /* it is the source that asks for a listed address, and was asked before */
+    return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, d->steps[d->listed - 1].from);
+}
+
+static enum decision_next next_provider(struct decision *d) {
+    return d->provider < d->n_providers ? d->next = DECISION_WANTS_PROVIDER : not_listed(d);
+}
+
+/* Is the client listed? By an address or a block, or else by a provider, who has to be asked. */
+static enum decision_next judge_listed(struct decision *d) {
+    const struct decision_step *step = ask_listed(d);
+    if (step->value)
+        return listed(d, step->from);
+    d->n_providers = policy_providers(d->policy, d->facts->now, d->providers);
+    return next_provider(d);
+}
+
+const char *decision_provider_domain(const struct decision *d) {
+    return d->providers[d->provider].domain;
+}
+
+size_t decision_evaluations_left(const struct decision *d) {
+    bool helo_first = d->next == DECISION_WANTS_SPF_HELO && !d->facts->null_sender;
+    if (d->next != DECISION_WANTS_PROVIDER)
+        return helo_first ? 1 : 0;
+    return d->n_providers - d->provider - 1 + (d->facts->logged_in ? 0 : 1);
+}
+
+enum decision_next decision_provider(struct decision *d, enum spf_result result, unsigned prefix) {
+    struct decision_step *step = add_step(d, RULE_PROVIDER, (int)result);
+    step->from = d->providers[d->provider++].from;
+    step->too_wide = is_too_wide(d, result, prefix);
+    if (result == RESULT_PASS && !step->too_wide)
+        return listed(d, step->from);
+    if (result == RESULT_TEMPERROR && d->unanswered == 0)
+        d->unanswered = d->provider;
+    return next_provider(d);
+}
+
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
     bool known = policy_is_known(d->policy);
@@ -354,7 +484,7 @@ static enum decision_next judge_login(struct decision *d) {
         return malformed(d, tls->from);
     if (tls->value == NEED_REQUIRED && !d->facts->tls && !d->listener->tls_offloaded)
         return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
-    if (password_refused(d))
+    if (password_refused(d) || sender_refused(d))
         return DECISION_MADE;
     const struct decision_step *source = ask_policy(d, RULE_SOURCE);
     if (!decision_asks_source(d->rules, decision_service(d->listener, true)))
@@ -363,12 +493,7 @@ static enum decision_next judge_login(struct decision *d) {
         return malformed(d, source->from);
     if (source->value == SOURCE_ANY)
         return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
-    const struct decision_step *listed = ask_listed(d);
-    if (listed->state == SETTING_MALFORMED)
-        return malformed(d, listed->from);
-    if (!listed->value)
-        return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, source->from);
-    return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, listed->from);
+    return judge_listed(d);
 }
 
 /* Rule 5, up to SPF: a sender who is not logged in. */
@@ -378,12 +503,7 @@ static enum decision_next judge_sender(struct decision *d) {
         return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
     if (known && service_refused(d))
         return DECISION_MADE;
-    const struct decision_step *listed = ask_listed(d);
-    if (listed->state == SETTING_MALFORMED)
-        return malformed(d, listed->from);
-    if (listed->value)
-        return made(d, VERDICT_ACCEPT, REASON_IP_AUTHORIZED, listed->from);
-    return want_spf(d);
+    return judge_listed(d);
 }
 
 static bool is_any_there(const struct policy_set *policy) {
@@ -410,7 +530,9 @@ static bool needs_pass(const struct decision *d) {
 
 /* Rule 5 with `source authorized`: only pass will do. */
 static enum decision_next judge_authorized(struct decision *d, enum spf_result result,
-                                           struct policy_origin origin) {
+                                           bool too_wide, struct policy_origin origin) {
+    if (too_wide)
+        return made(d, VERDICT_REJECT, REASON_SPF_TOO_WIDE, origin);
     if (result == RESULT_PASS)
         return made(d, VERDICT_ACCEPT, REASON_SPF_PASS, origin);
     if (result == RESULT_TEMPERROR)
@@ -428,20 +550,21 @@ static const struct decision_step *ask_action(struct decision *d, enum spf_resul
     return step;
 }
 
-enum decision_next decision_spf(struct decision *d, enum spf_result result) {
+enum decision_next decision_spf(struct decision *d, enum spf_result result, unsigned prefix) {
+    bool too_wide = is_too_wide(d, result, prefix);
     bool helo = d->next == DECISION_WANTS_SPF_HELO, helo_first = helo && !d->facts->null_sender;
     d->verdict.identity = helo ? IDENTITY_HELO : IDENTITY_MAILFROM;
     d->verdict.spf = result;
-    add_step(d, RULE_SPF, (int)result);
+    add_step(d, RULE_SPF, (int)result)->too_wide = too_wide;
     if (d->policy != NULL && !helo_first) {
         const struct decision_step *source = ask_policy(d, RULE_SOURCE);
         if (source->state == SETTING_MALFORMED)
             return malformed(d, source->from);
         if (source->value == SOURCE_AUTHORIZED)
-            return judge_authorized(d, result, source->from);
+            return judge_authorized(d, result, too_wide, source->from);
         d->steps[d->n_steps - 1].listener = needs_pass(d);
-        if (needs_pass(d) && result != RESULT_PASS)
-            return judge_authorized(d, result, from_conf);
+        if (needs_pass(d) && (result != RESULT_PASS || too_wide))
+            return judge_authorized(d, result, too_wide, from_conf);
     }
     /* HELO checked first decides only by a fail that is refused (RFC 7208 2.3, 2.4) */
     if (helo_first && result != RESULT_FAIL)

@@ -16,6 +16,14 @@ struct policy *policy_new(void) {
     return calloc(1, sizeof(struct policy));
 }
 
+static void free_names(struct name_entry *entries, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free(entries[i].name);
+        free(entries[i].field);
+    }
+    free(entries);
+}
+
 void policy_free(struct policy *policy) {
     if (policy == NULL)
         return;
@@ -27,6 +35,8 @@ void policy_free(struct policy *policy) {
     }
     for (size_t i = 0; i < policy->n_ips; i++)
         free(policy->ips[i].field);
+    free_names(policy->providers, policy->n_providers);
+    free_names(policy->as, policy->n_as);
     for (size_t i = 0; i < policy->n_faults; i++)
         free(policy->faults[i].field);
     free(policy->protocols);
@@ -100,6 +110,12 @@ static int add_setting(struct policy *policy, const struct policy_field *field,
     return store_setting(policy, setting, fact, value, field->words);
 }
 
+static void lower(char *text) {
+    for (; *text != '\0'; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text = (char)(*text - 'A' + 'a');
+}
+
 static struct protocol_switch *find_protocol(struct policy *policy, const char *name, size_t len) {
     for (size_t i = 0; i < policy->n_protocols; i++) {
         struct protocol_switch *p = &policy->protocols[i];
@@ -113,8 +129,7 @@ static struct protocol_switch *find_protocol(struct policy *policy, const char *
     char *copy = strndup(name, len);
     if (copy == NULL)
         return NULL;
-    for (char *c = copy; *c != '\0'; c++)
-        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    lower(copy);
     struct protocol_switch *p = &policy->protocols[policy->n_protocols++];
     *p = (struct protocol_switch){.name = copy};
     return p;
@@ -149,6 +164,8 @@ static int parse_until(const struct fact *fact, int64_t *until) {
     return 0;
 }
 
+static const char bad_until[] = "until= must be a UTC time like 2027-01-31T00:00:00Z";
+
 static int add_ip(struct policy *policy, const struct fact *fact) {
     struct ip_entry *grown = grow(policy->ips, policy->n_ips, sizeof *grown);
     if (grown == NULL)
@@ -166,10 +183,57 @@ static int add_ip(struct policy *policy, const struct fact *fact) {
     }
     if (parse_until(fact, &entry->until) != 0) {
         entry->malformed = true;
-        return add_fault(policy, fact, FAULT_MALFORMED,
-                         "until= must be a UTC time like 2027-01-31T00:00:00Z");
+        return add_fault(policy, fact, FAULT_MALFORMED, bad_until);
     }
     return 0;
+}
+
+/* What is wrong with the domain of a provider; NULL: nothing. */
+static const char *provider_fault(const char *domain) {
+    size_t label = 0, labels = 1, len = strlen(domain);
+    for (const char *c = domain; *c != '\0'; c++) {
+        bool letter =
+            (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
+        if (*c == '.' ? label == 0 : !letter || label == 63)
+            return "no domain name";
+        labels += *c == '.';
+        label = *c == '.' ? 0 : label + 1;
+    }
+    return len == 0                  ? "the domain is missing"
+           : label == 0 || len > 253 ? "no domain name"
+           : labels == 1             ? "the domain must have two labels at least"
+                                     : NULL;
+}
+
+/* What is wrong with an address, @DOMAIN or @.DOMAIN likewise. */
+static const char *as_fault(const char *address) {
+    const char *domain = strrchr(address, '@');
+    bool none = domain != NULL && domain[1 + (address[0] == '@' && domain[1] == '.')] == '\0';
+    return address[0] == '\0' ? "the address is missing" : none ? "the domain is missing" : NULL;
+}
+
+/* One more entry of a list. */
+static int add_name(struct policy *policy, const struct policy_field *field,
+                    const struct fact *fact) {
+    bool provider = field->id == FIELD_IP_SPF;
+    struct name_entry **list = provider ? &policy->providers : &policy->as;
+    size_t *n = provider ? &policy->n_providers : &policy->n_as;
+    struct name_entry *grown = grow(*list, *n, sizeof *grown);
+    if (grown == NULL)
+        return -1;
+    *list = grown;
+    struct name_entry *entry = &grown[*n];
+    *entry = (struct name_entry){.name = strndup(fact->key.text, fact->key.len),
+                                 .field = strndup(fact->field, fact->field_len)};
+    ++*n;
+    if (entry->name == NULL || entry->field == NULL)
+        return -1;
+    lower(entry->name);
+    const char *fault = provider ? provider_fault(entry->name) : as_fault(entry->name);
+    if (fault == NULL && parse_until(fact, &entry->until) != 0)
+        fault = bad_until;
+    entry->malformed = fault != NULL;
+    return fault == NULL ? 0 : add_fault(policy, fact, FAULT_MALFORMED, fault);
 }
 
 int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
@@ -182,7 +246,7 @@ int policy_add(struct policy *policy, const char *field, size_t field_len, const
     case FIELD_HAS_NAMES:
         return add_protocol(policy, row, &fact);
     case FIELD_HAS_ENTRIES:
-        return add_ip(policy, &fact);
+        return row->id == FIELD_IP ? add_ip(policy, &fact) : add_name(policy, row, &fact);
     default:
         return add_setting(policy, row, &fact);
     }

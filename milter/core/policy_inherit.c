@@ -90,6 +90,10 @@ bool policy_ip_counts(const struct ip_entry *entry, int64_t now) {
     return !entry->malformed && (entry->until == 0 || now < entry->until);
 }
 
+bool policy_name_counts(const struct name_entry *entry, int64_t now) {
+    return !entry->malformed && (entry->until == 0 || now < entry->until);
+}
+
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin) {
     enum setting_state state = unset(origin);
@@ -106,6 +110,84 @@ enum setting_state policy_ip_listed(const struct policy_set *set, const struct i
                 state = SETTING_MALFORMED;
                 *origin = here;
             } else if (policy_ip_counts(entry, now) && netblock_contains(&entry->block, ip)) {
+                *origin = here;
+                return SETTING_SET;
+            }
+        }
+        for (size_t j = 0; state == SETTING_UNSET && j < policy->n_providers; j++)
+            if (policy->providers[j].malformed) {
+                state = SETTING_MALFORMED;
+                *origin = (struct policy_origin){set->subjects[i], policy->providers[j].field};
+            }
+    }
+    return state;
+}
+
+/* The first provider of a policy in the order of names that comes after `last`, NULL for all. */
+static const struct name_entry *provider_after(const struct policy *policy, const char *last,
+                                               int64_t now) {
+    const struct name_entry *next = NULL;
+    for (size_t i = 0; i < policy->n_providers; i++) {
+        const struct name_entry *entry = &policy->providers[i];
+        if (policy_name_counts(entry, now) && (last == NULL || strcmp(entry->name, last) > 0) &&
+            (next == NULL || strcmp(entry->name, next->name) < 0))
+            next = entry;
+    }
+    return next;
+}
+
+static bool is_among(const struct policy_provider *providers, size_t n, const char *domain) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(providers[i].domain, domain) == 0)
+            return true;
+    return false;
+}
+
+size_t policy_providers(const struct policy_set *set, int64_t now,
+                        struct policy_provider out[PROVIDERS_MAX]) {
+    size_t n = 0;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        const struct name_entry *entry = NULL;
+        while (n < PROVIDERS_MAX && policy != NULL &&
+               (entry = provider_after(policy, entry == NULL ? NULL : entry->name, now)) != NULL)
+            if (!is_among(out, n, entry->name))
+                out[n++] = (struct policy_provider){entry->name, {set->subjects[i], entry->field}};
+    }
+    return n;
+}
+
+/* Does an `as:` entry name this address? */
+static bool names(const char *name, const struct address *sender) {
+    if (name[0] != '@')
+        return strcmp(name, sender->text) == 0;
+    if (sender->domain == NULL)
+        return false;
+    if (name[1] != '.')
+        return strcmp(name + 1, sender->domain) == 0;
+    size_t len = strlen(sender->domain), tail = strlen(name + 1);
+    return len > tail && strcmp(sender->domain + len - tail, name + 1) == 0;
+}
+
+enum setting_state policy_sends_as(const struct policy_set *set, const struct address *sender,
+                                   int64_t now, struct policy_origin *origin) {
+    const char *own = set->subjects[SUBJECT_ACCOUNT];
+    enum setting_state state = unset(origin);
+    if (own != NULL && strcmp(own + strlen("account:"), sender->text) == 0)
+        return SETTING_SET;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (policy == NULL)
+            continue;
+        if (is_unreadable(policy) && state == SETTING_UNSET)
+            state = unreadable(set, i, origin);
+        for (size_t j = 0; j < policy->n_as; j++) {
+            const struct name_entry *entry = &policy->as[j];
+            struct policy_origin here = {set->subjects[i], entry->field};
+            if (entry->malformed && state == SETTING_UNSET) {
+                state = SETTING_MALFORMED;
+                *origin = here;
+            } else if (policy_name_counts(entry, now) && names(entry->name, sender)) {
                 *origin = here;
                 return SETTING_SET;
             }

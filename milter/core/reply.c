@@ -18,6 +18,7 @@ enum placeholder {
     PLACE_CLIENT,
     PLACE_SENDER,
     PLACE_LOGIN,
+    PLACE_AS,
     PLACE_HELO,
     PLACE_LISTENER,
     PLACE_DOMAIN,
@@ -29,7 +30,7 @@ enum placeholder {
 };
 
 static const char *const placeholder_names[PLACEHOLDERS] = {
-    "account",  "service", "client",      "sender",  "login",  "helo",
+    "account",  "service", "client",      "sender",  "login",  "as", "helo",
     "listener", "domain",  "explanation", "session", "reason", "spf"};
 
 static const char *const default_templates[REASONS] = {
@@ -46,9 +47,14 @@ static const char *const default_templates[REASONS] = {
                               "neither the address nor its domain is known",
     [REASON_UNKNOWN_LOGIN] = "the login {account} is not registered here: "
                              "log in with the full address of the account",
+    [REASON_SENDER_NOT_OWNED] = "{account} may not send as {as}; "
+                                "to allow it: gatepostctl as add {account} {as}",
     [REASON_SPF] = "{domain} does not authorize {client} to send mail as {account} (SPF {spf})",
     [REASON_SPF_REQUIRED] = "{account} may send only from its listed addresses or with an SPF "
                             "pass: {client} is not listed and SPF says {spf}",
+    [REASON_SPF_TOO_WIDE] = "{account} may send only from its listed addresses or with an SPF pass "
+                            "that says something: {client} is not listed, and the SPF record of "
+                            "{domain} passes almost any address",
     [REASON_POLICY_UNAVAILABLE] = "the policy of {account} is unavailable: try again later",
     [REASON_SENDER_AMBIGUOUS] = "{sender} can be read in too many ways",
     [REASON_POLICY_MALFORMED] = "the policy of {account} cannot be read: "
@@ -68,8 +74,13 @@ static const char *const door_templates[REASONS] = {
     [REASON_UNKNOWN_SERVICE] = "there is no service {service} here",
 };
 
+/* The result that decided: of the sender's SPF record, or of a provider's. */
+static enum spf_result result_of(const struct verdict *verdict) {
+    return verdict->provider != NULL ? RESULT_TEMPERROR : verdict->spf;
+}
+
 const char *reply_default_template(const struct verdict *verdict) {
-    if (verdict->reason == REASON_SPF && verdict->spf == RESULT_TEMPERROR)
+    if (verdict->reason == REASON_SPF && result_of(verdict) == RESULT_TEMPERROR)
         return "the SPF record of {domain} cannot be fetched, so mail from {account} must wait: "
                "try again later";
     if (verdict->reason == REASON_SPF && verdict->spf == RESULT_PERMERROR)
@@ -104,7 +115,7 @@ int reply_check_template(const char *text, struct why *why) {
             return why_set(
                 why,
                 "unknown placeholder {%.*s}: known are account, service, client, sender, "
-                "login, helo, listener, domain, explanation, session, reason and spf",
+                "login, as, helo, listener, domain, explanation, session, reason and spf",
                 (int)(len < 30 ? len : 30), p + 1);
         }
         p += 1 + len;
@@ -125,6 +136,8 @@ static const char *value_of(enum placeholder place, const struct verdict *verdic
         return values->sender;
     case PLACE_LOGIN:
         return values->login;
+    case PLACE_AS:
+        return values->as;
     case PLACE_HELO:
         return values->helo;
     case PLACE_LISTENER:
@@ -138,7 +151,9 @@ static const char *value_of(enum placeholder place, const struct verdict *verdic
     case PLACE_REASON:
         return reason_name(verdict->reason);
     case PLACE_SPF:
-        return verdict->identity == IDENTITY_NONE ? NULL : spf_result_name(verdict->spf);
+        return verdict->identity == IDENTITY_NONE && verdict->provider == NULL
+                   ? NULL
+                   : spf_result_name(result_of(verdict));
     case PLACEHOLDERS:
         break;
     }
@@ -176,6 +191,7 @@ static const char *reject_status(const struct verdict *v) {
     case REASON_AUTH_REQUIRED:
         return "5.7.0";
     case REASON_SPF_REQUIRED:
+    case REASON_SPF_TOO_WIDE:
         return "5.7.23";
     case REASON_SPF:
         if (v->spf == RESULT_TEMPERROR || v->spf == RESULT_PERMERROR)
@@ -193,7 +209,7 @@ static const char *defer_status(const struct verdict *v) {
         return "4.3.5";
     if (v->reason != REASON_SPF)
         return "4.3.0";
-    if (v->spf == RESULT_TEMPERROR || v->spf == RESULT_PERMERROR)
+    if (result_of(v) == RESULT_TEMPERROR || v->spf == RESULT_PERMERROR)
         return "4.7.24";
     return v->spf == RESULT_PASS ? "4.7.1" : "4.7.23";
 }
@@ -201,6 +217,8 @@ static const char *defer_status(const struct verdict *v) {
 static const char *reject_code(enum reason reason) {
     if (reason == REASON_NOT_ALLOWLISTED)
         return "554";
+    if (reason == REASON_SENDER_NOT_OWNED)
+        return "553";
     return reason == REASON_TLS_REQUIRED || reason == REASON_AUTH_REQUIRED ? "530" : "550";
 }
 
@@ -242,7 +260,10 @@ void reply_render(const struct verdict *given, const char *template,
     size_t over = values->prefix > REPLY_PREFIX ? values->prefix - REPLY_PREFIX : 0;
     textbuf_init(&text, out->text, room > over + REPLY_PREFIX ? room - over : REPLY_PREFIX);
     if (template == NULL && ambiguous && read.reason != REASON_SENDER_AMBIGUOUS)
-        fill(&text, "{sender} can be read as {account}: ", given, values);
+        fill(&text,
+             read.reason == REASON_SENDER_NOT_OWNED ? "{sender} can be read as {as}: "
+                                                    : "{sender} can be read as {account}: ",
+             given, values);
     fill(&text, template != NULL ? template : reply_default_template(verdict),
          template != NULL ? given : verdict, values);
     if (template == NULL && verdict->reason == REASON_SPF && values->explanation != NULL)

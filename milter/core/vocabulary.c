@@ -20,9 +20,11 @@ static const char *const reason_names[] = {
     [REASON_IP_AUTHORIZED] = "ip-authorized",
     [REASON_UNKNOWN_SENDER] = "unknown-sender",
     [REASON_UNKNOWN_LOGIN] = "unknown-login",
+    [REASON_SENDER_NOT_OWNED] = "sender-not-owned",
     [REASON_SPF] = "spf",
     [REASON_SPF_PASS] = "spf-pass",
     [REASON_SPF_REQUIRED] = "spf-required",
+    [REASON_SPF_TOO_WIDE] = "spf-too-wide",
     [REASON_POLICY_UNAVAILABLE] = "policy-unavailable",
     [REASON_POLICY_MALFORMED] = "policy-malformed",
     [REASON_SENDER_AMBIGUOUS] = "sender-ambiguous",
@@ -45,8 +47,9 @@ static const char *const service_names[] = {"smtp",   "submission", "submissions
 const struct words verdict_words = WORDS(verdict_names, "accept, mark, defer or reject");
 const struct words reason_words =
     WORDS(reason_names, "not-allowlisted, tls-required, auth-required, protocol-disabled, "
-                        "ip-not-authorized, unknown-sender, unknown-login, spf, spf-required, "
-                        "policy-unavailable, policy-malformed, sender-ambiguous, header-forged, "
+                        "ip-not-authorized, unknown-sender, unknown-login, sender-not-owned, "
+                        "spf, spf-required, spf-too-wide, policy-unavailable, policy-malformed, "
+                        "sender-ambiguous, header-forged, "
                         "unknown-service or app-password-required");
 const struct words spf_result_words =
     WORDS(spf_result_names, "none, neutral, pass, softfail, fail, temperror or permerror");

@@ -177,10 +177,13 @@ static size_t count_faults(const struct ctl_policies *p) {
     return n;
 }
 
-static size_t count_entries(const struct ctl_policies *p) {
+static size_t count_entries(const struct ctl_policies *p, enum entry_list which) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++)
-        n += p->policies[i] == NULL ? 0 : p->policies[i]->n_ips;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = p->policies[i];
+        if (policy != NULL)
+            n += which == ENTRIES_AS ? policy->n_as : policy->n_ips + policy->n_providers;
+    }
     return n;
 }
 
@@ -211,9 +214,15 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
     tell_protocols(ctl, &p->set, part(all, "protocols", ctl->json ? json_object() : NULL));
     title(all, "services");
     tell_services(ctl, &p->set, part(all, "services", ctl->json ? json_object() : NULL));
-    if (count_entries(p) > 0 || ctl->json) {
+    if (count_entries(p, ENTRIES_LISTED) > 0 || ctl->json) {
         title(all, "listed addresses");
-        ctl_list_entries(ctl, p, part(all, "addresses", ctl->json ? json_array() : NULL));
+        ctl_list_entries(ctl, ENTRIES_LISTED, p,
+                         part(all, "addresses", ctl->json ? json_array() : NULL));
+    }
+    if (count_entries(p, ENTRIES_AS) > 0 || ctl->json) {
+        title(all, "sends also as");
+        ctl_list_entries(ctl, ENTRIES_AS, p,
+                         part(all, "sends_as", ctl->json ? json_array() : NULL));
     }
     if (count_faults(p) > 0 || ctl->json) {
         title(all, "problems");

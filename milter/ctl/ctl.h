@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gatepost/base/json_text.h"
 #include "gatepost/config/config.h"
 #include "gatepost/core/address.h"
 #include "gatepost/core/policy_field.h"
@@ -40,6 +41,14 @@ struct ctl_setting {
     const char *value; /* NULL: unset */
 };
 
+/* What doors check is asked; texts of the command line, NULL where not given. */
+#define CTL_DOORS_MAX 32
+struct ctl_doors {
+    const char *canary, *password_file, *address, *timeout;
+    const char *ports[CTL_DOORS_MAX], *paths[CTL_DOORS_MAX]; /* SERVICE=... */
+    size_t n_ports, n_paths;
+};
+
 struct ctl {
     struct config *config;
     struct address_rules address_rules;
@@ -49,6 +58,13 @@ struct ctl {
     bool json, dry_run, force, replace, watch;
     struct ctl_setting setting;
     struct ctl_question question; /* of explain */
+    struct ctl_doors doors;
+    bool kick;
+    /*
+     * What follows a change that was made, or NULL. It adds to the JSON that is told, which is NULL
+     * without --json, and returns an exit status.
+     */
+    int (*after_change)(struct ctl *ctl, const char *subject, json_t *told);
     const char *actor;  /* whom the history names; of `history` the filter, NULL for all */
     const char *until;  /* --until as given; NULL */
     const char *field;  /* --field of history; NULL */
@@ -83,6 +99,7 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since);
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
 ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
+ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
@@ -93,6 +110,6 @@ ctl_command ctl_password_add, ctl_password_list, ctl_password_remove;
  * saying why. */
 int ctl_passwords_drop(struct ctl *ctl, const char *account);
 
-ctl_command ctl_explain, ctl_status, ctl_reload;
+ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
 
 #endif

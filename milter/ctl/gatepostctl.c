@@ -43,22 +43,33 @@ enum {
     OPT_COMMANDS,
     OPT_NOTE,
     OPT_ALL,
-    OPT_APP_PASSWORD
+    OPT_APP_PASSWORD,
+    OPT_KICK,
+    OPT_CANARY,
+    OPT_PASSWORD_FILE,
+    OPT_PORT,
+    OPT_PATH,
+    OPT_ADDRESS,
+    OPT_TIMEOUT
 };
 
 /* Which options a command takes; -c everywhere. */
-#define BIT(option) (1u << ((option)-OPT_JSON))
+#define BIT(option) (UINT64_C(1) << ((option)-OPT_JSON))
 #define SHOWS BIT(OPT_JSON)
 #define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
+#define OF_ENTRY (WRITES | BIT(OPT_UNTIL))
 #define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
      BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_DOOR) | BIT(OPT_SERVICE) | BIT(OPT_APP_PASSWORD))
+#define OF_DOORS                                                                                   \
+    (SHOWS | BIT(OPT_CANARY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PORT) | BIT(OPT_PATH) |            \
+     BIT(OPT_ADDRESS) | BIT(OPT_TIMEOUT))
 
 /* More of a command: its arguments may begin with a hyphen, so that no options follow the first; it
  * is an older spelling, not listed. */
-#define ANY_WORDS (1u << 30)
-#define OLD (1u << 31)
+#define ANY_WORDS (UINT64_C(1) << 62)
+#define OLD (UINT64_C(1) << 63)
 
 static const struct option long_options[] = {
     {"json", no_argument, NULL, OPT_JSON},
@@ -86,6 +97,13 @@ static const struct option long_options[] = {
     {"note", required_argument, NULL, OPT_NOTE},
     {"all", no_argument, NULL, OPT_ALL},
     {"app-password", no_argument, NULL, OPT_APP_PASSWORD},
+    {"kick", no_argument, NULL, OPT_KICK},
+    {"canary", required_argument, NULL, OPT_CANARY},
+    {"password-file", required_argument, NULL, OPT_PASSWORD_FILE},
+    {"port", required_argument, NULL, OPT_PORT},
+    {"path", required_argument, NULL, OPT_PATH},
+    {"address", required_argument, NULL, OPT_ADDRESS},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -95,7 +113,7 @@ struct command {
     const char *words[2]; /* the second NULL where the name is one word */
     const char *args;
     int least, most; /* arguments after the name */
-    unsigned options;
+    uint64_t options;
     ctl_command *run;
     struct ctl_setting setting; /* of a command that is made from the table of fields */
 };
@@ -109,8 +127,8 @@ static const struct command account_commands[] = {
 
 /* What list_commands() cannot make from the row of a field; they follow what it makes. */
 static const struct command field_commands[] = {
-    {{"ip", "add"}, "ACCOUNT CIDR [NOTE]", 2, 3, WRITES | BIT(OPT_UNTIL), ctl_ip_add, {0}},
-    {{"ip", "remove"}, "ACCOUNT CIDR", 2, 2, WRITES, ctl_ip_remove, {0}},
+    {{"ip", "add"}, "ACCOUNT CIDR|spf:DOMAIN [NOTE]", 2, 3, OF_ENTRY, ctl_ip_add, {0}},
+    {{"ip", "remove"}, "ACCOUNT CIDR|spf:DOMAIN", 2, 2, WRITES, ctl_ip_remove, {0}},
     {{"ip", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_ip_list, {0}},
     {{"password", "add"},
      "ACCOUNT PROTOCOL...",
@@ -121,6 +139,9 @@ static const struct command field_commands[] = {
      {0}},
     {{"password", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_password_list, {0}},
     {{"password", "remove"}, "ACCOUNT [ID]", 1, 2, SHOWS | BIT(OPT_ALL), ctl_password_remove, {0}},
+    {{"as", "add"}, "ACCOUNT ADDRESS [NOTE]", 2, 3, OF_ENTRY, ctl_as_add, {0}},
+    {{"as", "remove"}, "ACCOUNT ADDRESS", 2, 2, WRITES, ctl_as_remove, {0}},
+    {{"as", "list"}, "ACCOUNT", 1, 1, SHOWS, ctl_as_list, {0}},
     {{"spf", "set"}, "ACCOUNT RESULT ACTION", 3, 3, WRITES, ctl_spf_set, {0}},
     {{"spf", "unset"}, "ACCOUNT RESULT", 2, 2, WRITES, ctl_spf_unset, {0}},
     {{"spf", "check"}, "IP HELO SENDER", 3, 3, SHOWS | ANY_WORDS, ctl_spf_check, {0}},
@@ -144,6 +165,7 @@ static const struct command other_commands[] = {
      ctl_unused,
      {0}},
     {{"explain", NULL}, "", 0, 0, OF_EXPLAIN, ctl_explain, {0}},
+    {{"doors", "check"}, "HOST", 1, 1, OF_DOORS, ctl_doors_check, {0}},
     {{"status", NULL}, "", 0, 0, SHOWS | BIT(OPT_WATCH), ctl_status, {0}},
     {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload, {0}},
 };
@@ -179,6 +201,8 @@ static void add_words(const struct policy_field *field) {
         c.words[0] = field->name;
         c.words[1] = value != NULL ? value : "unset";
         c.setting = (struct ctl_setting){field, value};
+        c.options =
+            WRITES | (named && value != NULL && strcmp(value, "off") == 0 ? BIT(OPT_KICK) : 0);
         add_command(&c);
     }
 }
@@ -239,6 +263,24 @@ static bool is_first_word(const char *word) {
         if (strcmp(commands[i].words[0], word) == 0)
             return true;
     return false;
+}
+
+static int take_doors_option(struct ctl_doors *doors, int option) {
+    if (option == OPT_CANARY)
+        doors->canary = optarg;
+    else if (option == OPT_PASSWORD_FILE)
+        doors->password_file = optarg;
+    else if (option == OPT_ADDRESS)
+        doors->address = optarg;
+    else if (option == OPT_TIMEOUT)
+        doors->timeout = optarg;
+    else if (option == OPT_PORT && doors->n_ports < CTL_DOORS_MAX)
+        doors->ports[doors->n_ports++] = optarg;
+    else if (option == OPT_PATH && doors->n_paths < CTL_DOORS_MAX)
+        doors->paths[doors->n_paths++] = optarg;
+    else
+        return -1;
+    return 0;
 }
 
 /* One option; -1 when its value is wrong. */
@@ -312,6 +354,16 @@ static int take_option(struct ctl *ctl, int option) {
     case OPT_WATCH:
         ctl->watch = true;
         break;
+    case OPT_KICK:
+        ctl->kick = true;
+        break;
+    case OPT_CANARY:
+    case OPT_PASSWORD_FILE:
+    case OPT_PORT:
+    case OPT_PATH:
+    case OPT_ADDRESS:
+    case OPT_TIMEOUT:
+        return take_doors_option(&ctl->doors, option);
     case OPT_ACTOR:
         ctl->actor = optarg;
         break;
@@ -328,7 +380,7 @@ static int take_option(struct ctl *ctl, int option) {
 /* What stands on the command line. */
 struct line {
     const char *path;
-    unsigned given;                /* BIT of each option */
+    uint64_t given;                /* BIT of each option */
     const struct command *command; /* NULL: none has this name */
     int taken;                     /* words that are its name */
     char **words;
@@ -384,7 +436,7 @@ static int take_line(struct ctl *ctl, struct line *line, int argc, char **argv) 
     return -1;
 }
 
-static int check_options(const struct command *command, unsigned given) {
+static int check_options(const struct command *command, uint64_t given) {
     for (const struct option *o = long_options; o->name != NULL; o++) {
         if (o->val < OPT_JSON || (given & BIT(o->val) & ~command->options) == 0)
             continue;

@@ -1,6 +1,6 @@
 /*
- * The commands for addresses: ip of an account, network. Owns how an address on the command line
- * becomes a field and how entries are listed; the writing is write.c's.
+ * The commands for addresses: ip and as of an account, network. Owns how an address on the command
+ * line becomes a field; what is done with it is entries.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,20 @@
 #include <strings.h>
 
 #include "entries.h"
-#include "gatepost/core/timestamp.h"
+#include "gatepost/write/fact_name.h"
 #include "gatepost/write/suggest.h"
 #include "memory.h"
 #include "print.h"
 #include "write/write.h"
+
+/* Is it probably a domain: letters, digits, hyphens, underscores and a dot, and at last a letter?
+ */
+static bool is_domain(const char *text) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *last = strrchr(text, '.');
+    return last != NULL && last > text && last[1] != '\0' && strchr(letters, last[1]) != NULL &&
+           strcspn(text, ":/ \t") == strlen(text);
+}
 
 /* A field of `prefix` and the block in its usual form. Returns the status. */
 static int block_field(const struct ctl *ctl, const char *prefix, const char *text, char *field,
@@ -23,6 +32,8 @@ static int block_field(const struct ctl *ctl, const char *prefix, const char *te
     char good[NETBLOCK_TEXT_SIZE];
     if (netblock_parse(text, strlen(text), &block, &why) != 0) {
         bool near = suggest_netblock(text, strlen(text), good, sizeof good) == 0;
+        if (!near && prefix[0] != '\0' && is_domain(text))
+            return ctl_refuse(ctl, "%.253s: %s: did you mean spf:%.253s?", text, why.text, text);
         return ctl_refuse(ctl, "%.100s%s%s%s%s%s", text, text[0] == '\0' ? "" : ": ", why.text,
                           near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
     }
@@ -33,121 +44,40 @@ static int block_field(const struct ctl *ctl, const char *prefix, const char *te
     return CTL_DONE;
 }
 
-/* White space around a note is nothing that anybody means. */
-static char *trim(const char *note) {
-    note += strspn(note, " \t");
-    size_t len = strlen(note);
-    while (len > 0 && strchr(" \t", note[len - 1]) != NULL)
-        len--;
-    return xstrndup(note, len);
-}
-
-/* "until=TIME NOTE" of --until and the note; *value is malloc'd. Returns the status. */
-static int make_value(const struct ctl *ctl, const char *note, char **value) {
-    int64_t seconds;
-    char good[TIMESTAMP_SIZE];
-    char *plain = trim(note);
-    if (ctl->until == NULL) {
-        *value = plain;
-        return CTL_DONE;
-    }
-    int status = CTL_DONE;
-    size_t len = strlen(ctl->until);
-    if (timestamp_parse(ctl->until, len, &seconds) != 0) {
-        bool near = suggest_time(ctl->until, len, good, sizeof good) == 0;
-        status = ctl_refuse(
-            ctl, "--until %.60s: it must be a UTC time like 2027-01-31T00:00:00Z%s%s%s", ctl->until,
-            near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
-    } else if (strncasecmp(plain, "until=", 6) == 0) {
-        status =
-            ctl_refuse(ctl, "the note already begins with until=: use either until= or --until");
-    } else {
-        *value = xasprintf("until=%s%s%s", timestamp_format(seconds, good),
-                           plain[0] == '\0' ? "" : " ", plain);
-    }
-    free(plain);
-    return status;
-}
-
-/* An entry that has ended before it begins is a slip of the pen. */
-static int check_end(const struct ctl *ctl, const char *field, const char *value) {
-    struct policy *policy = policy_new();
-    int64_t until = 0;
-    char good[TIMESTAMP_SIZE];
-    if (policy == NULL || policy_add(policy, field, strlen(field), value, strlen(value)) != 0)
+/* "ip:spf:" and the domain as it is looked up, malloc'd. */
+static char *provider_field(const struct ctl *ctl, const char *domain) {
+    char *name;
+    if (fact_name_domain(domain, &ctl->address_rules, &name) != 0)
         no_memory();
-    if (policy->n_ips > 0 && !policy->ips[0].malformed)
-        until = policy->ips[0].until;
-    policy_free(policy);
-    if (until == 0 || until > ctl->now)
-        return CTL_DONE;
-    timestamp_format(until, good);
-    if (!ctl->force)
-        return ctl_refuse(ctl,
-                          "until %s is in the past: the entry would not count (--force does "
-                          "it all the same)",
-                          good);
-    ctl_warn("forced: until %s is in the past: the entry does not count", good);
-    return CTL_DONE;
+    char *field = xasprintf("ip:spf:%s", name);
+    free(name);
+    return field;
+}
+
+/* "ip:BLOCK" or "ip:spf:DOMAIN", malloc'd. Returns the status. */
+static int ip_field(const struct ctl *ctl, const char *text, char **field) {
+    char block[NETBLOCK_TEXT_SIZE + 4];
+    int status = CTL_DONE;
+    *field = NULL;
+    if (strncasecmp(text, "spf:", 4) != 0) {
+        status = block_field(ctl, "ip:", text, block, sizeof block);
+        *field = status == CTL_DONE ? xstrdup(block) : NULL;
+        return status;
+    }
+    *field = provider_field(ctl, text + 4);
+    return status;
 }
 
 int ctl_ip_add(struct ctl *ctl, int argc, char **argv) {
-    char field[NETBLOCK_TEXT_SIZE + 4], *subject = NULL, *value = NULL;
+    char *field = NULL, *subject = NULL;
     int status = ctl_name_account(ctl, argv[0], &subject);
     if (status != CTL_DONE)
         return status;
-    status = block_field(ctl, "ip:", argv[1], field, sizeof field);
+    status = ip_field(ctl, argv[1], &field);
     if (status == CTL_DONE)
-        status = make_value(ctl, argc > 2 ? argv[2] : "", &value);
-    if (status == CTL_DONE)
-        status = check_end(ctl, field, value);
-    if (status == CTL_DONE) {
-        const struct wanted_fact wanted = {field, value};
-        status = ctl_write(ctl, subject, &wanted, 1);
-    }
-    free(value);
+        status = ctl_add_entry(ctl, subject, field, argc > 2 ? argv[2] : "");
+    free(field);
     free(subject);
-    return status;
-}
-
-/* The field that says the same as `field`, or NULL; *around is one that contains it. */
-static const struct store_field *find_field(const struct store_hash *hash, bool network,
-                                            const char *field, const struct store_field **around) {
-    size_t skip = network ? 0 : 3, len = strlen(field);
-    struct netblock block, wider;
-    struct why why;
-    *around = NULL;
-    bool is_block = len > skip && netblock_parse(field + skip, len - skip, &block, &why) == 0;
-    for (size_t i = 0; i < hash->n; i++) {
-        const struct store_field *f = &hash->fields[i];
-        if (fact_is_same(network, f->name, f->name_len, field, len))
-            return f;
-        bool has_block = f->name_len > skip && fact_is_block(network, f->name, f->name_len) &&
-                         netblock_parse(f->name + skip, f->name_len - skip, &wider, &why) == 0;
-        if (is_block && has_block && wider.prefix <= block.prefix &&
-            netblock_contains(&wider, &block.base))
-            *around = f;
-    }
-    return NULL;
-}
-
-/* What is not there cannot go; and it helps to know what is there instead. */
-static int check_listed(struct ctl *ctl, const char *subject, const char *field) {
-    bool network = fact_is_network(subject);
-    const struct store_field *around;
-    struct store_hash hash;
-    struct why why;
-    int status = ctl_open_writer(ctl);
-    if (status != CTL_DONE)
-        return status;
-    if (ctl_read_whole(ctl, subject, &hash, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
-    if (find_field(&hash, network, field, &around) == NULL && hash.answer != STORE_WRONG_TYPE)
-        status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, field,
-                            around == NULL ? "" : " of its own; it is inside ",
-                            around == NULL ? 0 : (int)around->name_len,
-                            around == NULL ? "" : around->name, "");
-    store_hash_clear(&hash);
     return status;
 }
 
@@ -156,17 +86,21 @@ static int remove_block(struct ctl *ctl, const char *subject, const char *prefix
     struct netblock block;
     struct why ignored;
     char good[NETBLOCK_TEXT_SIZE];
-    /* as it stands, so that what cannot be read can go too */
     const char *named = text;
     if (netblock_parse(text, strlen(text), &block, &ignored) == 0)
         named = netblock_format(&block, good);
-    char *field = xasprintf("%s%s", prefix, named);
-    int status = check_listed(ctl, subject, field);
-    if (status == CTL_DONE) {
-        const struct wanted_fact wanted = {field, NULL};
-        status = ctl_write(ctl, subject, &wanted, 1);
-    }
+    char *field = xasprintf("%s%s", prefix, named), *literal = xasprintf("%s%s", prefix, text);
+    int status = ctl_remove_entry(ctl, subject, field, literal);
     free(field);
+    free(literal);
+    return status;
+}
+
+static int remove_provider(struct ctl *ctl, const char *subject, const char *domain) {
+    char *field = provider_field(ctl, domain), *literal = xasprintf("ip:spf:%s", domain);
+    int status = ctl_remove_entry(ctl, subject, field, literal);
+    free(field);
+    free(literal);
     return status;
 }
 
@@ -176,74 +110,60 @@ int ctl_ip_remove(struct ctl *ctl, int argc, char **argv) {
     int status = ctl_name_account(ctl, argv[0], &subject);
     if (status != CTL_DONE)
         return status;
-    status = remove_block(ctl, subject, "ip:", argv[1]);
+    if (strncasecmp(argv[1], "spf:", 4) == 0)
+        status = remove_provider(ctl, subject, argv[1] + 4);
+    else
+        status = remove_block(ctl, subject, "ip:", argv[1]);
     free(subject);
     return status;
 }
 
-/* ---- lists ---- */
-
-static json_t *entry_json(const char *subject, const char *address, size_t len,
-                          const struct store_field *field, const struct ip_entry *entry,
-                          int64_t now) {
-    char time[TIMESTAMP_SIZE];
-    json_t *told = json_object();
-    json_object_set_new(told, "subject", json_text(subject));
-    json_object_set_new(told, "address", json_octets(address, len));
-    json_object_set_new(told, "note", json_octets(field->value, field->value_len));
-    if (entry == NULL)
-        return told;
-    bool ends = !entry->malformed && entry->until != 0;
-    json_object_set_new(told, "until",
-                        ends ? json_string(timestamp_format(entry->until, time)) : json_null());
-    json_object_set_new(told, "malformed", json_boolean(entry->malformed));
-    json_object_set_new(told, "expired",
-                        json_boolean(!entry->malformed && !policy_ip_counts(entry, now)));
-    return told;
-}
-
-static void put_entry(const char *subject, const char *address, const struct store_field *field,
-                      const struct ip_entry *entry, int64_t now) {
-    ctl_put_column(stdout, address, 24);
-    putchar(' ');
-    if (subject != NULL) {
-        ctl_put_column(stdout, subject, 32);
-        putchar(' ');
-    }
-    ctl_put(stdout, field->value, field->value_len);
-    if (entry != NULL && !policy_ip_counts(entry, now))
-        fputs(entry->malformed ? " [malformed]" : " [expired]", stdout);
-    putchar('\n');
-}
-
-void ctl_list_entries(const struct ctl *ctl, const struct ctl_policies *policies, json_t *list) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        const struct store_hash *hash = &policies->hashes[i];
-        size_t n = 0; /* entries stand in the order of their fields */
-        for (size_t j = 0; policies->policies[i] != NULL && j < hash->n; j++) {
-            const struct store_field *f = &hash->fields[j];
-            if (f->name_len < 3 || strncasecmp(f->name, "ip:", 3) != 0)
-                continue;
-            const struct ip_entry *entry = &policies->policies[i]->ips[n++];
-            if (list != NULL)
-                json_array_append_new(list, entry_json(policies->subjects[i], f->name + 3,
-                                                       f->name_len - 3, f, entry, ctl->now));
-            else
-                put_entry(policies->subjects[i], f->name + 3, f, entry, ctl->now);
-        }
-    }
-}
-
 int ctl_ip_list(struct ctl *ctl, int argc, char **argv) {
-    struct ctl_policies policies;
     (void)argc;
-    int status = ctl_policies_of(ctl, argv[0], &policies);
+    return ctl_show_entries(ctl, ENTRIES_LISTED, argv[0]);
+}
+
+/* ---- as ---- */
+
+/* "as:" and the address as senders are compared with it, malloc'd. */
+static char *as_field(const struct ctl *ctl, const char *address) {
+    char *name;
+    if (fact_name_sender(address, &ctl->address_rules, &name) != 0)
+        no_memory();
+    char *field = xasprintf("as:%s", name);
+    free(name);
+    return field;
+}
+
+int ctl_as_add(struct ctl *ctl, int argc, char **argv) {
+    char *subject;
+    int status = ctl_name_account(ctl, argv[0], &subject);
     if (status != CTL_DONE)
         return status;
-    json_t *list = ctl->json ? json_array() : NULL;
-    ctl_list_entries(ctl, &policies, list);
-    ctl_policies_clear(&policies);
-    return ctl->json ? ctl_print_json(list) : CTL_DONE;
+    char *field = as_field(ctl, argv[1]);
+    status = ctl_add_entry(ctl, subject, field, argc > 2 ? argv[2] : "");
+    free(field);
+    free(subject);
+    return status;
+}
+
+int ctl_as_remove(struct ctl *ctl, int argc, char **argv) {
+    char *subject;
+    (void)argc;
+    int status = ctl_name_account(ctl, argv[0], &subject);
+    if (status != CTL_DONE)
+        return status;
+    char *field = as_field(ctl, argv[1]), *literal = xasprintf("as:%s", argv[1]);
+    status = ctl_remove_entry(ctl, subject, field, literal);
+    free(field);
+    free(literal);
+    free(subject);
+    return status;
+}
+
+int ctl_as_list(struct ctl *ctl, int argc, char **argv) {
+    (void)argc;
+    return ctl_show_entries(ctl, ENTRIES_AS, argv[0]);
 }
 
 /* ---- network ---- */
@@ -255,7 +175,7 @@ int ctl_network_add(struct ctl *ctl, int argc, char **argv) {
         return status;
     status = block_field(ctl, "", argv[1], field, sizeof field);
     if (status == CTL_DONE) {
-        note = trim(argc > 2 ? argv[2] : "");
+        note = ctl_trim_note(argc > 2 ? argv[2] : "");
         const struct wanted_fact wanted = {field, note};
         status = ctl_write(ctl, subject, &wanted, 1);
     }
@@ -284,13 +204,7 @@ static int list_members(struct ctl *ctl, const char *subject) {
         return ctl_refuse(ctl, "%s%s is not a hash: it has no members", ctl->config->key_prefix,
                           subject);
     json_t *list = ctl->json ? json_array() : NULL;
-    for (size_t i = 0; i < hash.n; i++) {
-        const struct store_field *f = &hash.fields[i];
-        if (list != NULL)
-            json_array_append_new(list, entry_json(subject, f->name, f->name_len, f, NULL, 0));
-        else
-            put_entry(NULL, f->name, f, NULL, 0);
-    }
+    ctl_list_members(subject, &hash, list);
     store_hash_clear(&hash);
     return list != NULL ? ctl_print_json(list) : CTL_DONE;
 }

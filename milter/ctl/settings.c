@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gatepost/write/suggest.h"
+#include "kick.h"
 #include "memory.h"
 #include "print.h"
 #include "write/write.h"
@@ -60,6 +61,10 @@ static int check_names(const struct ctl *ctl, const struct wanted_fact *wanted, 
     return CTL_DONE;
 }
 
+static bool is_off(const struct ctl_setting *setting) {
+    return setting->value != NULL && strcmp(setting->value, "off") == 0;
+}
+
 int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     char *subject = NULL;
     int n = argc - 1;
@@ -67,10 +72,11 @@ int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     int status = check_names(ctl, wanted, n);
     if (status == CTL_DONE)
         status = ctl_name_account(ctl, argv[0], &subject);
-    if (status == CTL_DONE) {
+    if (status == CTL_DONE && is_off(&ctl->setting))
+        status = ctl_kick_prepare(ctl, subject, wanted, (size_t)n);
+    if (status == CTL_DONE)
         status = ctl_write(ctl, subject, wanted, (size_t)n);
-        free(subject);
-    }
+    free(subject);
     for (int i = 0; i < n; i++)
         free((void *)wanted[i].field);
     free(wanted);

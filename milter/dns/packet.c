@@ -244,7 +244,8 @@ static int read_records(struct dns_answer *answer, ns_msg *msg, enum dns_type ty
     *ttl = UINT32_MAX;
     int rc = follow_cnames(msg, name, ttl);
     /* a name that does not exist has no records */
-    if (rc == READ && ns_msg_getflag(*msg, ns_f_rcode) != ns_r_nxdomain)
+    answer->no_such_name = ns_msg_getflag(*msg, ns_f_rcode) == ns_r_nxdomain;
+    if (rc == READ && !answer->no_such_name)
         rc = collect(answer, msg, name, type, ttl);
     if (rc != READ)
         return rc;

@@ -4,6 +4,7 @@
  */
 #include "gatepost/session/judge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,47 @@ static enum decision_next ask_store(struct judgement *j) {
     return decision_policy_failed(&j->decision);
 }
 
-static enum decision_next ask_spf(struct judgement *j, enum spf_identity identity) {
+/*
+ * All evaluations for one question share one time-out; each has its part of what is left, so that a
+ * name server that never answers does not take that of the next one.
+ */
+static int64_t part_of_time(struct judgement *j) {
+    int64_t now = clock_now_ms();
+    if (j->spf_deadline == 0)
+        j->spf_deadline = now + j->runtime->config->spf_timeout;
+    int64_t parts = 1 + (int64_t)decision_evaluations_left(&j->decision);
+    return now + (j->spf_deadline > now ? (j->spf_deadline - now) / parts : 0);
+}
+
+static void evaluate(struct judgement *j, enum spf_identity identity, struct spf_query *query,
+                     struct spf_answer *answer) {
     const struct judge_observer *observer = j->observer;
+    query->client = j->facts.client;
+    query->receiver = j->receiver;
+    query->deadline = part_of_time(j);
+    query->trace = observer == NULL ? NULL : observer->spf;
+    query->trace_context = observer == NULL ? NULL : observer->context;
+    int64_t begin = clock_now_us();
+    spf_check(j->runtime->spf, query, answer);
+    metrics_spf(answer->result, clock_now_us() - begin);
+    if (observer != NULL)
+        observer->spf_done(observer->context, identity, answer);
+}
+
+/* Is the client one of the servers of a provider, as its domain's SPF record says? */
+static enum decision_next ask_provider(struct judgement *j) {
+    const char *domain = decision_provider_domain(&j->decision);
+    char sender[sizeof "postmaster@" + 253];
+    struct spf_answer answer;
+    snprintf(sender, sizeof sender, "postmaster@%s", domain);
+    struct spf_query query = {.helo = domain, .sender = sender};
+    evaluate(j, IDENTITY_NONE, &query, &answer);
+    if (answer.result == RESULT_TEMPERROR && j->decision.unanswered == 0)
+        j->provider = answer;
+    return decision_provider(&j->decision, answer.result, answer.prefix);
+}
+
+static enum decision_next ask_spf(struct judgement *j, enum spf_identity identity) {
     const char *name = j->helo, *sender = identity == IDENTITY_HELO ? NULL : j->sender;
     char *ascii_name = NULL, *ascii_sender = NULL; /* RFC 7208 4.3 */
     if ((name != NULL && idna_address_to_ascii(name, &ascii_name) < 0) ||
@@ -34,20 +74,12 @@ static enum decision_next ask_spf(struct judgement *j, enum spf_identity identit
         judge_defer(j);
         return DECISION_MADE;
     }
-    const struct spf_query query = {.client = j->facts.client,
-                                    .helo = ascii_name != NULL ? ascii_name : name,
-                                    .sender = ascii_sender != NULL ? ascii_sender : sender,
-                                    .receiver = j->receiver,
-                                    .trace = observer == NULL ? NULL : observer->spf,
-                                    .trace_context = observer == NULL ? NULL : observer->context};
-    int64_t begin = clock_now_us();
-    spf_check(j->runtime->spf, &query, &j->spf);
-    metrics_spf(j->spf.result, clock_now_us() - begin);
+    struct spf_query query = {.helo = ascii_name != NULL ? ascii_name : name,
+                              .sender = ascii_sender != NULL ? ascii_sender : sender};
+    evaluate(j, identity, &query, &j->spf);
     free(ascii_name);
     free(ascii_sender);
-    if (observer != NULL)
-        observer->spf_done(observer->context, identity, &j->spf);
-    return decision_spf(&j->decision, j->spf.result);
+    return decision_spf(&j->decision, j->spf.result, j->spf.prefix);
 }
 
 static struct address_rules rules_of(const struct config *config) {
@@ -89,6 +121,8 @@ static bool decide(struct judgement *j, bool if_known) {
             next = ask_store(j);
         else if (if_known && j->decision.policy != NULL && !policy_is_known(j->decision.policy))
             return false;
+        else if (next == DECISION_WANTS_PROVIDER)
+            next = ask_provider(j);
         else
             next = ask_spf(j, next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM);
     }
@@ -123,8 +157,9 @@ static void judge_reading(struct judgement *j, const char *text) {
     reading.facts.null_sender = false; /* even if the MTA calls the sender empty */
     reading.facts.has_account = true;
     if (j->facts.null_sender || strcmp(reading.account.text, j->account.text) != 0) {
-        if (decide(&reading, true) &&
-            verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
+        bool known = decide(&reading, true);
+        j->spf_deadline = reading.spf_deadline;
+        if (known && verdict_is_stricter(&reading.decision.verdict, &j->decision.verdict)) {
             reading.decision.verdict.read_as = reading.decision.verdict.reason;
             reading.decision.verdict.reason = REASON_SENDER_AMBIGUOUS;
             move(j, &reading);
@@ -158,10 +193,36 @@ static void judge_readings(struct judgement *j, const struct readings *readings)
 static void show(struct judgement *j, const struct judge_observer *observer) {
     const struct verdict verdict = j->decision.verdict;
     j->observer = observer;
+    j->spf_deadline = 0;
     account_lookup_clear(&j->lookup);
     decide(j, false);
     j->decision.verdict.reason = verdict.reason;
     j->decision.verdict.read_as = verdict.read_as;
+}
+
+/* ---- a login ---- */
+
+/* Names the sender of a login's mail, and every reading of it; -1 when there is no memory. */
+static int name_senders(struct judgement *j, const struct readings *readings) {
+    const struct address_rules rules = rules_of(j->runtime->config);
+    j->senders = calloc(1 + readings->n, sizeof *j->senders);
+    j->facts.senders = j->senders;
+    j->facts.more_senders = readings->too_many;
+    if (j->senders == NULL || address_from_sender(j->sender, &rules, &j->senders[0]) != 0)
+        return -1;
+    j->facts.n_senders = 1;
+    for (size_t i = 0; i < readings->n; i++, j->facts.n_senders++)
+        if (address_from_reading(readings->items[i], &rules, &j->senders[1 + i]) != 0)
+            return -1;
+    return 0;
+}
+
+/* A login has one account, whatever the sender can be read as; its policy may ask for that. */
+static void decide_login(struct judgement *j, const struct readings *readings) {
+    if (j->sender != NULL && name_senders(j, readings) != 0)
+        judge_defer(j);
+    else
+        decide(j, false);
 }
 
 void judge_decide(struct judgement *j, const struct judge_question *question) {
@@ -169,9 +230,14 @@ void judge_decide(struct judgement *j, const struct judge_question *question) {
     struct readings readings = {.n = 0};
     j->deadline = clock_now_ms() + j->runtime->config->store_timeout;
     if (name_account(j, question->login, j->sender) != 0 ||
-        (question->login == NULL &&
+        (j->sender != NULL &&
          readings_find(question->given, question->understood, &readings) != 0)) {
         judge_defer(j);
+        return;
+    }
+    if (question->login != NULL) {
+        decide_login(j, &readings);
+        readings_clear(&readings);
         return;
     }
     if (readings.n > 0)
@@ -201,4 +267,9 @@ void judge_defer(struct judgement *j) {
 void judge_clear(struct judgement *j) {
     account_lookup_clear(&j->lookup);
     address_clear(&j->account);
+    for (size_t i = 0; i < j->facts.n_senders; i++)
+        address_clear(&j->senders[i]);
+    free(j->senders);
+    j->senders = NULL;
+    j->facts.n_senders = 0;
 }

@@ -38,8 +38,7 @@ static int format_nameservers(const struct config *config, struct nameservers *o
     return 0;
 }
 
-static int open_spf(struct runtime *runtime, struct why *why) {
-    const struct config *config = runtime->config;
+int runtime_open_evaluator(const struct config *config, struct spf **out, struct why *why) {
     struct nameservers servers = {0};
     int rc = format_nameservers(config, &servers);
     struct spf_settings settings = {.nameservers = servers.items,
@@ -48,7 +47,7 @@ static int open_spf(struct runtime *runtime, struct why *why) {
     if (rc != 0)
         why_set(why, "no memory");
     else
-        rc = spf_open(&settings, &runtime->spf, why);
+        rc = spf_open(&settings, out, why);
     free(servers.texts);
     free(servers.items);
     return rc;
@@ -114,7 +113,7 @@ static int open_parts(struct config *config, struct runtime *last, bool with_sto
     if (last != NULL && same_spf(config, last->config))
         runtime->spf = spf_acquire(last->spf);
     if ((with_store && open_store(runtime, last, why) != 0) ||
-        (runtime->spf == NULL && open_spf(runtime, why) != 0)) {
+        (runtime->spf == NULL && runtime_open_evaluator(config, &runtime->spf, why) != 0)) {
         free_runtime(runtime);
         return -1;
     }

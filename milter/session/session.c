@@ -182,6 +182,12 @@ static void expect_header(struct session *session, const struct judgement *j, co
         session->message->failed = true;
 }
 
+/* As whom a login would send: the reading of the sender that decided, or else the plain one. */
+static const char *sender_of(const struct judgement *j) {
+    size_t at = j->decision.unowned < j->facts.n_senders ? j->decision.unowned : 0;
+    return j->facts.n_senders == 0 ? NULL : j->senders[at].text;
+}
+
 /* What is made of the verdict on a message, which has been in progress since `begin`. */
 static void judged(struct session *session, const struct judgement *j, struct reply_values *values,
                    const struct session_mail *mail, int64_t begin, struct session_answer *answer) {
@@ -190,7 +196,9 @@ static void judged(struct session *session, const struct judgement *j, struct re
         j->account.text == NULL || j->account.text[0] == '\0' ? "<>" : j->account.text;
     values->service = decision_service(j->listener, mail->login != NULL);
     values->login = mail->login;
-    values->domain = j->spf.domain;
+    values->as = sender_of(j);
+    const struct spf_answer *spf = verdict->provider != NULL ? &j->provider : &j->spf;
+    values->domain = spf->domain;
     values->explanation = j->spf.explanation[0] == '\0' ? NULL : j->spf.explanation;
     if (session->xtext_logins && values->sender != NULL)
         values->prefix = strlen("<>... ") + strlen(values->sender); /* Sendmail names it */
@@ -209,7 +217,7 @@ static void judged(struct session *session, const struct judgement *j, struct re
                                     .values = values,
                                     .decision = &j->decision,
                                     .stale = j->lookup.stale,
-                                    .spf_problem = j->spf.problem,
+                                    .spf_problem = spf->problem,
                                     .reply = &answer->reply,
                                     .microseconds = took});
 }

@@ -150,6 +150,29 @@ bool spf_macro_wants_name(const char *text) {
     return false;
 }
 
+/* More than an address has. */
+#define ALL_PARTS 32
+
+unsigned spf_macro_address_parts(const char *text) {
+    size_t len = strlen(text);
+    unsigned most = 0;
+    for (size_t i = 0; i < len;) {
+        struct macro macro;
+        if (text[i] != '%' || read_macro(text + i, len - i, &macro) != 0) {
+            i++;
+            continue;
+        }
+        i += macro.length;
+        if (macro.letter != 'i')
+            continue;
+        bool parted = macro.n_splits == 0 || memchr(macro.splits, '.', macro.n_splits) != NULL;
+        bool all = macro.parts == 0 || macro.parts > ALL_PARTS || !parted;
+        unsigned parts = all ? ALL_PARTS : (unsigned)macro.parts;
+        most = parts > most ? parts : most;
+    }
+    return most;
+}
+
 /* %{i}: dotted quad, or every nibble of an IPv6 address with dots between (RFC 7208 7.3). */
 static void put_address(struct textbuf *buf, const struct ip_address *ip) {
     char text[IP_TEXT_SIZE];

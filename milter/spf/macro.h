@@ -28,6 +28,12 @@ int spf_domain_spec_check(const char *text, size_t len, size_t *at, struct why *
 /* Does the macro-string use %{p}, for which the caller must validate the client's name first? */
 bool spf_macro_wants_name(const char *text);
 
+/*
+ * How many parts of the client's address - numbers of IPv4, hexadecimal digits of IPv6 - a
+ * macro-string that has been checked tells at the most: 0 without %{i}.
+ */
+unsigned spf_macro_address_parts(const char *text);
+
 struct spf_macro_values {
     struct ip_address client;
     const char *local, *sender_domain; /* of the sender: l, o, and s together */

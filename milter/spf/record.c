@@ -282,3 +282,25 @@ int spf_record_parse(const char *text, size_t len, struct spf_record *out, struc
         spf_record_clear(out);
     return rc;
 }
+
+unsigned spf_term_prefix(const struct spf_term *term, const struct ip_address *client) {
+    bool v6 = client->family == IP_V6;
+    unsigned bits = v6 ? 128 : 32;
+    switch (term->mechanism) {
+    case MECHANISM_A:
+    case MECHANISM_MX:
+        return v6 ? term->cidr6 : term->cidr4;
+    case MECHANISM_IP4:
+    case MECHANISM_IP6:
+        return term->block.prefix;
+    case MECHANISM_PTR:
+        return bits;
+    case MECHANISM_EXISTS: {
+        /* whether its names are those of all addresses only the domain knows */
+        unsigned parts = spf_macro_address_parts(term->domain_spec) * (v6 ? 4 : 8);
+        return parts < bits ? parts : bits;
+    }
+    default:
+        return 0;
+    }
+}

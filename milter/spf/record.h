@@ -49,4 +49,10 @@ bool spf_record_is(const char *text, size_t len);
 int spf_record_parse(const char *text, size_t len, struct spf_record *out, struct why *why);
 void spf_record_clear(struct spf_record *record);
 
+/*
+ * How many bits of the client's address a term looks at, as spf_answer.prefix has it; of an include
+ * 0.
+ */
+unsigned spf_term_prefix(const struct spf_term *term, const struct ip_address *client);
+
 #endif

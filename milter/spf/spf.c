@@ -18,6 +18,7 @@
 #include "gatepost/core/textbuf.h"
 #include "gatepost/dns/dns.h"
 #include "libspf2.h"
+#include "survey.h"
 #include "terms.h"
 
 /*
@@ -43,6 +44,8 @@ struct token {
     const char *redirect;        /* of a redirect: its unexpanded target */
     bool governs;                /* its record's explanation is the message's */
     unsigned depth;              /* of includes */
+    bool matched;                /* give_match() has said so */
+    size_t record; /* of an include or a redirect: its number, from 1; 0: not fetched */
 };
 
 /* One evaluation. */
@@ -52,6 +55,7 @@ struct evaluation {
     size_t n_tokens;
     struct spf_record *records[SPF_LOOKUPS_MAX + 2]; /* fetched so far; terms point into them */
     char *domains[SPF_LOOKUPS_MAX + 2];              /* theirs */
+    size_t first[SPF_LOOKUPS_MAX + 2];               /* the first of their tokens */
     size_t n_records;
     const char *exp, *exp_domain; /* of the record that governs */
 };
@@ -211,6 +215,7 @@ static int give_record(void *context, const char *name, char out[SPF_ENGINE_RECO
     if (found == NULL || now->terms.failed)
         return -1;
     const struct token token = *found; /* rewriting adds tokens */
+    size_t at = (size_t)(found - now->tokens);
     now->terms.depth = token.depth;
     if (record_domain(now, &token, domain) != 0)
         return -1;
@@ -232,6 +237,8 @@ static int give_record(void *context, const char *name, char out[SPF_ENGINE_RECO
         now->exp = kept->exp;
         now->exp_domain = kept_domain;
     }
+    now->tokens[at].record = now->n_records;
+    now->first[now->n_records - 1] = now->n_tokens;
     textbuf_init(&buf, out, SPF_ENGINE_RECORD_SIZE);
     rewrite(now, kept, kept_domain, token.governs, &buf);
     return now->terms.failed ? -1 : 1;
@@ -240,7 +247,7 @@ static int give_record(void *context, const char *name, char out[SPF_ENGINE_RECO
 /* As spf_engine_source says: does the term that a token stands for match? */
 static int give_match(void *context, const char *name) {
     struct evaluation *now = context;
-    const struct token *token = token_of(now, name);
+    struct token *token = token_of(now, name);
     if (now->terms.failed)
         return -1;
     if (token == NULL || token->term == NULL)
@@ -248,7 +255,64 @@ static int give_match(void *context, const char *name) {
     now->terms.depth = token->depth;
     for (size_t i = 0; i < token->settled; i++)
         spf_term_matches(&now->terms, &token->term[i], token->domain);
-    return token->settled > 0 ? 0 : spf_term_matches(&now->terms, token->term, token->domain);
+    if (token->settled > 0)
+        return 0;
+    int matched = spf_term_matches(&now->terms, token->term, token->domain);
+    token->matched = matched > 0;
+    return matched;
+}
+
+/* The token of a term or of the redirect (NULL) of a record, from `at` on; NULL: it has none. */
+static const struct token *token_from(const struct evaluation *now, size_t at,
+                                      const struct spf_term *term) {
+    for (; at < now->n_tokens; at++) {
+        const struct token *token = &now->tokens[at];
+        if (term != NULL ? token->term == term && token->settled == 0 : token->redirect != NULL)
+            return token;
+    }
+    return NULL;
+}
+
+/*
+ * The mechanism by which a record passes: libspf2 does not tell, so its way through the terms is
+ * gone once more, with what each has come to. Returns NULL when the record does not pass; *domain
+ * is whose record it is in.
+ */
+static const struct spf_term *find_pass(const struct evaluation *now, size_t number,
+                                        const char **domain) {
+    const struct spf_record *record = now->records[number - 1];
+    size_t at = now->first[number - 1];
+    for (size_t i = 0; i < record->n; i++) {
+        const struct spf_term *term = &record->terms[i], *by = term;
+        const struct token *token = NULL;
+        bool matched = !spf_term_looks_up(term);
+        *domain = now->domains[number - 1];
+        if (matched)
+            matched = spf_term_settles(term, &now->terms.values.client);
+        else if ((token = token_from(now, at, term)) == NULL)
+            return NULL;
+        else if (term->mechanism != MECHANISM_INCLUDE)
+            matched = token->matched;
+        else
+            matched = token->record > 0 && (by = find_pass(now, token->record, domain)) != NULL;
+        if (matched)
+            return term->match == RESULT_PASS ? by : NULL;
+        at = token == NULL ? at : (size_t)(token - now->tokens) + 1;
+    }
+    const struct token *redirect = record->redirect == NULL ? NULL : token_from(now, at, NULL);
+    return redirect == NULL || redirect->record == 0 ? NULL
+                                                     : find_pass(now, redirect->record, domain);
+}
+
+/* What the answer says of the mechanism that has let the client pass. */
+static void tell_pass(const struct evaluation *now, struct spf_answer *answer) {
+    const char *domain = "";
+    const struct spf_term *term = now->n_records == 0 ? NULL : find_pass(now, 1, &domain);
+    if (term == NULL)
+        return;
+    answer->prefix = spf_term_prefix(term, &now->terms.values.client);
+    snprintf(answer->term, sizeof answer->term, "%s", term->text);
+    snprintf(answer->term_domain, sizeof answer->term_domain, "%s", domain);
 }
 
 /* A domain that check_host() can be asked about (RFC 7208 4.3): two labels or more, each good. */
@@ -291,17 +355,18 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
     if (at != NULL && at > query->sender)
         snprintf(local, sizeof local, "%.*s", (int)(at - query->sender), query->sender);
     struct evaluation now; /* 8 KiB, most of it tokens that few records need */
-    now.terms = (struct spf_evaluation){.dns = spf->dns,
-                                        .shares = spf->shares,
-                                        .deadline = clock_now_ms() + spf->timeout,
-                                        .values = {.client = query->client,
-                                                   .local = local,
-                                                   .sender_domain = domain,
-                                                   .helo = helo,
-                                                   .receiver = receiver,
-                                                   .now = (int64_t)time(NULL)},
-                                        .trace = query->trace,
-                                        .trace_context = query->trace_context};
+    now.terms = (struct spf_evaluation){
+        .dns = spf->dns,
+        .shares = spf->shares,
+        .deadline = query->deadline != 0 ? query->deadline : clock_now_ms() + spf->timeout,
+        .values = {.client = query->client,
+                   .local = local,
+                   .sender_domain = domain,
+                   .helo = helo,
+                   .receiver = receiver,
+                   .now = (int64_t)time(NULL)},
+        .trace = query->trace,
+        .trace_context = query->trace_context};
     now.n_tokens = now.n_records = 0;
     now.exp = now.exp_domain = NULL;
     const struct spf_engine_source source = {&now, give_record, give_match};
@@ -310,6 +375,8 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
     if (now.terms.failed)
         answer->result = now.terms.error;
     now.terms.depth = 0;
+    if (answer->result == RESULT_PASS)
+        tell_pass(&now, answer);
     spf_note(&now.terms, "%s: %s%s%s (look-ups %u of %d, void %u of %d)", domain,
              spf_result_name(answer->result), now.terms.failed ? ": " : "", now.terms.problem,
              now.terms.lookups, SPF_LOOKUPS_MAX, now.terms.voids, SPF_VOIDS_MAX);
@@ -320,4 +387,9 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
         snprintf(answer->problem, sizeof answer->problem, "%s", now.terms.problem);
     evaluation_clear(&now);
     shares_give(spf->shares, &now.terms.share);
+}
+
+enum spf_survey spf_survey(struct spf *spf, const char *domain, int64_t deadline,
+                           spf_take_term *take, void *context, struct why *why) {
+    return survey_domain(spf->dns, domain, deadline, take, context, why);
 }

@@ -14,6 +14,7 @@
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/timestamp.h"
+#include "gatepost/write/fact_name.h"
 #include "gatepost/write/suggest.h"
 
 /* Protocol names at the most in a proposal; a configuration with more still works. */
@@ -219,28 +220,46 @@ static void propose_word(struct why *why, const struct words *words, const char 
         append(why, ": did you mean ", near, "?");
 }
 
-/* For a block, or for the end of its entry. */
-static void propose_entry(const char *text, const char *value, size_t len, struct why *why) {
+static void propose_block(const char *text, struct why *why) {
     char good[NETBLOCK_TEXT_SIZE];
-    struct netblock block;
-    struct why ignored;
+    if (suggest_netblock(text, strlen(text), good, sizeof good) == 0)
+        append(why, ": did you mean ip:", good, "?");
+}
+
+/* For a domain, which may be in Unicode. */
+static void propose_domain(const struct fact_rules *rules, const char *domain, struct why *why) {
+    char *name;
+    if (fact_name_domain(domain, rules->address, &name) == 0 && strcmp(name, domain) != 0 &&
+        domain_fault(name) == NULL && strchr(name, '.') != NULL)
+        append(why, ": did you mean ip:spf:", name, "?");
+    free(name);
+}
+
+/* For the end of an entry. */
+static void propose_end(const char *value, size_t len, struct why *why) {
+    char good[TIMESTAMP_SIZE];
     const char *time = value + 6, *space = len > 6 ? memchr(time, ' ', len - 6) : NULL;
-    if (netblock_parse(text, strlen(text), &block, &ignored) != 0) {
-        if (suggest_netblock(text, strlen(text), good, sizeof good) == 0)
-            append(why, ": did you mean ip:", good, "?");
-    } else if (len > 6 && suggest_time(time, space ? (size_t)(space - time) : len - 6, good,
-                                       sizeof good) == 0) {
+    if (len > 6 &&
+        suggest_time(time, space ? (size_t)(space - time) : len - 6, good, sizeof good) == 0) {
         append(why, ": did you mean until=", good, "?");
     }
 }
 
 /* For a field that exists. */
-static void propose_value(const struct policy_field *field, const struct policy_field_key *key,
-                          const char *value, size_t len, struct why *why) {
+static void propose_value(const struct fact_rules *rules, const struct policy_field *field,
+                          const struct policy_field_key *key, const char *value, size_t len,
+                          struct why *why) {
+    struct netblock block;
+    struct why ignored;
     if (field->words != NULL)
         propose_word(why, field->words, value, len);
-    else if (field->id == FIELD_IP)
-        propose_entry(key->text, value, len, why);
+    else if (strncmp(why->text, "until=", 6) == 0)
+        propose_end(value, len, why);
+    else if (field->id == FIELD_IP &&
+             netblock_parse(key->text, strlen(key->text), &block, &ignored) != 0)
+        propose_block(key->text, why);
+    else if (field->id == FIELD_IP_SPF)
+        propose_domain(rules, key->text, why);
 }
 
 /* All fields, as "a:KEY, b and c". */
@@ -330,18 +349,42 @@ static enum fact_kind check_member(const char *field, const char *value, size_t 
     return check_host_bits(&block, "", why);
 }
 
+/* An address, or a domain, of an `as:` entry must be what the filter makes of a sender. */
+static enum fact_kind check_sender(const struct fact_rules *rules, const struct name_entry *entry,
+                                   struct why *why) {
+    const char *name = entry->field + strlen("as:"), *at = strrchr(entry->name, '@');
+    char *canonical;
+    if (fact_name_sender(name, rules->address, &canonical) != 0)
+        return wrong(FACT_UNCHECKED, why, "no memory");
+    enum fact_kind kind = FACT_GOOD;
+    const char *fault =
+        at == NULL ? NULL : domain_fault(at + 1 + (at == entry->name && at[1] == '.'));
+    if (strcmp(canonical, entry->name) != 0) {
+        kind = FACT_NO_EFFECT;
+        why_set(why, "no sender has this name: write as:%.300s", canonical);
+    } else if (strcmp(canonical, name) != 0) {
+        kind = FACT_SPELLING;
+        why_set(why, "write as:%.300s", canonical);
+    } else if (fault != NULL) {
+        kind = wrong(FACT_NO_EFFECT, why, fault);
+    }
+    free(canonical);
+    return kind;
+}
+
 /* What policy_add() takes, and more of its names. */
 static enum fact_kind check_decoded(const struct fact_rules *rules, const struct policy *policy,
                                     const struct policy_field *field, const char *name,
                                     struct why *why) {
     /* the digits of an address may be of any case */
-    const char *end =
-        name + (field->kind == FIELD_HAS_ENTRIES ? strlen(field->name) : strlen(name));
+    const char *end = name + (field->id == FIELD_IP ? strlen(field->name) : strlen(name));
     enum fact_kind kind = FACT_GOOD;
     if (policy->n_protocols > 0)
         kind = fact_check_protocol(rules->decision, policy->protocols[0].name, why);
     else if (policy->n_ips > 0)
         kind = check_host_bits(&policy->ips[0].block, "ip:", why);
+    else if (policy->n_as > 0)
+        kind = check_sender(rules, &policy->as[0], why);
     for (const char *p = name; kind == FACT_GOOD && p < end; p++)
         if (*p >= 'A' && *p <= 'Z')
             kind = wrong(FACT_SPELLING, why, "field names must be in lower case");
@@ -364,7 +407,7 @@ static enum fact_kind check_account_fact(const struct fact_rules *rules, const c
             kind = FACT_UNKNOWN_FIELD;
             propose_field(name, why);
         } else {
-            propose_value(field, &key, value, value_len, why);
+            propose_value(rules, field, &key, value, value_len, why);
         }
     }
     policy_free(policy);

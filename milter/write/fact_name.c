@@ -1,19 +1,31 @@
 /*
- * Names of facts. Owns when two spellings are one field.
+ * Names of facts. Owns when two spellings are one field, and how a name is written that a look-up
+ * or a comparison finds.
  */
 #include "gatepost/write/fact_name.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "gatepost/core/netblock.h"
+#include "gatepost/core/policy_field.h"
 
 bool fact_is_network(const char *subject) {
     return strncmp(subject, "network:", 8) == 0;
 }
 
+bool fact_is_entry(bool network, const char *field, size_t len) {
+    struct policy_field_key key;
+    const struct policy_field *row = network ? NULL : policy_field_find(field, len, &key);
+    return network || (row != NULL && row->kind == FIELD_HAS_ENTRIES && key.len > 0);
+}
+
 bool fact_is_block(bool network, const char *field, size_t len) {
-    return network || (len > 3 && strncasecmp(field, "ip:", 3) == 0);
+    struct policy_field_key key;
+    const struct policy_field *row = network ? NULL : policy_field_find(field, len, &key);
+    return network || (row != NULL && row->id == FIELD_IP && key.len > 0);
 }
 
 bool fact_is_same(bool network, const char *a, size_t a_len, const char *b, size_t b_len) {
@@ -28,4 +40,41 @@ bool fact_is_same(bool network, const char *a, size_t a_len, const char *b, size
            netblock_parse(b + skip, b_len - skip, &y, &why) == 0 && x.prefix == y.prefix &&
            x.base.family == y.base.family &&
            memcmp(x.base.bytes, y.base.bytes, x.base.family == IP_V4 ? 4 : 16) == 0;
+}
+
+int fact_name_sender(const char *name, const struct address_rules *rules, char **out) {
+    struct address address = {0};
+    size_t skip = name[0] != '@' ? 0 : name[1] == '.' ? 2 : 1; /* "@" or "@." of a domain */
+    char *sender = NULL;
+    *out = NULL;
+    if (name[skip] == '\0')
+        return (*out = strdup(name)) == NULL ? -1 : 0;
+    if (asprintf(&sender, "%s%s", skip == 0 ? "" : "x@", name + skip) < 0)
+        return -1;
+    int rc = address_from_sender(sender, rules, &address);
+    free(sender);
+    if (rc != 0)
+        return -1;
+    if (asprintf(out, "%.*s%s", (int)skip, name,
+                 skip == 0                ? address.text
+                 : address.domain == NULL ? ""
+                                          : address.domain) < 0)
+        *out = NULL;
+    address_clear(&address);
+    return *out == NULL ? -1 : 0;
+}
+
+int fact_name_domain(const char *domain, const struct address_rules *rules, char **out) {
+    *out = NULL;
+    if (rules->domain_to_ascii != NULL && rules->domain_to_ascii(domain, out) < 0)
+        return -1;
+    if (*out == NULL && (*out = strdup(domain)) == NULL)
+        return -1;
+    for (char *c = *out; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    size_t len = strlen(*out);
+    if (len > 1 && (*out)[len - 1] == '.')
+        (*out)[len - 1] = '\0';
+    return 0;
 }

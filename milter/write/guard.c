@@ -19,7 +19,17 @@ static bool listed_nowhere(const struct policy_set *set, int64_t now) {
         for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_ips; j++)
             if (policy_ip_counts(&set->policies[i]->ips[j], now))
                 return false;
-    return true;
+    struct policy_provider providers[PROVIDERS_MAX];
+    return policy_providers(set, now, providers) == 0;
+}
+
+/* The `ip:spf:` entries of an account that count. */
+static size_t count_providers(const struct policy_set *set, int64_t now) {
+    size_t n = 0;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_providers; j++)
+            n += policy_name_counts(&set->policies[i]->providers[j], now);
+    return n;
 }
 
 /* Without a listener section of the MTA any of its doors is possible. */
@@ -71,6 +81,12 @@ bool guard_policy(const struct config *config, const struct policy_set *before,
         why_set(why,
                 "source authorized without a listed address: no login could send, and without a "
                 "login only what SPF passes; add an address first (ip add)");
+    else if (count_providers(after, now) > PROVIDERS_MAX &&
+             count_providers(after, now) > count_providers(before, now))
+        why_set(why,
+                "this is one more ip:spf: entry than the %d of an account, its domain and "
+                "everybody together that are asked: some would have no effect",
+                PROVIDERS_MAX);
     else if (was.any && !is.any)
         why_set(
             why,

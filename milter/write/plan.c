@@ -77,7 +77,7 @@ static const struct wanted_fact *wanted_as(bool network, const struct store_fiel
     return NULL;
 }
 
-/* Many addresses are compared by name only; of settings there are never many. */
+/* Many entries are compared by name only; of settings there are never many. */
 #define FEW 16
 
 static int plan_there(struct change_plan *plan, bool network, const struct store_field *field,
@@ -87,7 +87,7 @@ static int plan_there(struct change_plan *plan, bool network, const struct store
     const struct store_text old = {field->value, field->value_len};
     const struct entry *found = table_find(by_wanted, field->name, field->name_len);
     const struct wanted_fact *want = found != NULL ? found->wanted : NULL;
-    bool few = n <= FEW || !fact_is_block(network, field->name, field->name_len);
+    bool few = n <= FEW || !fact_is_entry(network, field->name, field->name_len);
     bool respelt = want == NULL && few && wanted_as(network, field, wanted, n) != NULL;
     if (want == NULL)
         return respelt || only ? add(plan, name, old, absent) : 0;

@@ -37,19 +37,12 @@ def host(redis_server):
     made.dovecot.add_user(NO_MAILBOX, mailbox=False)
     made.dovecot.disable_user(DISABLED)
     try:
-        made.configure(optional_tls(made))
+        made.configure(made.optional_tls())
         made.start_gatepost()
         yield made.start()
         assert made.gatepost.stop() == 0
     finally:
         made.stop()
-
-
-def optional_tls(host):
-    """The lines of conf/dovecot, without the listeners' own demand for TLS."""
-    lines = host.lines.replace("tls = required", "tls = optional")
-    assert lines != host.lines
-    return lines
 
 
 @pytest.fixture
@@ -225,7 +218,7 @@ def test_the_files_as_they_are(host, policy):
         assert all("TLS" in outcome.text for outcome in outcomes.values())
         assert kinds(host.everywhere(BOB)) == all_of(OK)
     finally:
-        host.configure(optional_tls(host))
+        host.configure(host.optional_tls())
         host.gatepost.restart()
 
 

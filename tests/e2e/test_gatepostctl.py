@@ -157,6 +157,17 @@ ip add alice 192.0.2.1 --until soon
 ip add alice 192.0.2.1 --until 2020-01-31T00:00:00Z
 ip add alice 192.0.2.1 "until=2027-01-31T00:00:00Z x" --until 2027-01-31T00:00:00Z
 ip remove alice 192.0.2.77
+ip add alice spf:
+ip add alice spf:provider
+ip add alice _spf.provider.example
+ip remove alice spf:p.example
+as add alice ""
+as add alice @
+as add alice @.
+as add alice bob@exa/mple.com
+as add alice bob@example..com
+as add alice bob@example.com "until=tomorrow"
+as remove alice bob@example.com
 spf set alice softfial reject
 spf set alice softfail rejct
 spf set alice softfail quarantine
@@ -204,6 +215,10 @@ account:alice@example.com ip:10.0.0.1 until=2027-02-29 note
 account:alice@example.com spf:softfail refuse
 account:alice@example.com spf:sofftail reject
 account:alice@example.com spf reject
+account:alice@example.com sender owns
+account:alice@example.com as:bob+x@example.com
+account:alice@example.com as:bob@b\u00fccher.example
+account:alice@example.com ip:spf:b\u00fccher.example
 account:alice@example.com nonsense
 account:alice@example.com tls requi\x1b[2Jred\x07
 network: 10.0.0.0/8
@@ -314,6 +329,17 @@ WRITES = [
      {"account:alice@example.com ip:192.0.2.9 until=2199-01-31T00:00:00Z a hotel"}),
     (["ip", "add", "alice", "192.0.2.9", "--until", "2199-01-31T00:00:00Z"],
      {"account:alice@example.com ip:192.0.2.9 until=2199-01-31T00:00:00Z"}),
+    (["ip", "add", "alice", "spf:_SPF.B\u00fccher.Example.", "the provider"],
+     {"account:alice@example.com ip:spf:_spf.xn--bcher-kva.example the provider"}),
+    (["ip", "add", "alice", "spf:p.example", "--until", "2199-01-31T00:00:00Z"],
+     {"account:alice@example.com ip:spf:p.example until=2199-01-31T00:00:00Z"}),
+    (["sender", "own", "@example.com"], {"account:@example.com sender own"}),
+    (["as", "add", "alice", "Sales+web@B\u00fccher.Example", " the  team "],
+     {"account:alice@example.com as:sales@xn--bcher-kva.example the  team"}),
+    (["as", "add", "alice", "office"], {"account:alice@example.com as:office@example.com"}),
+    (["as", "add", "alice", "@Example.NET", "--until", "2199-01-31T00:00:00Z"],
+     {"account:alice@example.com as:@example.net until=2199-01-31T00:00:00Z"}),
+    (["as", "add", "@example.com", "@.Example.NET"], {"account:@example.com as:@.example.net"}),
     (["network", "add", "relays", "10.0.0.0/8", "inside"], {"network:relays 10.0.0.0/8 inside"}),
     (["protocol", "off", "j\u00d6rg@example.com", "pop3"],
      {"account:j\u00f6rg@example.com protocol:pop3 off"}),
@@ -333,7 +359,8 @@ def test_writes(ctl, args, wanted):
     again = ctl.json(*args)
     assert again["changes"] == []
     assert len(ctl.json("history")) == len(wanted), "what does not change is no history"
-    assert ctl.do("lint").out == ""
+    found = ctl.run("lint", "--json").json()["findings"]
+    assert [f for f in found if f["kind"] != "no-provider"] == []   # of domains that do not exist
 
 
 UNDOES = [
@@ -449,6 +476,12 @@ GUARDED = [
     ("account:@.example.com protocol:submission off",
      ["protocol", "off", "alice@mail.example.com", "submissions"], "the last protocol that a login"),
     ("", ["ip", "add", "alice", "192.0.2.1", "--until", "2020-01-01T00:00:00Z"], "in the past"),
+    ("account:alice@example.com source authorized\naccount:alice@example.com ip:spf:p.example x",
+     ["ip", "remove", "alice", "spf:p.example"], "without a listed address"),
+    ("account:alice@example.com ip:spf:a.p.example\naccount:alice@example.com ip:spf:b.p.example\n"
+     "account:@example.com ip:spf:c.p.example\naccount:* ip:spf:d.p.example",
+     ["ip", "add", "alice", "spf:e.p.example"], "one more ip:spf: entry than the 4"),
+    ("", ["as", "add", "alice", "b@x.example", "--until", "2020-01-01T00:00:00Z"], "in the past"),
     ("network:gate 192.0.2.0/24", ["network", "remove", "gate", "192.0.2.0/24"],
      "lets in only clients"),
 ]
@@ -471,6 +504,10 @@ def test_guard(ctl, before, args, words):
 @pytest.mark.parametrize("before, args", [
     ("account:@example.com ip:192.0.2.1 x", ["source", "authorized", "alice"]),
     ("account:* ip:192.0.2.1 until=2199-01-01T00:00:00Z", ["source", "authorized", "alice"]),
+    ("account:@example.com ip:spf:p.example", ["source", "authorized", "alice"]),
+    ("account:* ip:spf:a.p.example\naccount:* ip:spf:b.p.example\naccount:* ip:spf:c.p.example",
+     ["ip", "add", "*", "spf:d.p.example"]),
+    ("", ["sender", "own", "*"]),
     ("", ["protocol", "off", "alice", "submission"]),
     ("", ["protocol", "off", "alice", "smtp"]),
     ("account:@.example.com ip:192.0.2.1 x", ["source", "authorized", "a@c.b.example.com"]),
@@ -888,6 +925,15 @@ FINDINGS = [
     ("account:a@b.example", "protocl:pop3", "off", "unknown-field"),
     ("account:a@b.example", "spf:hardfail", "reject", "unknown-field"),
     ("account:a@b.example", "protocol:pop4", "off", "unknown-protocol"),
+    ("account:a@b.example", "sender", "owned", "malformed"),
+    ("account:a@b.example", "as:", "", "malformed"),
+    ("account:a@b.example", "as:c@d.example", "until=soon", "malformed"),
+    ("account:a@b.example", "as:c+x@d.example", "", "unreachable"),
+    ("account:a@b.example", "as:a@b.example", "", "unreachable"),
+    ("account:a@b.example", "as:C@d.example", "", "spelling"),
+    ("account:a@b.example", "as:c@d.example", "until=2020-01-31T00:00:00Z", "expired"),
+    ("account:a@b.example", "ip:spf:provider", "", "malformed"),
+    ("account:a@b.example", "ip:spf:p.example", "until=2020-01-31T00:00:00Z", "expired"),
     ("account:a@b.example", "Tls", "required", "spelling"),
     ("account:a@b.example", "IP:10.0.0.1", "", "spelling"),
     ("account:*@b.example", "tls", "required", "never-asked"),

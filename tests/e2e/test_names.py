@@ -75,7 +75,7 @@ def test_a_signed_sender(redis, dns, domain, gatepost, milter_session):
     """The policy is alice's; SPF, the log and the header have what was sent."""
     sender = f"prvs=0123abcdef=Alice@{domain}"
     redis.cli("HSET", f"gatepost:account:alice@{domain}", "source", "authorized")
-    dns.zones[domain] = {"TXT": ["v=spf1 exists:%{l}.spf.%{d} -all"]}
+    dns.zones[domain] = {"TXT": ["v=spf1 exists:%{l}.%{i}.spf.%{d} -all"]}
     mta = milter_session(gatepost)
     assert mta.mail(sender).reply.startswith("550 5.7.23")
     assert gatepost.verdict(stage="mail")["account"] == f"alice@{domain}"
@@ -84,8 +84,8 @@ def test_a_signed_sender(redis, dns, domain, gatepost, milter_session):
     other = domain.replace(".", "-signed.")
     sender = f"prvs=0123abcdef=Alice@{other}"
     redis.cli("HSET", f"gatepost:account:alice@{other}", "source", "authorized")
-    dns.zones[other] = {"TXT": ["v=spf1 exists:%{l}.spf.%{d} -all"]}
-    dns.zones[f"prvs=0123abcdef=alice.spf.{other}"] = {"A": ["127.0.0.2"]}
+    dns.zones[other] = {"TXT": ["v=spf1 exists:%{l}.%{i}.spf.%{d} -all"]}
+    dns.zones[f"prvs=0123abcdef=alice.192.0.2.10.spf.{other}"] = {"A": ["127.0.0.2"]}
     assert mta.mail(sender).letter == "c"
     changes, _ = mta.message()
     verdict = gatepost.verdict(stage="mail")

@@ -215,7 +215,7 @@ def default_replies():
         found = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)[,;:]', source.read())
     replies = ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
     for name, word in (("account", "ACCOUNT"), ("client", "IP"), ("domain", "DOMAIN"),
-                       ("service", "SERVICE")):
+                       ("service", "SERVICE"), ("as", "ADDRESS")):
         replies = [reply.replace("{" + name + "}", word) for reply in replies]
     return [reply for reply in replies if any(word in reply for word in ("ACCOUNT", "client IP"))]
 

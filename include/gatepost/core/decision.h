@@ -36,6 +36,7 @@ struct decision_rules {
     bool helo_always;                   /* check the HELO identity first for every message */
     const char *const *source_services; /* where a login's `source` is asked for */
     size_t n_source_services;
+    unsigned widest4, widest6; /* an SPF pass by fewer bits of the client's address says nothing */
     enum mode mode;
     enum verdict_kind on_store_error; /* accept, defer or reject */
 };
@@ -73,6 +74,11 @@ struct decision_facts {
     bool has_account;  /* false for the null sender where its HELO name has none */
     bool misnamed;     /* the login: no account can have its name */
     bool app_password; /* at a door other than the MTA: it was made with one of the account's */
+    /* The sender of a login's mail as accounts are named, and all others that the MTA may read it
+     * as; "" is the null sender. None: the login is for something else than mail. */
+    const struct address *senders;
+    size_t n_senders;
+    bool more_senders; /* there are more than can be told */
     int64_t now;       /* seconds since the epoch */
 };
 
@@ -86,6 +92,7 @@ struct verdict {
     struct policy_origin from;  /* what decided; NULLs: the configuration or the design */
     enum door door;             /* at which it was asked for */
     enum reason read_as;        /* of sender-ambiguous: the reason of the reading that decides */
+    const char *provider;       /* of spf: the provider of `from` that cannot be asked; else NULL */
     bool monitor;               /* only reported: the message is accepted */
 };
 
@@ -94,6 +101,7 @@ enum decision_next {
     DECISION_WANTS_POLICY,       /* decision_policy() or decision_policy_failed() */
     DECISION_WANTS_SPF_HELO,     /* decision_spf() with the HELO identity's result */
     DECISION_WANTS_SPF_MAILFROM, /* decision_spf() with the MAIL FROM identity's */
+    DECISION_WANTS_PROVIDER,     /* decision_provider() with that of decision_provider_domain() */
 };
 
 /*
@@ -111,8 +119,11 @@ enum decision_rule {
     RULE_SERVICE,     /* bool: it is allowed */
     RULE_ACCOUNT_TLS, /* enum need */
     RULE_PASSWORD,    /* enum password: which the account takes */
+    RULE_SENDER,      /* enum sender_rule */
+    RULE_OWNED,       /* bool: the sender is the account's own, or one of its `as:` entries */
     RULE_SOURCE,      /* enum source */
     RULE_LISTED,      /* bool: an entry lists the client's address */
+    RULE_PROVIDER,    /* enum spf_result: of the client, for the domain of an ip:spf: entry */
     RULE_SPF,         /* enum spf_result */
     RULE_ACTION,      /* enum verdict_kind, for the result of SPF */
     RULE_MODE,        /* enum mode */
@@ -126,11 +137,12 @@ struct decision_step {
     enum setting_state state;  /* of the policy; MALFORMED: `value` is undefined */
     int value;                 /* what holds, also where the policy does not say */
     bool listener;             /* the listener has a setting of its own for this */
+    bool too_wide;             /* an SPF pass that says nothing */
     struct policy_origin from; /* where the policy has it; NULLs where it does not say */
 };
 
-/* Each rule of a message once, SPF and its action for HELO and for MAIL FROM. */
-#define DECISION_STEPS (RULES - RULE_TRUSTED + 2)
+/* Each rule of a message once, SPF and its action for HELO and for MAIL FROM, each provider. */
+#define DECISION_STEPS (RULES - RULE_TRUSTED + 2 + PROVIDERS_MAX - 1)
 
 struct decision {
     const struct decision_rules *rules;
@@ -140,6 +152,11 @@ struct decision {
     enum decision_next next;
     struct verdict verdict; /* valid once DECISION_MADE */
     size_t decider;         /* the step that made it: its place in `steps`; likewise */
+    size_t unowned; /* of sender-not-owned: which of the senders, n_senders for those not told */
+    struct policy_provider providers[PROVIDERS_MAX];
+    size_t n_providers, provider; /* the next one to be asked */
+    size_t listed;                /* the place of that step; once asked */
+    size_t unanswered;            /* the first provider that could not be asked, from 1; 0: none */
     size_t n_steps;
     struct decision_step steps[DECISION_STEPS];
 };
@@ -195,8 +212,18 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
 enum decision_next decision_policy(struct decision *d, const struct policy_set *policy);
 enum decision_next decision_policy_failed(struct decision *d);
 
-/* The answer to DECISION_WANTS_SPF_HELO and DECISION_WANTS_SPF_MAILFROM. */
-enum decision_next decision_spf(struct decision *d, enum spf_result result);
+/*
+ * The answer to DECISION_WANTS_SPF_HELO and DECISION_WANTS_SPF_MAILFROM. `prefix` is for a pass: by
+ * how many bits of the client's address it was found, 0 for `all`.
+ */
+enum decision_next decision_spf(struct decision *d, enum spf_result result, unsigned prefix);
+
+/* The domain of DECISION_WANTS_PROVIDER, a text of the policy; the answer, as above. */
+const char *decision_provider_domain(const struct decision *d);
+enum decision_next decision_provider(struct decision *d, enum spf_result result, unsigned prefix);
+
+/* How many evaluations may still be asked for, the one that is wanted now not among them. */
+size_t decision_evaluations_left(const struct decision *d);
 
 /*
  * The header of a message that was accepted or marked has too many forged fields. Makes the

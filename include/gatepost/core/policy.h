@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "gatepost/core/address.h"
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/parents.h"
 #include "gatepost/core/policy_field.h"
@@ -35,6 +36,14 @@ struct ip_entry {
     bool malformed; /* address or until= cannot be read: block and until are undefined */
 };
 
+/* An entry that is no block: a domain of `ip:spf:`; an address, @DOMAIN or @.DOMAIN of `as:`. */
+struct name_entry {
+    char *name;     /* what stands after the colon, in lower case */
+    int64_t until;  /* as above */
+    char *field;    /* as stored, "ip:spf:_spf.example.com" */
+    bool malformed; /* name or until= cannot be read: until is undefined */
+};
+
 enum policy_fault_kind {
     FAULT_UNKNOWN_FIELD, /* it is reported and otherwise ignored */
     FAULT_MALFORMED,     /* its name or value cannot be read */
@@ -52,8 +61,10 @@ struct policy {
     struct setting settings[POLICY_SETTINGS]; /* by FIELD_SOURCE; FIELD_SPF + result */
     struct protocol_switch *protocols;
     struct ip_entry *ips;
+    struct name_entry *providers; /* of ip:spf: */
+    struct name_entry *as;
     struct policy_fault *faults;
-    size_t n_protocols, n_ips, n_faults;
+    size_t n_protocols, n_ips, n_providers, n_as, n_faults;
     bool wrong_type; /* the key is there but is no hash: every setting is malformed */
     bool too_large;  /* the key has more than is read of one subject: the same */
 };
@@ -120,13 +131,38 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
 /*
  * Is the address listed by an `ip:` entry of any subject at time `now` (seconds since the epoch)?
  * SETTING_SET when it is; SETTING_UNSET when it is not; SETTING_MALFORMED when it is not and an
- * entry that cannot be read might have listed it.
+ * entry that cannot be read, of `ip:spf:` too, might have listed it.
  */
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin);
 
 /* Has the entry an effect at this time (seconds since the epoch)? */
 bool policy_ip_counts(const struct ip_entry *entry, int64_t now);
+
+bool policy_name_counts(const struct name_entry *entry, int64_t now);
+
+/* So many `ip:spf:` entries of one account are asked; the others have no effect. */
+#define PROVIDERS_MAX 4
+
+struct policy_provider {
+    const char *domain; /* of the policy; as policy_origin */
+    struct policy_origin from;
+};
+
+/*
+ * The `ip:spf:` entries that count at this time, those of the most specific subject first, within
+ * one in the order of their names; each domain once. Returns how many are written to `out`.
+ */
+size_t policy_providers(const struct policy_set *set, int64_t now,
+                        struct policy_provider out[PROVIDERS_MAX]);
+
+/*
+ * May a login of the account send as this address? SETTING_SET when it is the account itself (then
+ * `origin` has NULLs) or an `as:` entry of any subject says so; SETTING_UNSET when it may not;
+ * SETTING_MALFORMED when an entry that cannot be read might have said so.
+ */
+enum setting_state policy_sends_as(const struct policy_set *set, const struct address *sender,
+                                   int64_t now, struct policy_origin *origin);
 
 /* Does the account, its domain or a parent have any policy of its own? `*` makes nobody known. */
 bool policy_is_known(const struct policy_set *set);

@@ -20,11 +20,14 @@
 enum policy_field_id {
     FIELD_SOURCE,
     FIELD_TLS,
+    FIELD_SENDER,
     FIELD_MODE,
     FIELD_PASSWORD,
     FIELD_SPF,
     FIELD_PROTOCOL,
     FIELD_IP,
+    FIELD_IP_SPF,
+    FIELD_AS,
     POLICY_FIELDS
 };
 
@@ -35,6 +38,8 @@ enum source { SOURCE_ANY, SOURCE_AUTHORIZED };
 extern const struct words source_words;
 enum password { PASSWORD_ANY, PASSWORD_APPLICATION };
 extern const struct words password_words;
+enum sender_rule { SENDER_ANY, SENDER_OWN };
+extern const struct words sender_words;
 
 /* What a field consists of, and how an account inherits it. */
 enum policy_field_kind {

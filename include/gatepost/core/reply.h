@@ -18,6 +18,7 @@ struct reply_values {
     const char *client;      /* {client}: the client's IP address */
     const char *sender;      /* {sender} */
     const char *login;       /* {login} */
+    const char *as;          /* {as}: the address that a login would send as */
     const char *helo;        /* {helo} */
     const char *listener;    /* {listener} */
     const char *domain;      /* {domain}: the domain whose SPF record was evaluated */

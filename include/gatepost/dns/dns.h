@@ -45,9 +45,10 @@ struct dns_answer {
     enum dns_status status;
     size_t n;
     struct dns_record *records;
-    char why[80];     /* of DNS_FAILED */
-    int64_t patience; /* of a failure by time-out: for how many milliseconds it was asked */
-    int64_t expires;  /* clock_now_ms() until which it may be given again */
+    char why[80];      /* of DNS_FAILED */
+    bool no_such_name; /* of DNS_ABSENT: the name itself does not exist (NXDOMAIN) */
+    int64_t patience;  /* of a failure by time-out: for how many milliseconds it was asked */
+    int64_t expires;   /* clock_now_ms() until which it may be given again */
     atomic_uint references;
 };
 

@@ -18,7 +18,7 @@ struct judge_observer {
     /* The store had no policy to give, and why. */
     void (*unavailable)(void *context, const char *why);
     void (*spf)(void *context, const char *line); /* as spf_query.trace */
-    /* The end of an evaluation of SPF. */
+    /* The end of an evaluation of SPF; IDENTITY_NONE: of a provider, not of the message. */
     void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
 };
 
@@ -35,9 +35,12 @@ struct judgement {
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
     struct address account; /* canonical; its text is NULL when there was no memory for it */
     struct decision decision;
-    int64_t deadline; /* of all look-ups in the store, clock_now_ms() */
+    int64_t deadline;     /* of all look-ups in the store, clock_now_ms() */
+    int64_t spf_deadline; /* of all evaluations of SPF, likewise; 0: there was none */
     struct account_lookup lookup;
-    struct spf_answer spf; /* of the last evaluation */
+    struct spf_answer spf;      /* of the last evaluation of the sender or of HELO */
+    struct spf_answer provider; /* of the first provider that could not be asked */
+    struct address *senders;    /* facts.senders, owned, and what facts.n_senders counts */
     /* What SPF says of the sender as it stands, whichever reading decides; for header fields. */
     enum spf_identity identity;
     enum spf_result result;

@@ -38,6 +38,9 @@ int runtime_open(struct config *config, struct runtime *last, struct runtime **o
 /* The same without the store and its networks, for tools that only evaluate SPF. */
 int runtime_open_spf(struct config *config, struct runtime **out, struct why *why);
 
+/* The SPF evaluator that a configuration describes, to be released. 0, or -1 with the reason. */
+int runtime_open_evaluator(const struct config *config, struct spf **out, struct why *why);
+
 /*
  * Another reference, and one given back. The last one frees the runtime, which joins threads and
  * may wait for a store that hangs; in a process that called runtime_retire() it only leaves the

@@ -24,6 +24,7 @@ enum fact_kind {
     FACT_UNKNOWN_FIELD,
     FACT_UNKNOWN_PROTOCOL, /* or one that has no effect */
     FACT_MALFORMED,        /* name or value cannot be read */
+    FACT_NO_EFFECT,        /* nothing is ever compared with it */
     FACT_SPELLING,         /* works as it is meant, but should be written otherwise */
     FACT_HOST_BITS,        /* the same, of bits after the prefix length of a block */
     FACT_UNCHECKED,        /* there was no memory for the check */

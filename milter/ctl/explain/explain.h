@@ -24,8 +24,8 @@ struct explanation {
     enum verdict_kind kind;
     size_t decided_by; /* the number of the step that has decided, from 1 */
     /* what the steps do not say themselves */
-    struct why unavailable; /* why the store had no policy to give */
-    struct evaluation evaluations[2];
+    struct why unavailable;                           /* why the store had no policy to give */
+    struct evaluation evaluations[2 + PROVIDERS_MAX]; /* of HELO, MAIL FROM, providers */
     size_t n_evaluations;
 };
 

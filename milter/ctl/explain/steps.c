@@ -47,7 +47,9 @@ static const char *answer_of(const struct wording *w, const struct decision_step
         [RULE_POLICY] = found,
         [RULE_KNOWN] = is,
         [RULE_SERVICE] = allowed,
+        [RULE_OWNED] = is,
         [RULE_LISTED] = is,
+        [RULE_PROVIDER] = spf_result_words.names,
         [RULE_SPF] = spf_result_words.names,
         [RULE_ACTION] = verdict_words.names,
     };
@@ -249,6 +251,31 @@ static void word_password(struct wording *w, const struct decision_step *step) {
                          w->decision->facts->app_password ? "one" : "another password"));
 }
 
+/* Which reading of the sender the account does not own; of those that it does, by which entry. */
+static void word_owned(struct wording *w, const struct decision_step *step) {
+    const struct decision *d = w->decision;
+    const struct decision_facts *facts = d->facts;
+    const char *sender = facts->senders[d->unowned < facts->n_senders ? d->unowned : 0].text;
+    json_t *told;
+    if (step->state == SETTING_MALFORMED)
+        told = put_step(w, step, "a malformed entry might name %.300s", sender);
+    else if (!step->value && d->unowned >= facts->n_senders)
+        told = put_step(w, step, "the sender can be read in too many ways");
+    else if (!step->value)
+        told = put_step(w, step, "%s%.300s, which is neither the account nor an as: entry",
+                        d->unowned > 0 ? "the sender can be read as " : "the sender is ", sender);
+    else
+        told = put_step(w, step, "%s",
+                        facts->senders[0].text[0] == '\0' ? "the null sender"
+                        : step->from.subject != NULL      ? "the sender is an as: entry"
+                                                          : "the sender is the account");
+    put_entry(w, told, step->state == SETTING_MALFORMED ? "malformed" : "allowed", step->from);
+    if (step->state == SETTING_UNSET) {
+        const struct effective s = effective_setting(d->rules, d->policy, FIELD_SENDER, 0);
+        put_fact(w, told, &s);
+    }
+}
+
 static void word_source(struct wording *w, const struct decision_step *step) {
     const struct decision *d = w->decision;
     const char *because = "";
@@ -275,6 +302,11 @@ static void put_expired(struct wording *w, json_t *step) {
                 put_entry(w, step, "expired",
                           (struct policy_origin){set->subjects[i], entry->field});
         }
+        for (size_t j = 0; policy != NULL && j < policy->n_providers; j++)
+            if (!policy->providers[j].malformed &&
+                !policy_name_counts(&policy->providers[j], facts->now))
+                put_entry(w, step, "expired",
+                          (struct policy_origin){set->subjects[i], policy->providers[j].field});
     }
 }
 
@@ -294,14 +326,43 @@ static void word_listed(struct wording *w, const struct decision_step *step) {
 
 /* ---- SPF, and what is made of it ---- */
 
-static void word_spf(struct wording *w, const struct decision_step *step) {
-    struct evaluation *evaluation = &w->e->evaluations[w->n_spf++];
+/* The term that has made a pass too wide, or nothing. */
+static void name_term(const struct decision_step *step, const struct spf_answer *answer,
+                      const char *what, char *out, size_t size) {
+    out[0] = '\0';
+    if (step->too_wide)
+        snprintf(out, size, "; %s: %s in the record of %s", what, answer->term,
+                 answer->term_domain);
+}
+
+/* The next evaluation that the session has told. */
+static const struct evaluation *next_evaluation(struct wording *w) {
+    return &w->e->evaluations[w->n_spf++];
+}
+
+static void word_provider(struct wording *w, const struct decision_step *step) {
+    const struct evaluation *evaluation = next_evaluation(w);
     const struct spf_answer *answer = &evaluation->answer;
-    w->result = (enum spf_result)step->value;
+    char wide[500];
+    name_term(step, answer, "too wide for source authorized", wide, sizeof wide);
     json_t *told =
-        put_step(w, step, "%s %s%s%s", evaluation->identity == IDENTITY_HELO ? "HELO" : "MAIL FROM",
-                 answer->domain[0] == '\0' ? "without a domain" : answer->domain,
-                 answer->problem[0] == '\0' ? "" : ": ", answer->problem);
+        put_step(w, step, "of %s%s%s%s%s", answer->domain, answer->problem[0] == '\0' ? "" : ": ",
+                 answer->problem, wide, step->too_wide ? ", so it lists nobody" : "");
+    bool listed = step->value == RESULT_PASS && !step->too_wide;
+    put_entry(w, told, listed ? "listed" : "not listed", step->from);
+    json_object_set(told, "lines", evaluation->lines);
+}
+
+static void word_spf(struct wording *w, const struct decision_step *step) {
+    const struct evaluation *evaluation = next_evaluation(w);
+    const struct spf_answer *answer = &evaluation->answer;
+    char wide[500];
+    name_term(step, answer, "too wide for source authorized", wide, sizeof wide);
+    w->result = (enum spf_result)step->value;
+    json_t *told = put_step(w, step, "%s %s%s%s%s",
+                            evaluation->identity == IDENTITY_HELO ? "HELO" : "MAIL FROM",
+                            answer->domain[0] == '\0' ? "without a domain" : answer->domain,
+                            answer->problem[0] == '\0' ? "" : ": ", answer->problem, wide);
     json_object_set(told, "lines", evaluation->lines);
     if (answer->explanation[0] != '\0')
         explanation_put(told, "explanation", answer->explanation);
@@ -337,6 +398,8 @@ void explanation_steps(struct explanation *e, const struct decision *decision,
         [RULE_POLICY] = word_policy,
         [RULE_KNOWN] = word_known,
         [RULE_SERVICE] = word_service,
+        [RULE_OWNED] = word_owned,
+        [RULE_PROVIDER] = word_provider,
         [RULE_ACCOUNT_TLS] = word_account_tls,
         [RULE_PASSWORD] = word_password,
         [RULE_SOURCE] = word_source,

@@ -58,6 +58,7 @@ static struct lint_heritage heritage_of(const struct round *round, const char *s
         if (heir == NULL)
             continue;
         heritage.from[heritage.n].subject = heir->subject;
+        heritage.from[heritage.n].policy = heir->policy;
         heritage.from[heritage.n++].blocks = &heir->blocks;
     }
     ctl_policies_clear(&names);
@@ -139,6 +140,8 @@ static void lint_account(struct round *round, const char *subject, struct store_
     lint_facts(lint, subject, hash);
     struct policy *policy = ctl_decode(hash);
     lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
+    lint_names(lint, subject, policy, &heritage);
+    lint_note_domains(lint, subject, policy);
     block_index_clear(&own);
     if (keep != NULL)
         keep->policy = policy;
@@ -252,6 +255,8 @@ static int lint_store(struct lint *lint) {
     if (lint_subjects(&round, &why) != 0)
         status = ctl_fail(lint->ctl, "%s", why.text);
     ctl_progress_end(&round.progress);
+    if (status == CTL_DONE)
+        lint_domains(lint);
     heirs_free(&round);
     ctl_names_clear(&round.names);
     if (status == CTL_DONE &&
@@ -312,6 +317,7 @@ static int finish(struct lint *lint, int status) {
         json_t *told = json_object();
         json_object_set_new(told, "subjects", json_integer((json_int_t)lint->subjects));
         json_object_set_new(told, "findings", lint->list);
+        json_object_set_new(told, "notes", lint->notes);
         if (status == CTL_FAILED)
             json_decref(told); /* the error has been reported */
         else
@@ -333,6 +339,7 @@ int ctl_lint(struct ctl *ctl, int argc, char **argv) {
     if (status != CTL_DONE)
         return status;
     lint.list = ctl->json ? json_array() : NULL;
+    lint.notes = ctl->json ? json_array() : NULL;
     status = lint_file(&lint);
     if (status == CTL_DONE)
         status = ctl_open_writer(ctl);

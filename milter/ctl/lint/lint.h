@@ -8,10 +8,14 @@
 #include "block_index.h"
 #include "gatepost/base/json_text.h"
 
+struct lint_domain;
+
 struct lint {
     struct ctl *ctl;
-    json_t *list; /* of findings; NULL when they are printed at once */
-    size_t n;     /* findings */
+    json_t *list;                /* of findings; NULL when they are printed at once */
+    json_t *notes;               /* likewise */
+    size_t n;                    /* findings */
+    struct lint_domain *domains; /* to be looked up at the end */
     size_t subjects;
 };
 
@@ -19,13 +23,18 @@ struct lint {
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* The same of what is worth knowing, but no mistake: it is told, and does not count. */
+void lint_noted(struct lint *lint, const char *kind, const char *subject, const char *field,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* The facts of one account or network, each on its own. */
 void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash);
 
-/* The addresses that a subject inherits, and from whom. */
+/* What a subject inherits, and from whom, the nearest first. */
 struct lint_heritage {
     struct {
         const char *subject;
+        const struct policy *policy;
         const struct block_index *blocks;
     } from[SUBJECTS];
     size_t n;
@@ -37,6 +46,16 @@ struct lint_heritage {
  */
 void lint_addresses(struct lint *lint, const char *subject, const struct policy *policy,
                     const struct lint_heritage *heritage, struct block_index *blocks);
+
+/* Its `ip:spf:` and `as:` entries: expired, or without effect. */
+void lint_names(struct lint *lint, const char *subject, const struct policy *policy,
+                const struct lint_heritage *heritage);
+
+/* Notes the domains whose SPF records matter to an account; subject and policy need not last. */
+void lint_note_domains(struct lint *lint, const char *subject, const struct policy *policy);
+
+/* Looks those up, and forgets them: providers that list nobody, passes that say nothing. */
+void lint_domains(struct lint *lint);
 
 /* The members of a network: listed twice, inside another one. As above. */
 void lint_members(struct lint *lint, const char *subject, const struct store_hash *hash);

@@ -12,7 +12,7 @@
 static const char *const kinds[FACT_KINDS] = {
     [FACT_UNKNOWN_FIELD] = "unknown-field", [FACT_UNKNOWN_PROTOCOL] = "unknown-protocol",
     [FACT_MALFORMED] = "malformed",         [FACT_SPELLING] = "spelling",
-    [FACT_HOST_BITS] = "host-bits",
+    [FACT_NO_EFFECT] = "unreachable",       [FACT_HOST_BITS] = "host-bits",
 };
 
 /* Each fact may be good on its own while another spelling of its field says something else. */

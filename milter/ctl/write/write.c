@@ -37,7 +37,13 @@ static int read_before(void *context, const char *subject, struct change_before 
 
 /* ---- what has changed ---- */
 
-static int tell_json(const struct change *c, const char *unrecorded) {
+/* What follows the change, of which `told` is told; an exit status. */
+static int follow(struct ctl *ctl, const struct change *c, json_t *told) {
+    return ctl->after_change == NULL || c->dry_run ? CTL_DONE
+                                                   : ctl->after_change(ctl, c->subject, told);
+}
+
+static int tell_json(struct ctl *ctl, const struct change *c, const char *unrecorded) {
     json_t *changes = json_array(), *told = json_object();
     for (size_t i = 0; i < c->plan.n; i++)
         json_array_append_new(changes, ctl_change_json(&c->plan.changes[i]));
@@ -48,12 +54,14 @@ static int tell_json(const struct change *c, const char *unrecorded) {
     json_object_set_new(told, "forced", json_text(c->forced ? c->warning.text : NULL));
     if (unrecorded != NULL)
         json_object_set_new(told, "unrecorded", json_text(unrecorded));
-    return ctl_print_json(told);
+    int status = follow(ctl, c, told);
+    ctl_print_json(told);
+    return status;
 }
 
-static int tell(const struct ctl *ctl, const struct change *c, const char *unrecorded) {
+static int tell(struct ctl *ctl, const struct change *c, const char *unrecorded) {
     if (ctl->json)
-        return tell_json(c, unrecorded);
+        return tell_json(ctl, c, unrecorded);
     for (size_t i = 0; i < c->plan.n; i++)
         ctl_put_change(c->subject, &c->plan.changes[i]);
     if (c->plan.n == 0) {
@@ -62,12 +70,13 @@ static int tell(const struct ctl *ctl, const struct change *c, const char *unrec
     }
     if (c->dry_run)
         puts("dry run: nothing was written");
-    return CTL_DONE;
+    fflush(stdout);
+    return follow(ctl, c, NULL);
 }
 
 /* ---- or not ---- */
 
-static int tell_result(const struct ctl *ctl, const struct change *c, enum change_result result,
+static int tell_result(struct ctl *ctl, const struct change *c, enum change_result result,
                        const char *why) {
     switch (result) {
     case CHANGE_DONE:

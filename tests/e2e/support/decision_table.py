@@ -12,13 +12,13 @@ from .nameserver import SERVFAIL
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../decision.table")
 _RECORDS = {
     "neutral": ["v=spf1 ?all"],
-    "pass": ["v=spf1 +all"],
     "softfail": ["v=spf1 ~all"],
     "fail": ["v=spf1 -all"],
     "temperror": [],
     "permerror": ["v=spf1 no-such-mechanism -all"],
 }
-_NAMES = {"at": "door", "by": "decider", "from": "origin", "helo-spf": "helo_spf"}
+_NAMES = {"at": "door", "by": "decider", "from": "origin"}
+_SPF_KEYS = ("helo", "widest_ipv4", "widest_ipv6")
 _numbers = itertools.count(1)
 # Postfix's client says XCLIENT from here, so a door with connect_from has to let it in
 _XCLIENT_FROM = {"xclient": {"members": ["127.0.0.1"]}}
@@ -41,6 +41,8 @@ class Case:
     helo: str = "client.example"
     spf: str = "none"
     helo_spf: str = "none"
+    providers: list = field(default_factory=list)    # (domain, result)
+    widths: dict = field(default_factory=dict)       # of a pass, by domain or by spf, helo-spf: "8"
     verdict: str = ""
     reason: str = ""
     reply: str = ""                                  # "550 5.7.1", "" where none is told
@@ -67,19 +69,30 @@ class Case:
         """What the name server has to hold so that SPF gives this case's results."""
         domain = self.sender.rpartition("@")[2].encode("idna").decode()
         helo = self.helo.lower()
-        asked = [(domain, self.spf), (helo, self.helo_spf)]
+        asked = [(domain, self.spf, self.widths.get("spf")),
+                 (helo, self.helo_spf, self.widths.get("helo-spf")),
+                 *((name, result, self.widths.get(name)) for name, result in self.providers)]
         if domain == helo and self.spf != self.helo_spf:
             raise ValueError(f"{self.name}: one domain cannot have two results")
-        zones = {name: {"TXT": _RECORDS[result]} for name, result in asked
+        zones = {name: {"TXT": self._record(result, width)} for name, result, width in asked
                  if name and result != "none"}
-        if "temperror" in (self.spf, self.helo_spf):
+        if "temperror" in [result for _, result, _ in asked]:
             # a name of this case's own: a failure is remembered for a moment
             silent = f"silent{next(_numbers)}.example"
             zones[silent] = SERVFAIL
-            for name, result in asked:
+            for name, result, _ in asked:
                 if result == "temperror":
                     zones[name] = {"TXT": [f"v=spf1 include:{silent} -all"]}
         return zones
+
+    def _record(self, result, width):
+        if result != "pass":
+            return _RECORDS[result]
+        client = ipaddress.ip_address(self.canonical_client)
+        if width == "0":
+            return ["v=spf1 +all"]
+        block = ipaddress.ip_network((client, int(width or client.max_prefixlen)), strict=False)
+        return [f"v=spf1 ip{client.version}:{block} -all"]
 
     def store(self, redis):
         """Put the policy into an empty Redis."""
@@ -101,7 +114,14 @@ class Case:
             self.app_password = True
         elif key == "sender":
             self.sender = "" if rest == "<>" else rest
-        elif key in ("login", "client", "helo", "spf", "would", "account"):
+        elif key in ("spf", "helo-spf"):
+            setattr(self, key.replace("-", "_"), word)
+            self.widths[key] = more.removeprefix("/") or None
+        elif key == "provider":
+            result, _, width = more.partition(" ")
+            self.providers.append((word, result))
+            self.widths[word] = width.removeprefix("/") or None
+        elif key in ("login", "client", "helo", "would", "account"):
             setattr(self, key, rest)
         elif key in _NAMES:
             setattr(self, _NAMES[key], rest)
@@ -175,10 +195,10 @@ class DecisionTable:
         for key, value in case.conf:
             if key.startswith("spf:"):
                 settings["spf"][key.removeprefix("spf:")] = value
-            elif key == "helo":
-                settings["spf"]["helo"] = value
             elif key == "source_services":
                 settings[key] = value.split()
+            elif key in _SPF_KEYS:
+                settings["spf"][key] = int(value) if value.isdigit() else value
             else:
                 settings[key] = value
         return settings

@@ -15,7 +15,7 @@ _CONF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../conf/
 OWNER = 5000        # of all mailboxes; no user of this host needs to have it
 
 # what an operator would not want, and these tests do: nothing waits, clear text where Gatepost
-# allows it, logins with "+"
+# allows it, logins with "+"; and an auth cache, which must not keep what Gatepost says
 _ADDED = """
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -24,6 +24,7 @@ log_path = {folder}/dovecot.log
 auth_verbose = yes
 auth_username_chars =
 auth_failure_delay = 0
+auth_cache_size = 10M
 auth_master_user_separator = *
 hostname = mail.gatepost.test
 listen = 127.0.0.1
@@ -60,6 +61,16 @@ def is_2_3():
     return version.stdout.startswith("2.3.")
 
 
+def enabled(text, first):
+    """The text with the comment that begins with these words made settings, all of its lines."""
+    lines = text.split("\n")
+    at, = [n for n, line in enumerate(lines) if line.startswith("#" + first)]
+    while lines[at].startswith("#"):
+        lines[at] = lines[at][1:]
+        at += 1
+    return "\n".join(lines)
+
+
 def replaced(text, words):
     """The text with these words replaced; each must be there."""
     for old, new in words.items():
@@ -81,7 +92,8 @@ class DovecotDoors:
         self.log = os.path.join(folder, "dovecot.log")
         self.conf = os.path.join(folder, "dovecot.conf")
         self.etc = os.path.join(folder, "etc")
-        self.ports = {number: free_port() for number in (143, 993, 110, 995, 4190, 587, 465)}
+        self.ports = {number: free_port() for number in
+                      (143, 993, 110, 995, 4190, 587, 465, 10143)}
         self._sockets, self._doors_port = sockets, doors_port
         self._process = None
         for sub in ("run", "state", "etc", "mail", "postfix"):
@@ -99,7 +111,8 @@ class DovecotDoors:
         """A file of conf/dovecot with the sockets and ports of this host in it."""
         words = {
             "gatepost.lua": ("/run/gatepost/", '["465"]'),
-            "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465"),
+            "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465",
+                              "daemon_port = 10143"),
             "dovecot-2.3.conf": ("127.0.0.1:9479",),
             "dovecot-2.4.conf": ("/run/gatepost/",),
         }
@@ -109,7 +122,8 @@ class DovecotDoors:
     def _here(self, word):
         """What that word of the examples is on this host."""
         return (word.replace("/run/gatepost/", self._sockets + "/")
-                .replace(":9479", f":{self._doors_port}").replace("465", str(self.ports[465])))
+                .replace(":9479", f":{self._doors_port}").replace("465", str(self.ports[465]))
+                .replace("10143", str(self.ports[10143])))
 
     def _path(self, name):
         return os.path.join(self.etc, name)
@@ -127,11 +141,18 @@ class DovecotDoors:
             "/etc/ssl/certs/mail.example.com.pem": certificate.cert,
             "/etc/ssl/private/mail.example.com.key": certificate.key,
             "/var/spool/postfix/private/": os.path.dirname(self.auth_socket) + "/"})
-        text = re.sub(r"(\n +port = )(\d+)", lambda m: m[1] + str(self.ports[int(m[2])]), text)
+        text = re.sub(r"(\n#? +port = )(\d+)", lambda m: m[1] + str(self.ports[int(m[2])]), text)
         added = (_ADDED + (_ADDED_2_3 if release == "2.3" else _ADDED_2_4)).format(
             folder=self.folder, name=os.path.basename(self.folder), relay=relay_port, owner=OWNER)
         with open(self.conf, "w") as conf:
             conf.write(text + added)
+
+    def change(self, function):
+        """Of dovecot.conf, before the start: the text that the function makes of it."""
+        with open(self.conf) as conf:
+            text = function(conf.read())
+        with open(self.conf, "w") as conf:
+            conf.write(text)
 
     def add_user(self, user, account=None, mailbox=True):
         """`user` may log in with PASSWORD, as itself or as `account`, whose alias it is."""
@@ -150,7 +171,8 @@ class DovecotDoors:
         return self
 
     def _serves(self):
-        return accepts_unix(self.auth_socket) and all(map(accepts, self.ports.values()))
+        ports = [port for number, port in self.ports.items() if number < 10000]
+        return accepts_unix(self.auth_socket) and all(map(accepts, ports))
 
     def doveadm(self, *words):
         return subprocess.run(["doveadm", "-c", self.conf, *words], capture_output=True,

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import mail_logins, postfix
 from .dovecot import PASSWORD
-from .dovecot_doors import DovecotDoors
+from .dovecot_doors import DovecotDoors, replaced
 from .folder import Folder
 from .gatepost import Gatepost
 from .mail_logins import Door
@@ -79,6 +79,10 @@ class DovecotHost:
         with open(self.token_file, "w") as file:
             file.write(token + "\n")
         os.chmod(self.token_file, 0o600)
+
+    def optional_tls(self):
+        """The lines of conf/dovecot, without the listeners' own demand for TLS."""
+        return replaced(self.lines, {"tls = required": "tls = optional"})
 
     def configure(self, lines):
         """Write gatepost.conf with these lines in the place of those of conf/dovecot."""

@@ -58,8 +58,10 @@ class _Line:
         self._socket.close()
 
 
-def _imap(line, starttls, token):
+def _imap(line, starttls, token, originally=None):
     line.read_until(r"\* OK")
+    if originally:
+        line.ask(f'i ID ("x-originating-ip" "{originally}")', "i OK")
     if starttls:
         assert line.ask("s STARTTLS", "s ").startswith("s OK")
         line.wrap()
@@ -118,16 +120,17 @@ class Door(NamedTuple):
             return False
         return True
 
-    def login(self, user, password, source, keep=False):
+    def login(self, user, password, source, keep=False, **said):
         """The Outcome of a login from that address; with `keep` also the open connection.
 
+        IMAP only: `originally` is the address that a webmail says it logs in for.
         A login that is granted and then comes to nothing is REFUSED.
         """
         token = base64.b64encode(b"\0".join(word.encode("utf-8", "surrogateescape")
                                             for word in ("", user, password))).decode()
         line = _Line(self.port, source, self.tls == "implicit")
         try:
-            said = _SPEAK[self.speaks](line, self.tls == "starttls", token)
+            said = _SPEAK[self.speaks](line, self.tls == "starttls", token, **said)
         except BaseException:
             line.close()
             raise

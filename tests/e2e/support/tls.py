@@ -21,6 +21,20 @@ def _openssl(*argv):
     subprocess.run(["openssl", *argv], check=True, capture_output=True)
 
 
+_CA_CONF = """\
+[ca]
+default_ca = tests
+[tests]
+database = {index}
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
+
 class Authority:
     """A CA below `folder`: ca.pem, and what it issues."""
 
@@ -33,7 +47,7 @@ class Authority:
                  "-days", "2", "-subj", "/CN=the tests' CA", "-keyout", self._key,
                  "-out", self.cert)
 
-    def issue(self, name, subject="IP:127.0.0.1", expired=False):
+    def issue(self, name, subject="IP:127.0.0.1", expired=False, days=2):
         """(cert, key) for a subjectAltName."""
         cert, key, request, extensions = (os.path.join(self._folder, f"{name}.{kind}")
                                           for kind in ("pem", "key", "csr", "ext"))
@@ -41,12 +55,24 @@ class Authority:
             file.write(f"subjectAltName = {subject}\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                  "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        dates = ["-not_before", "20200101000000Z", "-not_after", "20210101000000Z"] \
-            if expired else ["-days", "2"]
-        _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
-                 "-CAcreateserial", "-extfile", extensions, *dates, "-out", cert)
+        if expired:
+            self._sign_expired(request, extensions, cert)
+        else:
+            _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
+                     "-CAcreateserial", "-extfile", extensions, "-days", str(days), "-out", cert)
         os.chmod(key, 0o644)    # of whichever user a server or the filter becomes
         return cert, key
+
+    def _sign_expired(self, request, extensions, cert):
+        """`openssl x509` takes no dates before OpenSSL 3.4, `openssl ca` always did."""
+        conf, index = (os.path.join(self._folder, name) for name in ("ca.conf", "index"))
+        with open(conf, "w") as file:
+            file.write(_CA_CONF.format(index=index, folder=self._folder))
+        with open(index, "w"):
+            pass
+        _openssl("ca", "-batch", "-config", conf, "-cert", self.cert, "-keyfile", self._key,
+                 "-startdate", "20200101000000Z", "-enddate", "20210101000000Z",
+                 "-notext", "-in", request, "-extfile", extensions, "-out", cert)
 
 
 def directives(authority, certificate, port, *more):

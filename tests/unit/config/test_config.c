@@ -55,6 +55,8 @@ static void test_errors(void **state) {
         {"spf { fail = reject fail = mark }\n", 1, "fail: given a second time"},
         {"spf { timeout = 8 }\n", 1, "timeout: \"8\": it must be a duration"},
         {"spf { timeout = \"0s\" }\n", 1, "above 0"},
+        {"spf { widest_ipv4 = 33 }\n", 1, "widest_ipv4: 33: it must be from 0 (no limit) to 32"},
+        {"spf { widest_ipv6 = -1 }\n", 1, "widest_ipv6: -1: it must be from 0 (no limit) to 128"},
         {"spf { nameservers = { \"dns.example\" } }\n", 1, "nameservers: \"dns.example\""},
         {"spf { nameservers = { \"127.0.0.1:99999\" } }\n", 1, "nameservers"},
         {"spf { helo = never }\n", 1, "null_sender or always"},
@@ -144,6 +146,8 @@ static void test_defaults(void **state) {
     assert_string_equal(config->store, "redis://127.0.0.1:6379/0");
     assert_int_equal(config->store_timeout, 200);
     assert_int_equal(config->spf_timeout, 8000);
+    assert_int_equal(config->rules.widest4, 8);
+    assert_int_equal(config->rules.widest6, 16);
     assert_int_equal(config->socket_mode, 0660);
     assert_true(config->authentication_results);
     assert_false(config->received_spf);

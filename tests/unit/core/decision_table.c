@@ -24,7 +24,7 @@ struct table_door {
 static struct network networks[MAX];
 static struct table_door doors[MAX];
 static size_t n_networks, n_doors;
-static char order[400];
+static char order[500];
 
 static const char *next_word(char **rest) {
     char *word = *rest + strspn(*rest, " \t");
@@ -92,7 +92,11 @@ static void begin_case(struct row *row, const char *name) {
         [RESULT_FAIL] = VERDICT_REJECT,    [RESULT_TEMPERROR] = VERDICT_DEFER,
         [RESULT_PERMERROR] = VERDICT_MARK,
     };
-    *row = (struct row){.rules = {.on_store_error = VERDICT_DEFER,
+    *row = (struct row){.width = 32,
+                        .helo_width = 32,
+                        .rules = {.on_store_error = VERDICT_DEFER,
+                                  .widest4 = 8,
+                                  .widest6 = 16,
                                   .source_services = row->source_services,
                                   .n_source_services = 3}};
     memcpy(row->source_services, table_source_services, sizeof table_source_services);
@@ -137,7 +141,11 @@ static void read_conf(struct row *row, char *rest) {
         for (const char *word = next_word(&rest); *word != '\0'; word = next_word(&rest))
             row->source_services[row->rules.n_source_services++] =
                 service_words.names[words_find(&service_words, word, strlen(word))];
-    } else if (strncmp(key, "spf:", 4) == 0)
+    } else if (strcmp(key, "widest_ipv4") == 0)
+        row->rules.widest4 = (unsigned)atoi(value);
+    else if (strcmp(key, "widest_ipv6") == 0)
+        row->rules.widest6 = (unsigned)atoi(value);
+    else if (strncmp(key, "spf:", 4) == 0)
         row->rules.spf[words_find(&spf_result_words, key + 4, strlen(key + 4))] =
             (enum verdict_kind)words_find(&verdict_words, value, strlen(value));
     else
@@ -161,6 +169,19 @@ static void read_expect(struct row *row, char *rest) {
     row->reason = (enum reason)words_find(&reason_words, reason, strlen(reason));
     snprintf(row->code, sizeof row->code, "%s", next_word(&rest));
     snprintf(row->enhanced, sizeof row->enhanced, "%s", next_word(&rest));
+}
+
+/* A result, and of a pass how many bits it looks at: "pass", "pass /8". */
+static enum spf_result read_result(char *rest, unsigned *width) {
+    const char *result = next_word(&rest), *bits = next_word(&rest);
+    *width = bits[0] == '/' ? (unsigned)atoi(bits + 1) : 32;
+    return (enum spf_result)words_find(&spf_result_words, result, strlen(result));
+}
+
+static void read_provider(struct row *row, char *rest) {
+    size_t i = row->n_providers++;
+    snprintf(row->providers[i].domain, sizeof row->providers[i].domain, "%s", next_word(&rest));
+    row->providers[i].result = read_result(rest, &row->providers[i].width);
 }
 
 #define COPY(field, text) snprintf(row->field, sizeof row->field, "%s", text)
@@ -198,9 +219,11 @@ static bool read_line(struct row *row, const char *key, char *rest) {
     else if (strcmp(key, "by") == 0)
         COPY(by, rest);
     else if (strcmp(key, "spf") == 0)
-        row->spf = (enum spf_result)words_find(&spf_result_words, rest, strlen(rest));
+        row->spf = read_result(rest, &row->width);
     else if (strcmp(key, "helo-spf") == 0)
-        row->helo_spf = (enum spf_result)words_find(&spf_result_words, rest, strlen(rest));
+        row->helo_spf = read_result(rest, &row->helo_width);
+    else if (strcmp(key, "provider") == 0)
+        read_provider(row, rest);
     else if (strcmp(key, "would") == 0) {
         row->monitored = true;
         row->would = (enum verdict_kind)words_find(&verdict_words, rest, strlen(rest));
@@ -212,6 +235,14 @@ static bool read_line(struct row *row, const char *key, char *rest) {
     else
         fail_msg("%s: %s", row->name, key);
     return false;
+}
+
+static enum decision_next answer_provider(const struct row *row, struct decision *d) {
+    const char *domain = decision_provider_domain(d);
+    for (size_t i = 0; i < row->n_providers; i++)
+        if (strcmp(row->providers[i].domain, domain) == 0)
+            return decision_provider(d, row->providers[i].result, row->providers[i].width);
+    return decision_provider(d, RESULT_NONE, 0);
 }
 
 /* The decision of a case, at connect or at MAIL FROM; `set` is its policy. */
@@ -230,8 +261,12 @@ static void decide(const struct row *row, const struct policy_set *set,
     while (next != DECISION_MADE) {
         if (next == DECISION_WANTS_POLICY)
             next = row->store_down ? decision_policy_failed(d) : decision_policy(d, set);
+        else if (next == DECISION_WANTS_PROVIDER)
+            next = answer_provider(row, d);
+        else if (next == DECISION_WANTS_SPF_HELO)
+            next = decision_spf(d, row->helo_spf, row->helo_width);
         else
-            next = decision_spf(d, next == DECISION_WANTS_SPF_HELO ? row->helo_spf : row->spf);
+            next = decision_spf(d, row->spf, row->width);
     }
 }
 
@@ -275,8 +310,9 @@ static void run_case(struct row *row, decided_case *check) {
                                         .lower_case = idna_lower_case};
     const struct table_door *door = door_of(row);
     struct decision d;
-    struct address account;
+    struct address account, sender;
     struct policy_set set = {0};
+    char own[220];
     bool logged_in = row->login[0] != '\0';
     int rc = logged_in ? address_from_login(row->login, &rules, &account)
                        : address_from_sender(row->sender, &rules, &account);
@@ -297,10 +333,19 @@ static void run_case(struct row *row, decided_case *check) {
         .misnamed = account.misnamed,
         .now = 1800000000};
     ip_parse(row->client, strlen(row->client), &facts.client);
+    if (logged_in) {
+        assert_int_equal(address_from_sender(row->sender, &rules, &sender), 0);
+        facts.senders = &sender;
+        facts.n_senders = 1;
+    }
     find_policies(row, &account, &set);
+    snprintf(own, sizeof own, "account:%s", account.text == NULL ? "" : account.text);
+    set.subjects[SUBJECT_ACCOUNT] = own; /* also where it has no policy */
     decide(row, &set, &facts, door, &d);
     check(row, &d, account.text);
     address_clear(&account);
+    if (logged_in)
+        address_clear(&sender);
     for (struct stored *stored = row->store; stored->policy != NULL; stored++)
         policy_free(stored->policy);
 }

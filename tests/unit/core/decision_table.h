@@ -22,6 +22,13 @@ struct row {
     char delimiters[8], default_domain[60];
     bool tls, app_password, store_down, monitored;
     enum spf_result spf, helo_spf;
+    unsigned width, helo_width; /* of a pass */
+    struct {
+        char domain[80];
+        enum spf_result result;
+        unsigned width;
+    } providers[6];
+    size_t n_providers;
     enum verdict_kind kind, would;
     enum reason reason;
     char code[8], enhanced[12];

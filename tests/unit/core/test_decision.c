@@ -49,6 +49,9 @@ struct fact {
     const char *field, *value;
 };
 
+/* What every provider's record says. */
+static enum spf_result provider_result;
+
 static enum verdict_kind judge(const struct fact *facts_of, size_t n, const struct fact *extra,
                                const struct decision_facts *facts,
                                const struct decision_listener *listener, enum spf_result spf) {
@@ -71,21 +74,33 @@ static enum verdict_kind judge(const struct fact *facts_of, size_t n, const stru
     memcpy(set.policies, policies, sizeof policies);
     enum decision_next next = decision_mail(&d, &rules, listener, facts);
     while (next != DECISION_MADE)
-        next = next == DECISION_WANTS_POLICY ? decision_policy(&d, &set) : decision_spf(&d, spf);
+        next = next == DECISION_WANTS_POLICY     ? decision_policy(&d, &set)
+               : next == DECISION_WANTS_PROVIDER ? decision_provider(&d, provider_result, 32)
+                                                 : decision_spf(&d, spf, 32);
     for (size_t i = 0; i < SUBJECTS; i++)
         policy_free(policies[i]);
     return verdict_applied(&d.verdict);
 }
 
-/* A policy that only adds an `off` never turns a refusal into an acceptance. */
-static void test_off_never_opens(void **state) {
+/* A policy that only adds an `off`, or `sender own`, never turns a refusal into an acceptance. */
+static void test_restrictions_never_open(void **state) {
     static const char *const subjects[] = {"0", "1", "2", "5", "6"};
     static const char *const fields[][2] = {
-        {"protocol:smtp", "on"},  {"protocol:submission", "on"}, {"protocol:*", "on"},
-        {"protocol:smtp", "off"}, {"source", "authorized"},      {"source", "any"},
-        {"ip:192.0.2.0/24", ""},  {"tls", "required"},           {"spf:fail", "accept"},
-        {"spf:none", "reject"},   {"mode", "enforce"},           {"protocol:submission", "off"}};
-    static const char *const offs[] = {"protocol:smtp", "protocol:submission", "protocol:*"};
+        {"protocol:smtp", "on"},  {"protocol:submission", "on"},
+        {"protocol:*", "on"},     {"protocol:smtp", "off"},
+        {"source", "authorized"}, {"source", "any"},
+        {"ip:192.0.2.0/24", ""},  {"tls", "required"},
+        {"spf:fail", "accept"},   {"spf:none", "reject"},
+        {"mode", "enforce"},      {"protocol:submission", "off"},
+        {"sender", "own"},        {"sender", "any"},
+        {"as:b@x", ""},           {"as:@y", ""},
+        {"ip:spf:p.example", ""}};
+    static const char *const offs[][2] = {{"protocol:smtp", "off"},
+                                          {"protocol:submission", "off"},
+                                          {"protocol:*", "off"},
+                                          {"sender", "own"}};
+    static const struct address senders[] = {
+        {"a@x", NULL, false}, {"b@x", NULL, false}, {"c@y", NULL, false}, {"", NULL, false}};
     (void)state;
     srand(5322);
     for (int round = 0; round < 200000; round++) {
@@ -96,13 +111,18 @@ static void test_off_never_opens(void **state) {
             facts_of[i] =
                 (struct fact){subjects[(size_t)rand() % COUNT(subjects)], field[0], field[1]};
         }
-        struct fact off = {subjects[(size_t)rand() % COUNT(subjects)],
-                           offs[(size_t)rand() % COUNT(offs)], "off"};
+        const char *const *added = offs[(size_t)rand() % COUNT(offs)];
+        struct fact off = {subjects[(size_t)rand() % COUNT(subjects)], added[0], added[1]};
         /* adding a second value of a field that is there would be a change, not an addition */
         bool there = false;
         for (size_t i = 0; i < n; i++)
             there |= facts_of[i].subject_index == off.subject_index &&
                      strcmp(facts_of[i].field, off.field) == 0;
+        /* two that contradict each other are malformed, for which a more specific one makes up */
+        size_t rules = 0;
+        for (size_t i = 0; i < n; i++)
+            rules += strcmp(facts_of[i].field, "sender") == 0;
+        there |= rules > 1;
         /* an `off` that makes a stranger a registered sender is an addition of more than `off` */
         bool known = false;
         for (size_t i = 0; i < n; i++)
@@ -114,12 +134,15 @@ static void test_off_never_opens(void **state) {
         facts.null_sender = !facts.logged_in && rand() % 2;
         ip_parse(rand() % 2 ? "192.0.2.1" : "203.0.113.1", rand() % 2 ? 9 : 9, &facts.client);
         enum spf_result spf = (enum spf_result)(rand() % SPF_RESULTS);
+        provider_result = (enum spf_result)(rand() % SPF_RESULTS);
+        facts.senders = &senders[(size_t)rand() % COUNT(senders)];
+        facts.n_senders = facts.logged_in;
         if (there)
             continue;
         enum verdict_kind before = judge(facts_of, n, NULL, &facts, &listener, spf);
         enum verdict_kind after = judge(facts_of, n, &off, &facts, &listener, spf);
         if (before >= VERDICT_DEFER && after < VERDICT_DEFER)
-            fail_msg("round %d: %s off on subject %s turned %s into %s", round, off.field,
+            fail_msg("round %d: %s %s on subject %s turned %s into %s", round, off.field, off.value,
                      off.subject_index, verdict_name(before), verdict_name(after));
     }
 }
@@ -206,7 +229,7 @@ static void test_networks_in_trouble(void **state) {
             enum decision_next next = decision_mail(&d, &rules, &listener, &facts);
             while (next != DECISION_MADE)
                 next = next == DECISION_WANTS_POLICY ? decision_policy(&d, &set)
-                                                     : decision_spf(&d, rows[i].spf);
+                                                     : decision_spf(&d, rows[i].spf, 32);
         }
         if (d.verdict.kind != rows[i].kind || d.verdict.reason != rows[i].reason)
             fail_msg("row %zu: %s %s", i, verdict_name(d.verdict.kind),
@@ -217,12 +240,55 @@ static void test_networks_in_trouble(void **state) {
     }
 }
 
+/* Each way to read a login's sender must be one of its own; the first that is not is told. */
+static void test_readings_of_a_login(void **state) {
+    static const struct address senders[] = {
+        {"a@x", "x", false}, {"b@x", "x", false}, {"c@y", "y", false}, {"d@z", "z", false}};
+    static const struct {
+        size_t first, n;
+        bool more;
+        enum reason reason, read_as;
+        size_t unowned;
+    } rows[] = {
+        {0, 1, false, REASON_ACCOUNT, 0, 1},
+        {0, 3, false, REASON_ACCOUNT, 0, 3},
+        {0, 3, true, REASON_SENDER_AMBIGUOUS, REASON_SENDER_AMBIGUOUS, 3},
+        {0, 4, true, REASON_SENDER_AMBIGUOUS, REASON_SENDER_NOT_OWNED, 3},
+        {2, 2, false, REASON_SENDER_AMBIGUOUS, REASON_SENDER_NOT_OWNED, 1},
+        {3, 1, true, REASON_SENDER_NOT_OWNED, 0, 0},
+    };
+    static const struct decision_rules rules;
+    const struct decision_listener listener = {.service = "submission"};
+    struct policy *policy = policy_new();
+    struct policy_set set = {{"account:a@x", "account:@x", "account:*"}, {policy, NULL, NULL}};
+    (void)state;
+    policy_add(policy, "sender", 6, "own", 3);
+    policy_add(policy, "as:b@x", 6, "", 0);
+    policy_add(policy, "as:@y", 5, "", 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct decision_facts facts = {.logged_in = true,
+                                             .has_account = true,
+                                             .senders = &senders[rows[i].first],
+                                             .n_senders = rows[i].n,
+                                             .more_senders = rows[i].more};
+        struct decision d;
+        assert_int_equal(decision_mail(&d, &rules, &listener, &facts), DECISION_WANTS_POLICY);
+        assert_int_equal(decision_policy(&d, &set), DECISION_MADE);
+        if (d.verdict.reason != rows[i].reason || d.unowned != rows[i].unowned)
+            fail_msg("row %zu: %s, %zu", i, reason_name(d.verdict.reason), d.unowned);
+        if (d.verdict.reason == REASON_SENDER_AMBIGUOUS)
+            assert_int_equal(d.verdict.read_as, rows[i].read_as);
+    }
+    policy_free(policy);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_null_sender_proves_its_name),
         cmocka_unit_test(test_networks_in_trouble),
-        cmocka_unit_test(test_off_never_opens),
+        cmocka_unit_test(test_restrictions_never_open),
+        cmocka_unit_test(test_readings_of_a_login),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

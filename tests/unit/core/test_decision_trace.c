@@ -18,15 +18,19 @@ static const unsigned reasons_of[RULES] = {
     [RULE_SERVICE] = BIT(REASON_PROTOCOL_DISABLED) | BIT(REASON_UNKNOWN_SERVICE),
     [RULE_ACCOUNT_TLS] = BIT(REASON_TLS_REQUIRED),
     [RULE_PASSWORD] = BIT(REASON_APP_PASSWORD_REQUIRED),
+    [RULE_OWNED] = BIT(REASON_SENDER_NOT_OWNED) | BIT(REASON_SENDER_AMBIGUOUS),
+    [RULE_PROVIDER] = BIT(REASON_ACCOUNT) | BIT(REASON_IP_NOT_AUTHORIZED) |
+                      BIT(REASON_IP_AUTHORIZED) | BIT(REASON_SPF),
     [RULE_SOURCE] = BIT(REASON_ACCOUNT) | BIT(REASON_SPF_PASS) | BIT(REASON_SPF) |
-                    BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_SPF_REQUIRED),
+                    BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_SPF_REQUIRED) |
+                    BIT(REASON_SPF_TOO_WIDE),
     [RULE_LISTED] = BIT(REASON_ACCOUNT) | BIT(REASON_IP_NOT_AUTHORIZED) | BIT(REASON_IP_AUTHORIZED),
     [RULE_ACTION] = BIT(REASON_SPF),
 };
 
 /* How often a message can come to a step. */
 static size_t times_asked(enum decision_rule rule) {
-    return rule == RULE_SPF || rule == RULE_ACTION ? 2 : 1;
+    return rule == RULE_SPF || rule == RULE_ACTION ? 2 : rule == RULE_PROVIDER ? PROVIDERS_MAX : 1;
 }
 
 static const struct decision_step *find(const struct decision *d, enum decision_rule rule) {
@@ -53,8 +57,10 @@ static void check_decider(const char *name, const struct decision *d) {
         fail_msg("%s: %s decided for %s", name, rule, reason_name(v->reason));
     if (!malformed && (reasons_of[decider->rule] & BIT(v->reason)) == 0)
         fail_msg("%s: %s cannot decide for %s", name, rule, reason_name(v->reason));
-    if (v->reason == REASON_IP_NOT_AUTHORIZED && decider->rule == RULE_LISTED)
+    if (v->reason == REASON_IP_NOT_AUTHORIZED && decider->rule != RULE_SOURCE)
         from = find(d, RULE_SOURCE)->from; /* that asks for a listed address */
+    if (decider->rule == RULE_OWNED && !malformed)
+        from = find(d, RULE_SENDER)->from;
     if (decider->rule == RULE_SOURCE && !malformed &&
         (decider->value == SOURCE_ANY || v->reason == REASON_ACCOUNT))
         from = conf; /* a login; or a null sender, of which the listener wants more */
@@ -82,8 +88,10 @@ static void check_trace(const char *name, const struct decision *d) {
                                           d->steps[d->n_steps - 1].value == MODE_MONITOR &&
                                           d->verdict.reason != REASON_APP_PASSWORD_REQUIRED))
         fail_msg("%s: the mode is another one", name);
-    /* trust that cannot be known decides over what a later step refuses */
-    bool over = d->steps[d->decider].rule == RULE_TRUSTED && d->verdict.kind == VERDICT_DEFER;
+    /* trust, a list or a provider that cannot be known decides over what a later step refuses */
+    enum decision_rule decider = d->steps[d->decider].rule;
+    bool over = d->verdict.kind == VERDICT_DEFER &&
+                (decider == RULE_TRUSTED || decider == RULE_LISTED || decider == RULE_PROVIDER);
     if (!over && d->n_steps != d->decider + 1 + (refused && d->steps[d->decider].rule != RULE_MODE))
         fail_msg("%s: goes on after %s", name, decision_rule_name(d->steps[d->decider].rule));
     check_decider(name, d);
@@ -125,7 +133,8 @@ static const struct decision_rules conf = {.spf = {VERDICT_ACCEPT, VERDICT_ACCEP
                                            .on_store_error = VERDICT_DEFER,
                                            .source_services = table_source_services,
                                            .n_source_services = 3,
-                                           .helo_always = true};
+                                           .helo_always = true,
+                                           .widest4 = 8};
 
 static void add_fact(struct policy *policy, const char *field, const char *value) {
     assert_int_equal(policy_add(policy, field, strlen(field), value, strlen(value)), 0);
@@ -139,7 +148,10 @@ static void decide_mail(struct decision *d, const struct decision_listener *list
         if (next == DECISION_WANTS_POLICY)
             next = set == NULL ? decision_policy_failed(d) : decision_policy(d, set);
         else
-            next = decision_spf(d, next == DECISION_WANTS_SPF_HELO ? helo : mail);
+            next = next == DECISION_WANTS_PROVIDER
+                       ? decision_provider(d, (enum spf_result)(rand() % SPF_RESULTS),
+                                           (unsigned)(rand() % 33))
+                       : decision_spf(d, next == DECISION_WANTS_SPF_HELO ? helo : mail, 32);
     }
 }
 
@@ -210,14 +222,27 @@ static void test_trust(void **state) {
 /* ---- random policies ---- */
 
 static void test_random(void **state) {
-    static const char *const fields[][2] = {
-        {"protocol:smtp", "off"},  {"protocol:submission", "off"},
-        {"protocol:*", "perhaps"}, {"source", "authorized"},
-        {"source", "authorised"},  {"tls", "required"},
-        {"tls", "reqired"},        {"mode", "monitor"},
-        {"mode", "moniter"},       {"ip:192.0.2.0/24", ""},
-        {"ip:nowhere", ""},        {"spf:fail", "reject"},
-        {"spf:pass", "forbidden"}, {"spf:softfail", "reject"}};
+    static const char *const fields[][2] = {{"protocol:smtp", "off"},
+                                            {"protocol:submission", "off"},
+                                            {"protocol:*", "perhaps"},
+                                            {"source", "authorized"},
+                                            {"source", "authorised"},
+                                            {"tls", "required"},
+                                            {"tls", "reqired"},
+                                            {"mode", "monitor"},
+                                            {"mode", "moniter"},
+                                            {"ip:192.0.2.0/24", ""},
+                                            {"ip:nowhere", ""},
+                                            {"spf:fail", "reject"},
+                                            {"spf:pass", "forbidden"},
+                                            {"spf:softfail", "reject"},
+                                            {"sender", "own"},
+                                            {"sender", "owned"},
+                                            {"as:b@x", ""},
+                                            {"as:@y", "until=never"},
+                                            {"ip:spf:p.example", ""},
+                                            {"ip:spf:q.example", ""},
+                                            {"ip:spf:nowhere", ""}};
     (void)state;
     srand(7208);
     for (int round = 0; round < 200000; round++) {
@@ -253,6 +278,14 @@ static void test_random(void **state) {
             facts.trusted.membership = (enum membership)(rand() % 4);
         if (facts.trusted.membership == MEMBER_MALFORMED)
             facts.trusted.from = (struct policy_origin){"network:relays", "10.0.0.0/33"};
+        struct address senders[] = {{.text = "a@x", .domain = "x"},
+                                    {.text = "b@x", .domain = "x"},
+                                    {.text = "c@y", .domain = "y"},
+                                    {.text = ""}};
+        size_t first = (size_t)rand() % COUNT(senders);
+        facts.senders = &senders[first];
+        facts.n_senders = (size_t)rand() % (COUNT(senders) - first + 1);
+        facts.more_senders = facts.n_senders > 0 && rand() % 8 == 0;
         struct decision d;
         decide_mail(&d, &listener, &facts, rand() % 16 == 0 ? NULL : &set,
                     (enum spf_result)(rand() % SPF_RESULTS),

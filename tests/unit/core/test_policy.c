@@ -319,6 +319,100 @@ static void test_malformed_ip_hides_nothing(void **state) {
     policy_free(account);
 }
 
+/* ---- as: ---- */
+
+/* Every way to write an entry, and every address that might match one. */
+static const char *const hosts[] = {"x", "y.x", "z.y.x", "yx", "x.y", "a.x"};
+
+/* As README.md says it, without a thought for speed. */
+static bool matches(const char *entry, const char *sender) {
+    const char *domain = strchr(sender, '@') + 1;
+    char tail[40];
+    if (entry[0] != '@')
+        return strcmp(entry, sender) == 0;
+    if (entry[1] != '.')
+        return strcmp(entry + 1, domain) == 0;
+    for (const char *label = domain; *label != '\0'; label++) {
+        snprintf(tail, sizeof tail, "@%s", label);
+        if (label > domain && strcmp(entry, tail) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void random_entry(char out[40]) {
+    static const char *const heads[] = {"a@", "b@", "@", "@."};
+    snprintf(out, 40, "%s%s", heads[rand() % 4], hosts[(size_t)rand() % COUNT(hosts)]);
+}
+
+static void test_sends_as(void **state) {
+    (void)state;
+    srand(6409);
+    for (int round = 0; round < 50000; round++) {
+        struct policy *policies[SUBJECTS] = {NULL};
+        char sender[40], entry[40], field[48], until[32] = "";
+        struct policy_origin origin;
+        bool expected, ended;
+        snprintf(sender, sizeof sender, "%s@%s", rand() % 2 ? "a" : "b",
+                 hosts[(size_t)rand() % COUNT(hosts)]);
+        expected = strcmp(sender, "a@x") == 0;
+        for (int n = rand() % 4; n > 0; n--) {
+            struct policy **policy = &policies[rand() % 3];
+            random_entry(entry);
+            ended = rand() % 4 == 0;
+            snprintf(until, sizeof until, "%s", ended ? "until=2020-01-01T00:00:00Z x" : "x");
+            snprintf(field, sizeof field, "%s%s", rand() % 2 ? "as:" : "AS:", entry);
+            expected |= !ended && matches(entry, sender);
+            *policy = *policy == NULL ? policy_new() : *policy;
+            assert_int_equal(policy_add(*policy, field, strlen(field), until, strlen(until)), 0);
+        }
+        struct policy_set set = set_of(policies[0], policies[1], policies[2]);
+        const struct address address = {.text = sender, .domain = strchr(sender, '@') + 1};
+        enum setting_state is = policy_sends_as(&set, &address, 1800000000, &origin);
+        if (is != (expected ? SETTING_SET : SETTING_UNSET))
+            fail_msg("round %d: %s: %d", round, sender, is);
+        for (size_t i = 0; i < SUBJECTS; i++)
+            policy_free(policies[i]);
+    }
+}
+
+static void test_malformed_as_hides_nothing(void **state) {
+    struct policy *account = POLICY("as:=nobody", "as:b@x=until=soon", "as:c@x=good");
+    struct policy_set set = set_of(account, NULL, NULL);
+    struct policy_origin origin;
+    struct address good = {.text = "c@x", .domain = "x"}, other = {.text = "d@x", .domain = "x"};
+    (void)state;
+    assert_int_equal(policy_sends_as(&set, &good, 0, &origin), SETTING_SET);
+    expect_origin(&origin, "account:a@x:as:c@x");
+    assert_int_equal(policy_sends_as(&set, &other, 0, &origin), SETTING_MALFORMED);
+    expect_origin(&origin, "account:a@x:as:");
+    policy_free(account);
+}
+
+/* ---- ip:spf: ---- */
+
+static void test_providers(void **state) {
+    struct policy *account = POLICY(
+        "ip:spf:q.example=", "ip:spf:P.example=", "ip:spf:gone.example=until=2020-01-01T00:00:00Z",
+        "ip:spf:bad=", "ip:192.0.2.1=");
+    struct policy *domain = POLICY("ip:spf:p.example=", "ip:spf:z.example=");
+    struct policy *everybody = POLICY("ip:spf:b.example=", "ip:spf:a.example=");
+    struct policy_set set = set_of(account, domain, everybody);
+    struct policy_provider providers[PROVIDERS_MAX];
+    (void)state;
+    assert_int_equal(policy_providers(&set, 1800000000, providers), 4);
+    assert_string_equal(providers[0].domain, "p.example");
+    expect_origin(&providers[0].from, "account:a@x:ip:spf:P.example");
+    assert_string_equal(providers[1].domain, "q.example");
+    assert_string_equal(providers[2].domain, "z.example");
+    expect_origin(&providers[3].from, "account:*:ip:spf:a.example");
+    struct policy_set none = set_of(NULL, NULL, NULL);
+    assert_int_equal(policy_providers(&none, 1800000000, providers), 0);
+    policy_free(account);
+    policy_free(domain);
+    policy_free(everybody);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
@@ -332,6 +426,9 @@ int main(void) {
         cmocka_unit_test(test_ip_entries_add_up),
         cmocka_unit_test(test_malformed_ip_hides_nothing),
         cmocka_unit_test(test_known),
+        cmocka_unit_test(test_sends_as),
+        cmocka_unit_test(test_malformed_as_hides_nothing),
+        cmocka_unit_test(test_providers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

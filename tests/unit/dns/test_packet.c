@@ -140,6 +140,7 @@ static void test_errors(void **state) {
             assert_int_equal(reading.kind, READING_ANSWER);
             assert_int_equal(reading.answer->status, DNS_ABSENT);
             assert_int_equal(reading.answer->n, 0);
+            assert_true(reading.answer->no_such_name);
             dns_answer_release(reading.answer);
             continue;
         }

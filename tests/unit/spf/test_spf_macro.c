@@ -356,6 +356,25 @@ static void test_no_work_beyond_the_buffer(void **state) {
         assert_int_equal(spf_domain_expand(spec, &values, out), -1);
 }
 
+/* How much of the client's address a name depends on. */
+static void test_address_parts(void **state) {
+    static const struct {
+        const char *text;
+        unsigned parts;
+    } rows[] = {
+        {"%{i}.x.example", 32},   {"%{I}.example", 32},   {"%{ir}.%{v}.x.example", 32},
+        {"%{i1}.example", 1},     {"%{i3r}.example", 3},  {"%{i2}.%{i3}.example", 3},
+        {"%{i1-}.example", 32},   {"%{i2.-}.example", 2}, {"%{i99}.example", 32},
+        {"x.example", 0},         {"%{h}.example", 0},    {"%{p}.%{v}.example", 0},
+        {"%{s}.%{d}.example", 0}, {"%%{i}.example", 0},   {"%%%{i}.example", 32},
+        {"%{l}%_%-.example", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (spf_macro_address_parts(rows[i].text) != rows[i].parts)
+            fail_msg("%s: %u", rows[i].text, spf_macro_address_parts(rows[i].text));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc),           cmocka_unit_test(test_letters),
@@ -364,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_domain_spec),   cmocka_unit_test(test_wants_name),
         cmocka_unit_test(test_domain_expand), cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_many),          cmocka_unit_test(test_no_work_beyond_the_buffer),
+        cmocka_unit_test(test_address_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
