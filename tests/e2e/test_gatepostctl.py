@@ -1036,6 +1036,16 @@ def test_policy_file_without_history(policy_path, on_file):
     assert "1 subjects were written" in run.err and len(facts(on_file)) == 2
 
 
+def test_policy_file_with_a_fifo_for_a_history(policy_path, on_file):
+    """Nobody waits for a reader."""
+    os.mkfifo(policy_path + ".history")
+    run = on_file.run("tls", "required", "alice", timeout=20)
+    assert run.status == 2 and "policy.history: no regular file" in run.err, run
+    assert facts(on_file) == ["account:alice@example.com tls required"]
+    run = on_file.run("history", timeout=20)
+    assert run.status == 2 and "policy.history: no regular file" in run.err, run
+
+
 # ---- least rights ----
 
 @pytest.fixture(scope="module")

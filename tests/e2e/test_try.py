@@ -72,6 +72,15 @@ def test_a_policy_file_that_is_none(try_out, place):
         'store "file:PLACE/fifo": PLACE/fifo: it is no regular file']
 
 
+def test_a_password_file_that_is_none(try_out, place):
+    os.mkfifo(os.path.join(place, "fifo"), 0o600)
+    assert try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/fifo") == [
+        'store "redis://127.0.0.1:1/0": store_password_file: PLACE/fifo: it is no regular file']
+    os.mkdir(os.path.join(place, "folder"), 0o700)
+    assert try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/folder") == [
+        'store "redis://127.0.0.1:1/0": store_password_file: PLACE/folder: it is no regular file']
+
+
 def test_all_problems_at_once(try_out, place):
     found = try_out(user="no-such-user", socket_group="no-such-group",
                     socket=f"unix:{place}/missing/milter.sock", store=f"file:{place}/missing")

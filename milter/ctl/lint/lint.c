@@ -17,6 +17,7 @@
 
 #include "../print.h"
 #include "gatepost/base/line.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/store_url.h"
 
@@ -276,9 +277,9 @@ static int lint_file(struct lint *lint) {
     unsigned long number = 0;
     if (store_url_parse(lint->ctl->config->store, &url, &why) != 0 || url.kind != STORE_FILE)
         return CTL_DONE;
-    FILE *file = fopen(url.path, "re");
+    FILE *file = regular_file_open(url.path, NULL, &why);
     if (file == NULL)
-        return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(errno));
+        return ctl_fail(lint->ctl, "%s", why.text);
     while ((len = line_read(file, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;

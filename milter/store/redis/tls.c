@@ -20,6 +20,7 @@
 #include <openssl/x509v3.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/base/waiting.h"
 
 struct redis_tls {
@@ -42,7 +43,22 @@ static int refuse(const char *setting, const char *file, struct why *why) {
     return why_set(why, "%s %s: %s", setting, file, first_error());
 }
 
+/* OpenSSL would wait for a FIFO. True: it may have a look at the file. */
+static bool is_readable(const char *setting, const char *path, struct why *why) {
+    struct why reason;
+    FILE *file = path[0] == '\0' ? NULL : regular_file_open(path, NULL, &reason);
+    if (file != NULL)
+        fclose(file);
+    else if (path[0] != '\0')
+        why_set(why, "%s %s", setting, reason.text);
+    return file != NULL || path[0] == '\0';
+}
+
 static int read_files(SSL_CTX *context, const struct store_settings *settings, struct why *why) {
+    if (!is_readable("store_tls_ca", settings->tls_ca, why) ||
+        !is_readable("store_tls_cert", settings->tls_cert, why) ||
+        !is_readable("store_tls_key", settings->tls_key, why))
+        return -1;
     if (settings->tls_ca[0] == '\0' && SSL_CTX_set_default_verify_paths(context) != 1)
         return why_set(why, "the CA certificates of this host cannot be read: set store_tls_ca");
     if (settings->tls_ca[0] != '\0' && SSL_CTX_load_verify_file(context, settings->tls_ca) != 1)
