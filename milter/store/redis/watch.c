@@ -164,7 +164,7 @@ static int do_due(struct redis_watch *watch, struct watching *w, struct why *why
         redis_emptiness_begin(&w->census);
         return count_on(watch, w, why);
     }
-    if (now < w->next_ping && redis_pool_is_up(watch->pool))
+    if (now < w->next_ping && !redis_pool_awaits_answer(watch->pool))
         return 0;
     w->next_ping = now + PING_INTERVAL;
     w->asked = now;
