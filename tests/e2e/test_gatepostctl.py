@@ -701,6 +701,48 @@ def test_export_round_trip_of_any_octets(folder, redis, on_redis, policy_path, o
     assert on_redis.json("import", text=lines)["written"] == 0
 
 
+def test_export_round_trip_of_odd_names(redis, on_redis, policy_path, on_file):
+    """Names that no look-up asks for: they are warned of, and come back octet by octet."""
+    pairs = {b"gatepost:account:a\xff@b.example": (b"tls", b"required"),
+             b"gatepost:account:\xc3(z": (b"ip:192.0.2.1", b"note"),
+             b"gatepost:account:ok@b.example": (b"tls", b"required", b"x\xe9y", b"1", b"a b", b"",
+                                                b"ip:10.0.0.\xb2", b"", b"mode", b"moni\x01tor"),
+             b"gatepost:network:b\xfcro": (b"10.0.0.0/8", b"inside"),
+             b"gatepost:network:relays": (b"10.0.0.0/8", b"", b"\x80", b"")}
+    for key, fields in pairs.items():
+        redis.cli("HSET", key, *fields)
+    before = everything(redis)
+    exported = on_redis.do("export")
+    assert is_shown(exported.out) and len(exported.out.splitlines()) == 10 and not exported.err
+    redis.cli("FLUSHALL")
+    on_file.do("import", text=exported.out)
+    run = on_redis.do("import", text=on_file.do("export").out)
+    assert everything(redis) == before
+    assert is_shown(run.err) and run.err.count("warning: ") >= 7 and "0 refused" in run.out
+    for line in exported.out.splitlines():      # where they are not escaped they are a mistake
+        raw = re.sub(rb"\\x(..)", lambda octet: bytes.fromhex(octet[1].decode()), line.encode())
+        if raw.startswith(b"\\") and b" b" not in raw and b"\x01" not in raw:
+            assert on_redis.run("import", "--dry-run", text=raw[1:]).status == 1, raw
+
+
+def test_export_round_trip_of_what_is_malformed(redis, on_redis):
+    """By default a mistake is refused; a backup with mistakes can be restored all the same."""
+    for fields in (("tls", "maybe", "source", "any"), ("protocl:pop3", "off", "mode", "monitor"),
+                   ("ip:10.0.0.0/40", "note", "spf:fail", "drop")):
+        redis.cli("HSET", f"gatepost:account:{fields[0][:3]}@b.example", *fields)
+    redis.cli("HSET", "gatepost:account:x@y@b.example", "tls", "required")
+    before = facts(on_redis)
+    assert len(before) == 7
+    redis.cli("FLUSHALL")
+    run = on_redis.run("import", text="\n".join(before))
+    assert run.status == 1 and "4 refused" in run.out and facts(on_redis) == []
+    run = on_redis.do("import", "--force", text="\n".join(before))
+    assert run.err.count("warning: ") == 5 and "0 refused" in run.out
+    assert facts(on_redis) == before
+    run = on_redis.run("import", "--force", text="account:a@b.example tls required\n" * 2)
+    assert run.status == 1 and "given a second time" in run.err
+
+
 def test_json_shows_what_a_terminal_would_obey_as_escapes(redis, on_redis):
     redis.cli("HSET", "gatepost:account:a@b.example", "ip:::1", "\x1b\x7f\u009b\u202e\u00f6".encode(),
               "ip:::2", b"\xff\x9b", b"x\xff", "1", "x\u00ff", "2")
