@@ -331,8 +331,7 @@ int address_from_login(const char *login, const struct address_rules *rules, str
     }
     cut_extension(copy, rules->delimiters);
     squeeze(copy);
-    /* '?' is what Postfix writes for an octet that it cannot print */
-    misnamed |= copy[0] == '\0' || strchr(copy, '?') != NULL;
+    misnamed |= copy[0] == '\0';
     int rc = canonical(copy, at, rules, out);
     if (rc == 0) {
         bool none = out->domain == NULL; /* fine where none was given, or could be */

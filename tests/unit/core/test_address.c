@@ -135,7 +135,7 @@ static const struct {
     {"alice@.", &plain, "alice", NULL, true},
     {"alice@.", &with_default, "alice", NULL, true},
     {"alice@[192.0.2.1", &plain, "alice@[192.0.2.1", "[192.0.2.1", true},
-    {"alice?@example.com", &plain, "alice?@example.com", "example.com", true},
+    {"alice?@example.com", &plain, "alice?@example.com", "example.com", false},
     {"alice@[]", &plain, "alice@[]", "[]", true},
     {"alice@[", &plain, "alice@[", "[", true},
     {"alice@[300.1.2.3]", &plain, "alice@[300.1.2.3]", "[300.1.2.3]", true},
