@@ -22,6 +22,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
+#include "place.h"
 #include "privileges.h"
 
 static struct sockaddr_storage own; /* where it can be reached, until the process ends */
@@ -44,16 +45,8 @@ static void find_own(const struct config *config) {
         own_len = sizeof *un;
         return;
     }
-    char name[300], *host; /* inet:PORT@HOST, inet:PORT */
-    snprintf(name, sizeof name, "%s", strchr(config->socket, ':') + 1);
-    host = strchr(name, '@');
-    if (host != NULL)
-        *host++ = '\0';
-    const struct addrinfo wanted = {.ai_family = strncmp(config->socket, "inet6", 5) == 0 ? AF_INET6
-                                                                                          : AF_INET,
-                                    .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
-    if (getaddrinfo(host, name, &wanted, &found) != 0)
+    if (place_resolve(config->socket, false, &found) != 0)
         return;
     memcpy(&own, found->ai_addr, found->ai_addrlen);
     own_len = found->ai_addrlen;
@@ -88,33 +81,21 @@ static bool is_in_use(const struct config *config) {
     return fd >= 0;
 }
 
-/* What stands in the socket's place may be an old socket, and nothing else. */
 static int check_place(const struct config *config, const char *path) {
-    struct stat there;
-    if (lstat(path, &there) == 0) {
-        if (S_ISLNK(there.st_mode))
-            return fail("socket", config->socket, "a symbolic link stands in its place: remove it");
-        if (!S_ISSOCK(there.st_mode))
-            return fail("socket", config->socket,
-                        "a file that is no socket stands in its place: remove it");
-        if (is_in_use(config))
-            return fail("socket", config->socket, "another process listens on it");
-    }
-    char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
-    if (slash == NULL) {
-        free(directory);
-        return fail("socket", config->socket, "no memory");
-    }
-    slash[slash == directory] = '\0';
-    int rc = stat(directory, &there);
+    struct place place;
+    struct why why;
+    int rc = place_look(path, &place, &why);
+    if (rc == 0 && place.socket && is_in_use(config))
+        return fail("socket", config->socket, "another process listens on it");
+    if (rc != 0 && place.error == 0)
+        return fail("socket", config->socket, why.text);
     if (rc != 0)
         log_event(LOG_ERR, "start-failed", "setting", "socket", "value", config->socket,
-                  "directory", directory, "problem", strerror(errno), (char *)NULL);
-    else if ((there.st_mode & S_IWOTH) != 0)
-        log_event(LOG_WARNING, "socket-directory", "directory", directory, "problem",
+                  "directory", place.directory, "problem", why.text, (char *)NULL);
+    else if ((place.mode & S_IWOTH) != 0)
+        log_event(LOG_WARNING, "socket-directory", "directory", place.directory, "problem",
                   "everybody may write there, and put another socket in place of this one",
                   (char *)NULL);
-    free(directory);
     return rc;
 }
 
