@@ -149,22 +149,13 @@ static void explain(const char *host, SSL *ssl, const redisContext *conn, struct
     ERR_clear_error();
 }
 
-/* Waits for what the handshake wants next; -1 when the deadline passed. */
-static int await(int fd, short events, int64_t deadline) {
-    struct pollfd pfd = {.fd = fd, .events = events};
-    struct waiting w = waiting_begin(deadline);
-    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
-    waiting_end(&w);
-    return rc > 0 ? 0 : -1;
-}
-
 /* Does the rest of the handshake; the connection owns `ssl`. */
 static int shake_hands(redisContext *conn, SSL *ssl, int64_t deadline) {
     int rc;
     while ((rc = SSL_connect(ssl)) != 1) {
         int wants = SSL_get_error(ssl, rc);
         if ((wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) ||
-            await(conn->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) != 0)
+            waiting_fd(conn->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) <= 0)
             return -1;
     }
     return 0;
