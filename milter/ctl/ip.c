@@ -141,7 +141,7 @@ static int check_listed(struct ctl *ctl, const char *subject, const char *field)
     if (status != CTL_DONE)
         return status;
     if (ctl_read_whole(ctl, subject, &hash, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
+        return ctl_fail_store(ctl, why.text);
     if (find_field(&hash, network, field, &around) == NULL && hash.answer != STORE_WRONG_TYPE)
         status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, field,
                             around == NULL ? "" : " of its own; it is inside ",
@@ -279,7 +279,7 @@ static int list_members(struct ctl *ctl, const char *subject) {
     struct store_hash hash;
     struct why why;
     if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
+        return ctl_fail_store(ctl, why.text);
     if (hash.answer == STORE_WRONG_TYPE)
         return ctl_refuse(ctl, "%s%s is not a hash: it has no members", ctl->config->key_prefix,
                           subject);

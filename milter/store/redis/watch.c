@@ -296,6 +296,21 @@ static void *run(void *arg) {
     }
 }
 
+static void ignore_told(void *context, enum store_event event, const char *subject) {
+    (void)context, (void)event, (void)subject;
+}
+
+int redis_watch_check(struct redis_pool *pool, const char *prefix, int64_t timeout,
+                      struct why *why) {
+    struct redis_tracking tracking = {.prefix = prefix, .told = ignore_told};
+    bool refused;
+    int rc = redis_tracking_open(&tracking, pool, timeout, &refused, why);
+    redis_tracking_close(&tracking);
+    if (rc == 0)
+        return 1;
+    return refused && strstr(why->text, "NOPERM") == NULL ? 0 : -1;
+}
+
 static void watch_free(struct redis_watch *watch) {
     if (watch->wake_fd >= 0)
         close(watch->wake_fd);
