@@ -37,9 +37,14 @@ _gatepostctl_find() {
 # The summary's name of the argument that comes next; nothing when none does.
 _gatepostctl_next() {
     local at=$((${#args[@]} - named)) name
-    [[ $named != 0 && ${#usage[@]} != 0 ]] || return
-    name=${usage[at]:-}
-    [[ -n $name || ${usage[-1]} != *... ]] || name=${usage[-1]}
+    local -a wanted=()
+    for name in "${usage[@]}"; do
+        [[ $name != '[--'* ]] || break
+        wanted+=("$name")
+    done
+    [[ $named != 0 && ${#wanted[@]} != 0 ]] || return
+    name=${wanted[at]:-}
+    [[ -n $name || ${wanted[-1]} != *... ]] || name=${wanted[-1]}
     name=${name#[}
     echo "${name%]}"
 }
@@ -86,7 +91,7 @@ _gatepostctl_options() {
     case "$head $sub" in
     ' ') echo -c -V -h ;;
     'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
+        export\ * | history\ * | use\ * | unused\ * | replay\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
     grep -o -e '--[a-z-]*' <<<"${usage[*]}"
@@ -110,7 +115,7 @@ _gatepostctl() {
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
             --listener | --log | --door | --service | --for | --canary | --password-file | --port | \
-            --path | --address | --timeout)
+            --path | --address | --timeout | --with | --policy)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -135,19 +140,23 @@ _gatepostctl() {
         candidates=$(_gatepostctl_ask account list "$cur*" | grep -v '^[@*]')
         ;;
     --listener) candidates=$(_gatepostctl_listeners) ;;
+    --policy)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
     --door) candidates='mta dovecot http' ;;
     --service)
         candidates='smtp submission submissions imap pop3 sieve caldav carddav webdav activesync jmap
             webmail'
         ;;
     --until | --since | --actor | --field | --last | --ip | --helo | --log | --for | --port | \
-        --path | --address | --timeout) return ;;
+        --path | --address | --timeout | --with) return ;;
     *)
         if [[ $cur == -* ]]; then
             candidates=$(_gatepostctl_options)
         else
             word=$(_gatepostctl_next)
-            [[ $word != FILE ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            [[ $word != FILE* && $head != replay ]] || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             candidates=$(_gatepostctl_names; _gatepostctl_values "$word")
         fi
         ;;

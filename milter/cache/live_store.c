@@ -44,13 +44,16 @@ void live_store_keep(struct live_store *shared, const struct config *config) {
     policy_cache_keep(shared->cache, config->cache_ttl, config->stale_max);
 }
 
-static int open_parts(struct live_store *shared, const struct config *config, struct why *why) {
+/* `store`: the one that is open already, or NULL. */
+static int open_parts(struct live_store *shared, const struct config *config, struct store *store,
+                      struct why *why) {
     const struct store_settings settings = live_store_settings(config);
     why_set(why, "no memory");
+    shared->store = store;
     shared->identity = identity_of(config);
     shared->key_prefix = strdup(config->key_prefix);
     if (shared->identity == NULL || shared->key_prefix == NULL ||
-        store_open(&settings, &shared->store, why) != 0)
+        (store == NULL && store_open(&settings, &shared->store, why) != 0))
         return -1;
     const struct policy_cache_settings cache = {
         .store = shared->store,
@@ -65,6 +68,22 @@ static int open_parts(struct live_store *shared, const struct config *config, st
     return store_watch(shared->store, note, shared, why);
 }
 
+int live_store_open_on(const struct config *config, struct store *store, struct live_store **out,
+                       struct why *why) {
+    struct live_store *shared = calloc(1, sizeof *shared);
+    if (shared == NULL) {
+        store_free(store);
+        return why_set(why, "no memory");
+    }
+    atomic_init(&shared->references, 1);
+    if (open_parts(shared, config, store, why) != 0) {
+        live_store_release(shared);
+        return -1;
+    }
+    *out = shared;
+    return 0;
+}
+
 int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
                     struct why *why) {
     if (last != NULL) {
@@ -76,16 +95,7 @@ int live_store_open(const struct config *config, struct live_store *last, struct
             return 0;
         }
     }
-    struct live_store *shared = calloc(1, sizeof *shared);
-    if (shared == NULL)
-        return why_set(why, "no memory");
-    atomic_init(&shared->references, 1);
-    if (open_parts(shared, config, why) != 0) {
-        live_store_release(shared);
-        return -1;
-    }
-    *out = shared;
-    return 0;
+    return live_store_open_on(config, NULL, out, why);
 }
 
 struct live_store *live_store_acquire(struct live_store *shared) {

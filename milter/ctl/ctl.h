@@ -20,6 +20,7 @@
 enum ctl_exit {
     CTL_DONE = 0,     /* done; nothing found */
     CTL_REFUSED = 1,  /* refused: invalid input, a guard; or lint has findings */
+    CTL_CHANGES = 1,  /* replay: verdicts would change, as diff(1) says it */
     CTL_FAILED = 2,   /* could not be done: usage, configuration, store */
     CTL_MARKED = 3,   /* explain: the message would be marked, */
     CTL_DEFERRED = 4, /* deferred (4xx) */
@@ -50,6 +51,7 @@ struct ctl_doors {
 };
 
 struct ctl {
+    struct store *trial; /* NULL; else `store`, which commands change instead of anything real */
     struct config *config;
     struct address_rules address_rules;
     struct fact_rules fact_rules;
@@ -70,7 +72,12 @@ struct ctl {
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
     const char *length; /* --for of unused; NULL */
-    const char *note;   /* of a new app password; NULL */
+    const char *policy; /* --policy of replay; NULL */
+    const char **with;  /* --with of replay, as often as it was given; owned */
+    size_t n_with, with_room;
+    /* Runs one command that edits the policy, its words as of a command line, on this trial. */
+    int (*run_words)(struct ctl *ctl, int argc, char **argv);
+    const char *note; /* of a new app password; NULL */
     bool forget, commands, all;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
@@ -103,13 +110,12 @@ ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
-ctl_command ctl_use, ctl_unused;
+ctl_command ctl_use, ctl_unused, ctl_replay;
 ctl_command ctl_password_add, ctl_password_list, ctl_password_remove;
+ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
 
 /* Removes all app passwords of an account, where there are any. CTL_DONE, or another status after
  * saying why. */
 int ctl_passwords_drop(struct ctl *ctl, const char *account);
-
-ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
 
 #endif

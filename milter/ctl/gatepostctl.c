@@ -50,7 +50,9 @@ enum {
     OPT_PORT,
     OPT_PATH,
     OPT_ADDRESS,
-    OPT_TIMEOUT
+    OPT_TIMEOUT,
+    OPT_WITH,
+    OPT_POLICY
 };
 
 /* Which options a command takes; -c everywhere. */
@@ -104,6 +106,8 @@ static const struct option long_options[] = {
     {"path", required_argument, NULL, OPT_PATH},
     {"address", required_argument, NULL, OPT_ADDRESS},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"with", required_argument, NULL, OPT_WITH},
+    {"policy", required_argument, NULL, OPT_POLICY},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -163,6 +167,13 @@ static const struct command other_commands[] = {
      1,
      SHOWS | BIT(OPT_FOR) | BIT(OPT_COMMANDS),
      ctl_unused,
+     {0}},
+    {{"replay", NULL},
+     "[FILE...]",
+     0,
+     INT_MAX,
+     SHOWS | BIT(OPT_WITH) | BIT(OPT_POLICY),
+     ctl_replay,
      {0}},
     {{"explain", NULL}, "", 0, 0, OF_EXPLAIN, ctl_explain, {0}},
     {{"doors", "check"}, "HOST", 1, 1, OF_DOORS, ctl_doors_check, {0}},
@@ -240,7 +251,7 @@ static int usage(FILE *to, const char *first_word) {
               "  -c FILE  the configuration (" GATEPOST_CONF ")\n"
               "  -V       the version\n"
               "exit status: 0 done, 1 refused or lint has findings, 2 could not be done;\n"
-              "of explain 0 accept, 3 mark, 4 defer, 5 reject\n",
+              "of explain 0 accept, 3 mark, 4 defer, 5 reject; of replay 1 verdicts would change\n",
               to);
     return to == stdout ? CTL_DONE : CTL_FAILED;
 }
@@ -341,6 +352,13 @@ static int take_option(struct ctl *ctl, int option) {
         break;
     case OPT_COMMANDS:
         ctl->commands = true;
+        break;
+    case OPT_WITH:
+        ctl->with = xgrow(ctl->with, ctl->n_with, &ctl->with_room, sizeof *ctl->with);
+        ctl->with[ctl->n_with++] = optarg;
+        break;
+    case OPT_POLICY:
+        ctl->policy = optarg;
         break;
     case OPT_DOOR:
         ctl->question.door = optarg;
@@ -447,13 +465,40 @@ static int check_options(const struct command *command, uint64_t given) {
     return 0;
 }
 
+static int check_count(const struct command *command, int argc) {
+    if (argc >= command->least && argc <= command->most)
+        return 0;
+    fprintf(stderr, "gatepostctl: too %s arguments\n", argc < command->least ? "few" : "many");
+    usage(stderr, command->words[0]);
+    return -1;
+}
+
+/* A ctl.run_words. */
+static int run_words(struct ctl *ctl, int argc, char **argv) {
+    struct line line = {0};
+    optind = 0; /* getopt() begins anew */
+    int status = take_line(ctl, &line, argc, argv);
+    if (status >= 0)
+        return CTL_FAILED;
+    const struct command *command = line.command;
+    if (command == NULL || (command->options & BIT(OPT_DRY_RUN)) == 0 ||
+        command->run == ctl_import || line.path != NULL) {
+        fprintf(stderr, "gatepostctl: %s\n",
+                command == NULL ? "no such command" : "not a command that changes one subject");
+        return CTL_FAILED;
+    }
+    if (check_options(command, line.given) != 0 || check_count(command, line.n - line.taken) != 0)
+        return CTL_FAILED;
+    ctl->setting = command->setting;
+    ctl->json = false;
+    return command->run(ctl, line.n - line.taken, line.words + line.taken);
+}
+
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
                char **argv) {
     struct why why;
-    if (argc < command->least || argc > command->most) {
-        fprintf(stderr, "gatepostctl: too %s arguments\n", argc < command->least ? "few" : "many");
-        return usage(stderr, command->words[0]);
-    }
+    if (check_count(command, argc) != 0)
+        return CTL_FAILED;
     if (config_load(path, &ctl->config, &why) != 0)
         return command->run == ctl_reload
                    ? ctl_refuse(ctl, "%s (not loaded: the filter keeps its configuration)",
@@ -467,7 +512,9 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
                                                 .lower_case = idna_lower_case};
     ctl->fact_rules = (struct fact_rules){&ctl->config->rules, &ctl->address_rules};
     ctl->setting = command->setting;
+    ctl->run_words = run_words;
     int status = command->run(ctl, argc, argv);
+    free(ctl->with);
     store_writer_free(ctl->writer);
     store_free(ctl->store);
     config_free(ctl->config);

@@ -33,7 +33,7 @@ int ctl_open_writer(struct ctl *ctl) {
     struct store_settings settings = live_store_settings(ctl->config);
     struct why why = {"no memory"};
     int status = ctl_open_store(ctl);
-    if (status != CTL_DONE || ctl->writer != NULL)
+    if (status != CTL_DONE || ctl->writer != NULL || ctl->trial != NULL)
         return status;
     if (settings.timeout < PATIENCE)
         settings.timeout = PATIENCE;

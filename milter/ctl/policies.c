@@ -57,7 +57,10 @@ int ctl_name_account(const struct ctl *ctl, const char *name, char **subject) {
         no_memory();
     *subject = xasprintf("account:%s", account.text);
     address_clear(&account);
-    return check_name(ctl, name, *subject);
+    int status = check_name(ctl, name, *subject);
+    if (status != CTL_DONE) /* which frees it */
+        *subject = NULL;
+    return status;
 }
 
 int ctl_name_network(const struct ctl *ctl, const char *name, char **subject) {

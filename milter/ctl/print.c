@@ -123,6 +123,8 @@ void ctl_progress_tell(struct ctl_progress *progress, size_t done) {
     progress->shown = true;
     if (progress->terminal && progress->total > 0)
         draw_bar(progress, done);
+    else if (progress->terminal)
+        fprintf(stderr, "\r%s: %zu", progress->what, done);
     else if (progress->total > 0)
         fprintf(stderr, "%s: %zu of %zu\n", progress->what, done, progress->total);
     else

@@ -70,13 +70,13 @@ int ctl_set_names(struct ctl *ctl, int argc, char **argv) {
     int n = argc - 1;
     struct wanted_fact *wanted = name_fields(&ctl->setting, n, argv + 1);
     int status = check_names(ctl, wanted, n);
-    if (status == CTL_DONE)
-        status = ctl_name_account(ctl, argv[0], &subject);
-    if (status == CTL_DONE && is_off(&ctl->setting))
-        status = ctl_kick_prepare(ctl, subject, wanted, (size_t)n);
-    if (status == CTL_DONE)
-        status = ctl_write(ctl, subject, wanted, (size_t)n);
-    free(subject);
+    if (status == CTL_DONE && (status = ctl_name_account(ctl, argv[0], &subject)) == CTL_DONE) {
+        if (is_off(&ctl->setting))
+            status = ctl_kick_prepare(ctl, subject, wanted, (size_t)n);
+        if (status == CTL_DONE)
+            status = ctl_write(ctl, subject, wanted, (size_t)n);
+        free(subject);
+    }
     for (int i = 0; i < n; i++)
         free((void *)wanted[i].field);
     free(wanted);

@@ -83,8 +83,10 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .account = j->account.text,
                                           .values = values,
                                           .decision = &j->decision,
+                                          .tls = q->tls ? "yes" : "no",
                                           .stale = j->lookup.stale,
                                           .password_id = q->password_id,
+                                          .spf_problem = j->provider.problem,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
     if (q->observer != NULL) {
@@ -95,6 +97,12 @@ static void report(const struct door_question *q, const struct judgement *j,
                     verdict_applied(verdict), verdict->reason, record.microseconds);
     verdict_log(&record);
 }
+
+/*
+ * Milliseconds that a provider (ip:spf:) is waited for: whoever asks at a door has less patience
+ * than an MTA, Dovecot one second, and threads that judge are few.
+ */
+#define PROVIDER_PATIENCE 900
 
 static void judge(struct judgement *j, const struct door_question *q, bool service_exists) {
     if (service_exists)
@@ -128,6 +136,9 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
         session_id_format(session_id_next(), id);
         j.session = id;
     }
+    int64_t timeout = runtime->config->spf_timeout;
+    j.spf_deadline =
+        clock_now_ms() + (timeout < PROVIDER_PATIENCE ? timeout : (int64_t)PROVIDER_PATIENCE);
     judge(&j, q, exists);
     const struct verdict *verdict = &j.decision.verdict;
     ip_format(&q->client, client);
@@ -139,6 +150,7 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
                                         .client = client[0] == '\0' ? NULL : client,
                                         .login = q->login,
                                         .listener = listener.name,
+                                        .domain = verdict->provider,
                                         .session = j.session};
     if (answer->kind >= VERDICT_DEFER) {
         reply_render(verdict, runtime->config->replies[verdict->reason], &values, &reply);

@@ -52,11 +52,26 @@ static void evaluate(struct judgement *j, enum spf_identity identity, struct spf
         observer->spf_done(observer->context, identity, answer);
 }
 
+/* What SPF said at the time; false, and the verdict of judge_defer(), where that is not known. */
+static bool recall(struct judgement *j, enum spf_identity identity, enum spf_result *result,
+                   unsigned *prefix) {
+    if (j->past->spf(j->past->context, j, identity, result, prefix))
+        return true;
+    judge_defer(j);
+    return false;
+}
+
 /* Is the client one of the servers of a provider, as its domain's SPF record says? */
 static enum decision_next ask_provider(struct judgement *j) {
     const char *domain = decision_provider_domain(&j->decision);
     char sender[sizeof "postmaster@" + 253];
     struct spf_answer answer;
+    enum spf_result past;
+    unsigned prefix;
+    if (j->past != NULL)
+        return recall(j, IDENTITY_NONE, &past, &prefix)
+                   ? decision_provider(&j->decision, past, prefix)
+                   : DECISION_MADE;
     snprintf(sender, sizeof sender, "postmaster@%s", domain);
     struct spf_query query = {.helo = domain, .sender = sender};
     evaluate(j, IDENTITY_NONE, &query, &answer);
@@ -68,6 +83,11 @@ static enum decision_next ask_provider(struct judgement *j) {
 static enum decision_next ask_spf(struct judgement *j, enum spf_identity identity) {
     const char *name = j->helo, *sender = identity == IDENTITY_HELO ? NULL : j->sender;
     char *ascii_name = NULL, *ascii_sender = NULL; /* RFC 7208 4.3 */
+    enum spf_result past;
+    unsigned prefix;
+    if (j->past != NULL)
+        return recall(j, identity, &past, &prefix) ? decision_spf(&j->decision, past, prefix)
+                                                   : DECISION_MADE;
     if ((name != NULL && idna_address_to_ascii(name, &ascii_name) < 0) ||
         (sender != NULL && idna_address_to_ascii(sender, &ascii_sender) < 0)) {
         free(ascii_name);

@@ -216,6 +216,7 @@ static void judged(struct session *session, const struct judgement *j, struct re
                                     .account = j->facts.has_account ? j->account.text : NULL,
                                     .values = values,
                                     .decision = &j->decision,
+                                    .tls = j->facts.tls ? "yes" : "no",
                                     .stale = j->lookup.stale,
                                     .spf_problem = spf->problem,
                                     .reply = &answer->reply,

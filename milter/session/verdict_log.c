@@ -10,6 +10,18 @@
 #include "gatepost/base/log.h"
 #include "gatepost/core/textbuf.h"
 
+/* What SPF said of HELO where that did not decide, so that spf= is of MAIL FROM; else NULL. */
+static const char *helo_result(const struct decision *d) {
+    const struct decision_step *first = NULL;
+    for (size_t i = 0; i < d->n_steps; i++) {
+        if (d->steps[i].rule == RULE_SPF && first != NULL)
+            return spf_result_name((enum spf_result)first->value);
+        if (d->steps[i].rule == RULE_SPF)
+            first = &d->steps[i];
+    }
+    return NULL;
+}
+
 void verdict_log(const struct verdict_record *record) {
     const struct verdict *verdict = &record->decision->verdict;
     const struct reply_values *values = record->values;
@@ -51,8 +63,12 @@ void verdict_log(const struct verdict_record *record) {
         {"us", us},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    struct log_pair line[sizeof pairs / sizeof *pairs + 4];
+    struct log_pair line[sizeof pairs / sizeof *pairs + 6];
     memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
+    if (record->tls != NULL)
+        line[n++] = (struct log_pair){"tls", record->tls};
+    if (helo_result(record->decision) != NULL)
+        line[n++] = (struct log_pair){"spf-helo", helo_result(record->decision)};
     if (record->stage == STAGE_DOOR)
         line[n++] = (struct log_pair){"door", door_name(verdict->door)};
     if (record->password_id != NULL)

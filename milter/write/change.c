@@ -76,7 +76,7 @@ static enum change_result try_once(struct change *c, bool *again, struct why *wh
     struct change_before before = {0};
     *again = false;
     change_clear(c);
-    if (store_writer_begin(c->writer, c->subject, why) != 0 ||
+    if ((c->writer != NULL && store_writer_begin(c->writer, c->subject, why) != 0) ||
         c->read(c->context, c->subject, &before, why) != 0)
         return CHANGE_FAILED;
     if (before.hash->answer == STORE_WRONG_TYPE && !c->drop)

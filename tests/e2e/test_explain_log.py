@@ -102,12 +102,30 @@ def test_a_client_without_address(ctl):
     assert explain(ctl, "--ip", "unknown", "--from", "a@b.example")[0] == 0
 
 
-def test_tls_is_what_the_reason_says(ctl):
+def test_tls_of_an_old_line_is_what_the_reason_says(ctl):
     line = LINE.replace("listener=mx", "listener=submission").replace("login=", "login=b@b.example")
     assert explain(ctl, "--log", line)[1]["reason"] == "account"
     line = line.replace("reason=spf", "reason=tls-required")
     assert explain(ctl, "--log", line)[1]["reason"] == "tls-required"
     assert explain(ctl, "--log", line, "--tls")[1]["reason"] == "account"
+
+
+def test_tls_is_what_the_line_says(ctl):
+    line = LINE.replace("listener=mx", "listener=submission").replace("login=", "login=b@b.example")
+    for tls, reason in (("yes", "account"), ("no", "tls-required")):
+        for form in (line + f" tls={tls}",
+                     json.dumps({**logfmt.parse(line), "tls": tls}, separators=(",", ":"))):
+            assert explain(ctl, "--log", form)[1]["reason"] == reason, form
+
+
+def test_the_filter_logs_tls(start_gatepost, milter_session):
+    gatepost = start_gatepost({**SETTINGS, "listener": {},
+                               "spf": {"timeout": "1s", "nameservers": ["127.0.0.1:9"]}})
+    for values, tls in (({}, "no"), ({"{tls_version}": "TLSv1.3"}, "yes")):
+        gatepost.forget()
+        with milter_session(gatepost) as mta:
+            mta.mail("a@b.example", login="a@b.example", macro_values=values)
+        assert gatepost.verdict(stage="mail")["tls"] == tls
 
 
 LONG = "x" * 397 + "..."

@@ -15,7 +15,7 @@ from test_concurrent import load
 
 SETTINGS = {"trusted": [], "authentication_results": False}
 KEYS = ["event", "stage", "session", "queue", "listener", "service", "client", "helo", "sender",
-        "login", "account", "spf", "verdict", "reason", "from", "mode", "would", "reply", "us"]
+        "login", "account", "spf", "verdict", "reason", "from", "mode", "would", "reply", "us", "tls"]
 # octets of a client, and how JSON shows them
 HOSTILE = {b'"}': '"}', b"\\": "\\", b'\\"': '\\"', b"a\x01b": "a\x01b", b"\x7f": "\x7f",
            "caf\u00e9".encode(): "caf\u00e9", b"\xff\xfe": "\xff\xfe",

@@ -15,6 +15,10 @@ README = os.path.join(TOP, "README.md")
 PROTOCOLS = {"imap4-smtp": {"services": ["imap", "submission", "submissions"]},
              "pop3-smtp": {"services": ["pop3", "submission", "submissions"]}}
 
+POP3_LOGIN = ("event=verdict stage=door session=Abc queue= listener= service=pop3 client=192.0.2.1 "
+              "helo= sender= login=alice@example.com account=alice@example.com spf= verdict=accept "
+              "reason=account from=conf mode=enforce would= reply= us=1 tls=yes door=dovecot\n")
+
 
 def settings(store, dns):
     return {"store": store, "user": "root", "default_domain": "example.com", "trusted": ["relays"],
@@ -205,6 +209,9 @@ def test_the_table_of_commands(make_ctl, site):
             assert ctl.run(*words).status == 2      # there is no filter here
         elif words[0] == "explain":
             assert ctl.run(*words).status in (0, 3, 4, 5)
+        elif words[0] == "replay":
+            words.remove("mail.log")
+            assert ctl.run(*words, text=POP3_LOGIN).status == 1
         else:
             ctl.do(*words)
 

@@ -35,7 +35,7 @@ target() {
     "${CC:-clang}" $flags -fsanitize=fuzzer $objects "$@" -o "$build/$target"
 }
 target fuzz_spf_record "spf/record spf/macro core/netblock" "milter/core/textbuf milter/core/why"
-target fuzz_log_line ctl/explain/log_line "milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
+target fuzz_log_line "ctl/explain/log_line ctl/replay/verdict_line" "milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
 target fuzz_dns_packet "dns/packet dns/question" "" -lresolv
 target fuzz_spf "spf/spf spf/libspf2 spf/terms spf/record spf/macro spf/shares" \
     "milter/core/netblock milter/core/textbuf milter/core/why milter/base/clock milter/core/vocabulary

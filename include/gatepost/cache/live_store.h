@@ -35,6 +35,13 @@ struct store_settings live_store_settings(const struct config *config);
 int live_store_open(const struct config *config, struct live_store *last, struct live_store **out,
                     struct why *why);
 
+/*
+ * The same on `store`, which is open already (NULL: it is not) and is then owned, also when this
+ * fails: it is freed. For tools that judge by another policy than the store's.
+ */
+int live_store_open_on(const struct config *config, struct store *store, struct live_store **out,
+                       struct why *why);
+
 /* Policies are kept as long as this configuration says, by all who share the store. */
 void live_store_keep(struct live_store *shared, const struct config *config);
 

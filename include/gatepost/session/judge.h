@@ -22,6 +22,19 @@ struct judge_observer {
     void (*spf_done)(void *context, enum spf_identity identity, const struct spf_answer *answer);
 };
 
+struct judgement;
+
+/*
+ * What SPF said at the time, for a question that was asked before. False: it is not known, and the
+ * verdict will be that of judge_defer(). DNS is not asked.
+ */
+struct judge_past {
+    void *context;
+    /* IDENTITY_NONE: of the provider that is asked about. */
+    bool (*spf)(void *context, const struct judgement *j, enum spf_identity identity,
+                enum spf_result *result, unsigned *prefix);
+};
+
 struct judgement {
     /* The question. Set by the caller, who owns what it points to until judge_clear(). */
     const struct runtime *runtime;
@@ -32,6 +45,7 @@ struct judgement {
     const char *receiver;      /* the name of this host, for SPF; NULL where it is not known */
     const char *session;       /* how the log names who asks, or NULL */
     const struct judge_observer *observer; /* NULL for none */
+    const struct judge_past *past;         /* NULL: it is asked now */
     /* The answer. Begins as zeros; valid after judge_decide() until judge_clear(). */
     struct address account; /* canonical; its text is NULL when there was no memory for it */
     struct decision decision;

@@ -24,7 +24,7 @@ typedef int change_read(void *context, const char *subject, struct change_before
                         struct why *why);
 
 struct change {
-    struct store_writer *writer;
+    struct store_writer *writer; /* NULL: a trial, which writes nothing; with dry_run */
     const struct config *config;
     const struct fact_rules *rules;
     change_read *read;

@@ -1,6 +1,6 @@
 /*
- * A verdict line read back. Owns the syntax of logfmt and JSON as textbuf.c writes them, and where
- * in a line of syslog they begin.
+ * The question that a verdict line is the answer to. Owns which of several lines counts and what is
+ * taken from it; the syntax is verdict_line.c's.
  */
 #include "log_line.h"
 
@@ -9,176 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "../memory.h"
+#include "../replay/verdict_line.h"
 #include "gatepost/base/line.h"
-#include "gatepost/core/textbuf.h"
-
-/* A line taken apart: logfmt as it is, or a JSON object. */
-struct parts {
-    const char *logfmt;
-    json_t *object;
-};
-
-static int hex(char c) {
-    const char *digits = "0123456789abcdef", *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
-/* Undoes the escapes of a quoted value up to its closing quote; NULL when there is none. */
-static char *unquote(const char *from) {
-    char *value = xmalloc(strlen(from) + 1), *to = value;
-    for (; *from != '"'; from++) {
-        char c = *from;
-        if (c == '\\') {
-            static const char letters[] = "nrt", meant[] = "\n\r\t";
-            c = *++from;
-            const char *letter = c == '\0' ? NULL : strchr(letters, c);
-            if (letter != NULL) {
-                c = meant[letter - letters];
-            } else if (c == 'x' && hex(from[1]) >= 0 && hex(from[2]) >= 0) {
-                c = (char)(hex(from[1]) * 16 + hex(from[2]));
-                from += 2;
-            }
-        }
-        if (c == '\0') {
-            free(value);
-            return NULL;
-        }
-        *to++ = c;
-    }
-    *to = '\0';
-    return value;
-}
-
-/* What follows ` key=` in a logfmt line; NULL when it is absent. */
-static const char *logfmt_find(const char *line, const char *key) {
-    size_t len = strlen(key);
-    bool quoted = false;
-    for (const char *at = line; *at != '\0'; at++) {
-        if (*at == '\\' && quoted && at[1] != '\0')
-            at++;
-        else if (*at == '"')
-            quoted = !quoted;
-        else if (!quoted && (at == line || at[-1] == ' ') && strncmp(at, key, len) == 0 &&
-                 at[len] == '=')
-            return at + len + 1;
-    }
-    return NULL;
-}
-
-/* Puts U+F780 to U+F7FF back into the octets that json_octets_kept() made them of. */
-static char *restore_octets(char *text) {
-    unsigned char *to = (unsigned char *)text;
-    for (const unsigned char *from = to; *from != '\0'; to++) {
-        if (from[0] == 0xef && (from[1] & 0xfe) == 0x9e) {
-            *to = (unsigned char)((from[1] & 3) << 6 | (from[2] & 0x3f));
-            from += 3;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-    return text;
-}
-
-/*
- * Parses JSON in which \u0080 to \u00ff are octets that are no UTF-8, as textbuf.h says; NULL when
- * it is none. They become characters of private use.
- */
-static json_t *json_octets_kept(const char *text) {
-    char *copy = xstrdup(text);
-    for (char *at = copy; *at != '\0'; at++) {
-        if (*at != '\\')
-            continue;
-        if (strncmp(at, "\\u00", 4) == 0 && hex(at[4]) >= 8)
-            memcpy(at + 2, "f7", 2);
-        if (*++at == '\0')
-            break;
-    }
-    json_t *object = json_loads(copy, JSON_DISABLE_EOF_CHECK, NULL);
-    free(copy);
-    return object;
-}
-
-/* A value of the line, malloc'd. Returns 1, 0 when it is empty, -1 when it cannot be read. */
-static int read_value(const struct parts *parts, const char *key, char **value) {
-    *value = NULL;
-    if (parts->object != NULL) {
-        const json_t *member = json_object_get(parts->object, key);
-        if (json_is_null(member))
-            return 0;
-        if (json_is_string(member))
-            *value = xstrdup(json_string_value(member));
-        if (*value != NULL)
-            restore_octets(*value);
-    } else {
-        const char *at = logfmt_find(parts->logfmt, key);
-        size_t bare = at == NULL ? 0 : strcspn(at, " ");
-        if (at != NULL && bare == 0)
-            return 0;
-        if (at != NULL)
-            *value = *at == '"' ? unquote(at + 1) : xstrndup(at, bare);
-    }
-    return *value == NULL ? -1 : 1;
-}
-
-/*
- * Where the event begins: at the start of the line or after a prefix such as syslog's, which ends
- * with the first ": ". What follows later may be anybody's words.
- */
-static const char *find_event(const char *line) {
-    for (const char *at = line; *at != '\0'; at++) {
-        bool colon = at[0] == ':' && at[1] == ' ';
-        if (colon)
-            at += 2;
-        if ((colon || at == line || at[-1] == ' ' || at[-1] == '\t') &&
-            (*at == '{' || strncmp(at, "event=", 6) == 0))
-            return at;
-        if (colon)
-            return NULL;
-    }
-    return NULL;
-}
-
-/* Takes a line apart; false when it is no verdict. */
-static bool take_apart(const char *line, struct parts *parts) {
-    const char *event = find_event(line);
-    *parts = (struct parts){0};
-    if (event == NULL)
-        return false;
-    if (*event != '{') {
-        parts->logfmt = event;
-        return strncmp(event, "event=verdict ", 14) == 0;
-    }
-    parts->object = json_octets_kept(event);
-    const char *name = json_string_value(json_object_get(parts->object, "event"));
-    if (name != NULL && strcmp(name, "verdict") == 0)
-        return true;
-    json_decref(parts->object);
-    parts->object = NULL;
-    return false;
-}
+#include "gatepost/core/vocabulary.h"
 
 /* The last of the lines that is a verdict, malloc'd; NULL when none is, with the reason. */
-static char *last_verdict(FILE *from, struct parts *parts, struct why *why) {
+static char *last_verdict(FILE *from, struct verdict_line *verdict, struct why *why) {
     char *found = NULL, *line = NULL;
     size_t room = 0;
     ssize_t len;
     unsigned long number = 1;
-    *parts = (struct parts){0};
     why_set(why,
             "there is no line with event=verdict; --log takes a line, or - for standard input");
     for (; (len = line_read(from, &line, &room)) >= 0; number++) {
-        struct parts these;
-        line[strcspn(line, "\r\n")] = '\0';
-        if (!take_apart(line, &these))
+        struct verdict_line these = {0};
+        line[strcspn(line, "\r\n")] = '\0'; /* what follows a NUL is not looked at */
+        if (verdict_line_take(&these, line, strlen(line)) != LINE_VERDICT)
             continue;
-        json_decref(parts->object);
+        verdict_line_clear(verdict);
         free(found);
-        *parts = these;
-        found = line; /* which a logfmt line stays in */
+        *verdict = these;
+        found = line; /* which values of logfmt stay in */
         line = NULL;
         room = 0;
     }
@@ -189,7 +41,7 @@ static char *last_verdict(FILE *from, struct parts *parts, struct why *why) {
         why_set(why, "line %lu is longer than 1 MiB", number);
     else
         why_set(why, "%s", strerror(errno));
-    json_decref(parts->object);
+    verdict_line_clear(verdict);
     free(found);
     return NULL;
 }
@@ -200,76 +52,86 @@ void log_line_clear(struct log_line *line) {
     *line = (struct log_line){0};
 }
 
-enum { CLIENT, HELO, SENDER, LOGIN, LISTENER, STAGE, REASON, SERVICE, DOOR, PASSWORD, KEYS };
-static const char *const keys[KEYS] = {"client", "helo",   "sender",  "login", "listener",
-                                       "stage",  "reason", "service", "door",  "password"};
+/* Those that make the question. */
+static const enum verdict_key asked[] = {KEY_CLIENT,   KEY_HELO,  KEY_SENDER,  KEY_LOGIN,
+                                         KEY_LISTENER, KEY_STAGE, KEY_REASON,  KEY_SERVICE,
+                                         KEY_DOOR,     KEY_TLS,   KEY_PASSWORD};
+#define ASKED (sizeof asked / sizeof *asked)
+_Static_assert(ASKED <= sizeof((struct log_line *)NULL)->values / sizeof(char *), "room for each");
+
+/* Lines of the MTA have no door; before tls= was logged it was in none;
+ * and password= is that of an app password. */
+static bool may_be_missing(enum verdict_key key, const char *const found[VERDICT_KEYS]) {
+    const char *stage = found[KEY_STAGE];
+    return key == KEY_TLS || key == KEY_PASSWORD ||
+           (key == KEY_DOOR && (stage == NULL || strcmp(stage, stage_name(STAGE_DOOR)) != 0));
+}
 
 /* All values; -1 when one is missing, cannot be read or, but for HELO, has been cut. */
-static int read_values(const struct parts *parts, const struct ctl_question *given,
-                       struct log_line *line, const char *found[KEYS], struct why *why) {
-    const char *const instead[KEYS] = {
-        [SENDER] = given->from, [LOGIN] = given->login, [LISTENER] = given->listener};
-    for (size_t i = 0; i < KEYS; i++) {
-        char *value;
-        found[i] = NULL;
-        if (i == PASSWORD) { /* only where it was an app password */
-            if (read_value(parts, keys[i], &value) > 0)
-                found[i] = line->values[line->n++] = value;
+static int read_values(const struct verdict_line *verdict, const struct ctl_question *given,
+                       struct log_line *line, const char *found[VERDICT_KEYS], struct why *why) {
+    const char *const instead[VERDICT_KEYS] = {
+        [KEY_SENDER] = given->from, [KEY_LOGIN] = given->login, [KEY_LISTENER] = given->listener};
+    for (size_t i = 0; i < ASKED; i++) {
+        enum verdict_key key = asked[i];
+        const struct verdict_value *value = &verdict->values[key];
+        found[key] = NULL;
+        if (value->state == VALUE_MISSING && may_be_missing(key, found))
             continue;
-        }
-        if (i == DOOR &&
-            (found[STAGE] == NULL || strcmp(found[STAGE], stage_name(STAGE_DOOR)) != 0))
-            continue; /* the MTA's lines have none */
-        int rc = read_value(parts, keys[i], &value);
-        size_t len = value == NULL ? 0 : strlen(value);
-        found[i] = value;
-        if (value != NULL)
-            line->values[line->n++] = value;
-        if (rc < 0) {
-            return why_set(why, "cannot read %s=: is the line complete?", keys[i]);
-        }
-        if (i != HELO && instead[i] == NULL && len >= LOG_VALUE_MAX + 3 &&
-            strcmp(value + len - 3, "...") == 0)
-            return why_set(why, "%s= was cut because it was too long for the log", keys[i]);
+        if (value->state == VALUE_MISSING)
+            return why_set(why, "cannot read %s=: is the line complete?", verdict_key_name(key));
+        if (value->state == VALUE_THERE)
+            found[key] = line->values[line->n++] = xstrdup(value->text);
+        if (key != KEY_HELO && instead[key] == NULL && value->cut && strlen(value->text) > 3)
+            return why_set(why, "%s= was cut because it was too long for the log",
+                           verdict_key_name(key));
     }
     return 0;
 }
 
+/* What the line says; before it had tls=, only the reason did. */
+static bool had_tls(const char *const found[VERDICT_KEYS]) {
+    if (found[KEY_TLS] != NULL)
+        return strcmp(found[KEY_TLS], "yes") == 0;
+    return found[KEY_REASON] == NULL || strcmp(found[KEY_REASON], "tls-required") != 0;
+}
+
 int log_line_read(FILE *from, struct log_line *line, struct ctl_question *question,
                   struct why *why) {
-    const char *found[KEYS];
-    struct parts parts;
+    const char *found[VERDICT_KEYS];
+    struct verdict_line parts = {0};
     char *verdict = last_verdict(from, &parts, why);
     *line = (struct log_line){0};
     if (verdict == NULL)
         return -1;
     int rc = read_values(&parts, question, line, found, why);
-    json_decref(parts.object);
+    verdict_line_clear(&parts);
     free(verdict);
-    if (rc == 0 && found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_DATA)) == 0)
+    const char *stage = rc == 0 ? found[KEY_STAGE] : NULL;
+    if (stage != NULL && strcmp(stage, stage_name(STAGE_DATA)) == 0)
         rc = why_set(why, "that verdict is on the message's header, which the log does not have");
     if (rc != 0) {
         log_line_clear(line);
         return -1;
     }
-    if (question->door == NULL && found[DOOR] != NULL) {
-        question->door = found[DOOR];
-        question->service = found[SERVICE];
-        question->app_password = found[PASSWORD] != NULL;
+    if (question->door == NULL && found[KEY_DOOR] != NULL) {
+        question->door = found[KEY_DOOR];
+        question->service = found[KEY_SERVICE];
+        question->app_password = found[KEY_PASSWORD] != NULL;
     }
-    bool connect = found[STAGE] != NULL && strcmp(found[STAGE], stage_name(STAGE_CONNECT)) == 0;
+    bool connect = stage != NULL && strcmp(stage, stage_name(STAGE_CONNECT)) == 0;
     if (question->from == NULL && question->login == NULL) {
         question->connect_only = connect;
-        question->login = found[LOGIN];
+        question->login = found[KEY_LOGIN];
     }
     if (question->from == NULL)
-        question->from = found[SENDER] == NULL ? "" : found[SENDER];
+        question->from = found[KEY_SENDER] == NULL ? "" : found[KEY_SENDER];
     if (question->ip == NULL)
-        question->ip = found[CLIENT] == NULL ? "unknown" : found[CLIENT];
+        question->ip = found[KEY_CLIENT] == NULL ? "unknown" : found[KEY_CLIENT];
     if (question->helo == NULL)
-        question->helo = found[HELO];
+        question->helo = found[KEY_HELO];
     if (question->listener == NULL)
-        question->listener = found[LISTENER];
-    question->tls |= found[REASON] == NULL || strcmp(found[REASON], "tls-required") != 0;
+        question->listener = found[KEY_LISTENER];
+    question->tls |= had_tls(found);
     return 0;
 }

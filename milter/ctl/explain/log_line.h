@@ -1,5 +1,5 @@
 /*
- * A verdict line of the log, read back: logfmt or JSON.
+ * What a verdict line of the log was asked.
  */
 #ifndef GATEPOST_CTL_EXPLAIN_LOG_LINE_H
 #define GATEPOST_CTL_EXPLAIN_LOG_LINE_H
@@ -11,7 +11,7 @@
 
 /* Owns the values of a line. */
 struct log_line {
-    char *values[10];
+    char *values[12];
     size_t n;
 };
 
@@ -19,9 +19,9 @@ struct log_line {
  * Reads `from` to its end, and the question that a line is the answer to: client, HELO, sender,
  * login, listener, door and service, whether it was asked at connect. Of several lines the last
  * verdict counts; what stands in front of an event, such as syslog's time and host, is skipped.
- * What the question has already stays. The line does not say whether there was TLS: there was,
- * unless the reason is tls-required. Returns 0 with texts that belong to `line`, or -1 with the
- * reason and nothing to clear.
+ * What the question has already stays. Where an old line does not say whether there was TLS, there
+ * was, unless the reason is tls-required. Returns 0 with texts that belong to `line`, or -1 with
+ * the reason and nothing to clear.
  */
 int log_line_read(FILE *from, struct log_line *line, struct ctl_question *question,
                   struct why *why);

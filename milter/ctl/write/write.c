@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../memory.h"
 #include "../print.h"
+#include "gatepost/store/trial.h"
 #include "gatepost/write/change.h"
 
 /* What a reading was made into, until the next one. */
@@ -107,6 +109,34 @@ static int tell_result(struct ctl *ctl, const struct change *c, enum change_resu
     return ctl_fail(ctl, "%s", why);
 }
 
+/* ---- or only tried ---- */
+
+/* Puts what a plan makes of a subject into the trial. */
+static int try_plan(const struct ctl *ctl, const struct change *c,
+                    const struct store_hash *before) {
+    struct store_field *after = xcalloc(before->n + c->plan.n, sizeof *after);
+    size_t n = 0;
+    for (size_t i = 0; !c->drop && i < before->n; i++)
+        after[n++] = before->fields[i];
+    for (size_t i = 0; !c->drop && i < c->plan.n; i++) {
+        const struct store_change *change = &c->plan.changes[i];
+        const struct store_text *name = &change->field, *value = &change->new_value;
+        size_t at = 0;
+        while (at < n && (after[at].name_len != name->len ||
+                          memcmp(after[at].name, name->text, name->len) != 0))
+            at++;
+        if (value->text == NULL && at < n)
+            after[at] = after[--n];
+        else if (value->text != NULL)
+            after[at] = (struct store_field){name->text, value->text, name->len, value->len};
+        n += value->text != NULL && at == n;
+    }
+    if (store_trial_put(ctl->trial, c->subject, after, n) != 0)
+        no_memory();
+    free(after);
+    return CTL_DONE;
+}
+
 static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
                          size_t n, bool drop) {
     struct reading reading = {.ctl = ctl};
@@ -123,13 +153,18 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
                             .wanted = wanted,
                             .n = n,
                             .drop = drop,
-                            .force = ctl->force,
+                            .force = ctl->force || ctl->trial != NULL,
                             .dry_run = ctl->dry_run,
                             .now = ctl->now};
     enum change_result result = change_make(&change, &why);
     if (change.forced)
         ctl_warn("%s: forced: %s", subject, change.warning.text);
-    status = tell_result(ctl, &change, result, why.text);
+    if (ctl->trial != NULL && result == CHANGE_DONE)
+        status =
+            try_plan(ctl, &change,
+                     &reading.policies.hashes[fact_is_network(subject) ? 0 : reading.policies.own]);
+    else
+        status = tell_result(ctl, &change, result, why.text);
     change_clear(&change);
     ctl_policies_clear(&reading.policies);
     return status;

@@ -200,6 +200,51 @@ static void test_store_not_there(void **state) {
     runtime_release(runtime);
 }
 
+/* What SPF said once, or that nobody knows; the name server of the configuration is never asked. */
+struct recalled {
+    int result; /* -1: it is not known */
+    size_t asked;
+};
+
+static bool recall(void *context, const struct judgement *j, enum spf_identity identity,
+                   enum spf_result *result, unsigned *prefix) {
+    struct recalled *r = context;
+    r->asked++;
+    assert_string_equal(j->sender, "carol@c.example");
+    assert_int_equal(identity, IDENTITY_MAILFROM);
+    *prefix = 32;
+    if (r->result >= 0)
+        *result = (enum spf_result)r->result;
+    return r->result >= 0;
+}
+
+static void test_past(void **state) {
+    static const struct {
+        int result;
+        enum verdict_kind kind;
+        enum reason reason;
+    } rows[] = {{RESULT_FAIL, VERDICT_REJECT, REASON_SPF},
+                {RESULT_PASS, VERDICT_ACCEPT, REASON_SPF},
+                {-1, VERDICT_DEFER, REASON_POLICY_UNAVAILABLE}};
+    const struct decision_listener door = {.service = "smtp"};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct recalled recalled = {.result = rows[i].result};
+        struct seen seen = {0};
+        const struct judge_observer observer = {&seen, on_unavailable, on_spf, on_spf_done};
+        const struct judge_past past = {&recalled, recall};
+        struct judgement j = question(*state, &door, "192.0.2.1");
+        j.sender = "carol@c.example";
+        j.past = &past;
+        j.observer = &observer;
+        judge_decide(&j, &(struct judge_question){.given = j.sender});
+        assert_int_equal(j.decision.verdict.kind, rows[i].kind);
+        assert_int_equal(j.decision.verdict.reason, rows[i].reason);
+        assert_int_equal(recalled.asked, 1);
+        assert_int_equal(seen.done, 0);
+        judge_clear(&j);
+    }
+}
+
 /* Without memory the question has to come again. */
 static void test_defer(void **state) {
     const struct decision_listener door = {.service = "imap"};
@@ -217,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_null_sender),
         cmocka_unit_test(test_accounts_of_senders),
         cmocka_unit_test(test_store_not_there),
+        cmocka_unit_test(test_past),
         cmocka_unit_test(test_defer),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
