@@ -85,6 +85,7 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .decision = &j->decision,
                                           .tls = q->tls ? "yes" : "no",
                                           .stale = j->lookup.stale,
+                                          .app_password = q->app_password,
                                           .password_id = q->password_id,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
