@@ -15,8 +15,9 @@ local SOCKET = "/run/gatepost/passwords.sock"
 -- For one question, in seconds. Longer than store_timeout of gatepost.conf.
 local TIMEOUT = 1.0
 
--- Services that Dovecot itself cannot tell apart, by the port that the client came to.
-local SERVICE_OF_PORT = { ["465"] = "submissions" }
+-- Services that Dovecot itself cannot tell apart, by the port that the client came to. Webmail takes
+-- no app passwords: they could make others.
+local SERVICE_OF_PORT = { ["465"] = "submissions", ["10143"] = "webmail" }
 
 -- What asks for accounts without a login: mail that is delivered must not wait for Gatepost.
 local NO_LOGIN = { lmtp = true, doveadm = true }
@@ -133,11 +134,12 @@ local function quoted(text)
   return '"' .. text:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
 end
 
+local random -- /dev/urandom, read some pages ahead
+
 local function nonce()
-  local file = assert(io.open("/dev/urandom", "rb"))
-  local octets = file:read(16)
-  file:close()
-  assert(octets and #octets == 16)
+  random = random or assert(io.open("/dev/urandom", "rb"))
+  local octets = random:read(16)
+  assert(octets and #octets == 16, "/dev/urandom cannot be read")
   return (octets:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 

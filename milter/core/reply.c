@@ -71,6 +71,8 @@ static const char *const door_templates[REASONS] = {
                                  "the address is not in the account's list of authorized ones",
     [REASON_APP_PASSWORD_REQUIRED] = "{account} takes only app passwords for {service}: "
                                      "make one in the account's settings",
+    [REASON_SPF] = "the SPF record of {domain} cannot be fetched, so {account} cannot log in to "
+                   "{service} now: try again later",
     [REASON_UNKNOWN_SERVICE] = "there is no service {service} here",
 };
 
@@ -80,7 +82,8 @@ static enum spf_result result_of(const struct verdict *verdict) {
 }
 
 const char *reply_default_template(const struct verdict *verdict) {
-    if (verdict->reason == REASON_SPF && result_of(verdict) == RESULT_TEMPERROR)
+    if (verdict->reason == REASON_SPF && result_of(verdict) == RESULT_TEMPERROR &&
+        verdict->door == DOOR_MTA)
         return "the SPF record of {domain} cannot be fetched, so mail from {account} must wait: "
                "try again later";
     if (verdict->reason == REASON_SPF && verdict->spf == RESULT_PERMERROR)

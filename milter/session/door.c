@@ -87,6 +87,7 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .stale = j->lookup.stale,
                                           .app_password = q->app_password,
                                           .password_id = q->password_id,
+                                          .spf_problem = j->provider.problem,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
     if (q->observer != NULL) {
@@ -97,6 +98,12 @@ static void report(const struct door_question *q, const struct judgement *j,
                     verdict_applied(verdict), verdict->reason, record.microseconds);
     verdict_log(&record);
 }
+
+/*
+ * Milliseconds that a provider (ip:spf:) is waited for: whoever asks at a door has less patience
+ * than an MTA, Dovecot one second, and threads that judge are few.
+ */
+#define PROVIDER_PATIENCE 900
 
 static void judge(struct judgement *j, const struct door_question *q, bool service_exists) {
     if (service_exists)
@@ -130,6 +137,9 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
         session_id_format(session_id_next(), id);
         j.session = id;
     }
+    int64_t timeout = runtime->config->spf_timeout;
+    j.spf_deadline =
+        clock_now_ms() + (timeout < PROVIDER_PATIENCE ? timeout : (int64_t)PROVIDER_PATIENCE);
     judge(&j, q, exists);
     const struct verdict *verdict = &j.decision.verdict;
     ip_format(&q->client, client);
@@ -141,6 +151,7 @@ void door_ask(struct runtime *runtime, const struct door_question *q, struct doo
                                         .client = client[0] == '\0' ? NULL : client,
                                         .login = q->login,
                                         .listener = listener.name,
+                                        .domain = verdict->provider,
                                         .session = j.session};
     if (answer->kind >= VERDICT_DEFER) {
         reply_render(verdict, runtime->config->replies[verdict->reason], &values, &reply);

@@ -1,5 +1,6 @@
 /*
- * Asks at a door of the filter over and over: each connection is kept and has one request under way.
+ * Asks at a door of the filter over and over: each connection is kept and has one request under
+ * way.
  *
  * Usage: door_load SOCKET allow|dovecot CONNECTIONS SECONDS ACCOUNTS. The logins are
  * user0@example.com up to ACCOUNTS. Prints one JSON object; latencies in microseconds. Exit status
@@ -49,11 +50,12 @@ static int fail(const char *what, const char *detail) {
 static int ask(struct connection *connection) {
     char body[300], request[600];
     unsigned account = run.next++ % run.accounts;
-    int len = snprintf(body, sizeof body,
-                       "{\"local_port\":\"143\",\"login\":\"user%u@example.com\",\"mech\":\"PLAIN\","
-                       "\"protocol\":\"imap\",\"remote\":\"192.0.2.10\",\"secured\":\"TLS\","
-                       "\"session_id\":\"\",\"tls\":true}",
-                       account);
+    int len =
+        snprintf(body, sizeof body,
+                 "{\"local_port\":\"143\",\"login\":\"user%u@example.com\",\"mech\":\"PLAIN\","
+                 "\"protocol\":\"imap\",\"remote\":\"192.0.2.10\",\"secured\":\"TLS\","
+                 "\"session_id\":\"\",\"tls\":true}",
+                 account);
     if (run.dovecot)
         len = snprintf(request, sizeof request,
                        "POST /v1/dovecot?command=allow HTTP/1.1\r\nHost: gatepost\r\n"

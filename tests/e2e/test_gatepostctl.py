@@ -1000,6 +1000,40 @@ network:relays ::1 inside
     }
 
 
+def test_lint_of_names_without_effect(ctl):
+    ctl.do("import", "--force", text="""\
+account:* as:info@x.example everybody
+account:@.b.example as:@y.example subdomains
+account:@b.example as:@x.example all of it
+account:@b.example as:@.z.example subdomains
+account:@b.example as:@a.z.example one of them
+account:@b.example as:c@z.example another
+account:@b.example as:until@q.example until=2199-01-01T00:00:00Z ends
+account:a@b.example as:d@x.example the domain's
+account:a@b.example as:info@x.example everybody's
+account:a@b.example as:d@a.z.example inside the domain's
+account:a@b.example as:until@q.example outlives the domain's
+account:a@c.b.example as:d@y.example a parent's
+account:* ip:spf:a.p.example one
+account:@b.example ip:spf:b.p.example another
+account:a@b.example ip:spf:a.p.example everybody's
+account:a@b.example ip:spf:c.p.example one
+account:a@b.example ip:spf:d.p.example one
+account:a@b.example ip:spf:e.p.example one
+account:a@b.example ip:spf:f.p.example one too many
+""")
+    found = ctl.run("lint", "--json").json()["findings"]
+    assert {(f["subject"], f["field"]) for f in found if f["kind"] == "unreachable"} == {
+        ("account:@b.example", "as:@a.z.example"),
+        ("account:a@b.example", "as:d@x.example"),
+        ("account:a@b.example", "as:info@x.example"),
+        ("account:a@b.example", "as:d@a.z.example"),
+        ("account:a@c.b.example", "as:d@y.example"),
+        ("account:a@b.example", "ip:spf:a.p.example"),
+        ("account:a@b.example", "ip:spf:f.p.example"),
+    }
+
+
 def test_lint_of_the_store(redis, on_redis):
     found = on_redis.run("lint", "--json").json()["findings"]
     assert [f["kind"] for f in found] == ["empty-store"]

@@ -157,3 +157,25 @@ def test_the_header_is_that_of_the_sender(milter_session, redis, dns, domain, ga
     assert any(f"spf=pass smtp.mailfrom=alice@{domain}" in field for field in fields), changes
     verdict = gatepost.verdict(stage="mail")
     assert (verdict["reason"], verdict["would"]) == ("spf-too-wide", "reject")
+
+
+def test_at_other_doors(start_doors, redis, dns, domain):
+    """Dovecot waits for a second: a provider that is silent must have been given up by then."""
+    policy.load(redis, POLICY, d=domain)
+    dns.zones[f"p.{domain}"] = {"TXT": ["v=spf1 ip4:192.0.2.0/24 -all"]}
+    gatepost, doors = start_doors(spf={"nameservers": [dns.address], "timeout": "5s"})
+
+    def ask(client):
+        return doors.unix.dovecot(f"alice@{domain}", "submission", remote=client)
+    assert ask(CLIENT) == {"status": 0}
+    assert gatepost.verdict(client=CLIENT)["from"] == f"account:@{domain}:ip:spf:p.{domain}"
+    assert "not in the account's list" in ask(ELSEWHERE)["msg"]
+    dns.zones[f"p.{domain}"] = TIMEOUT
+    begin = time.monotonic()
+    answer = ask(CLIENT)
+    assert time.monotonic() - begin < 1
+    assert answer["status"] == -1
+    assert f"the SPF record of p.{domain} cannot be fetched" in answer["msg"]
+    assert "mail" not in answer["msg"]
+    verdict = gatepost.verdict(verdict="defer")
+    assert (verdict["reason"], verdict["door"]) == ("spf", "dovecot") and verdict["problem"]

@@ -117,7 +117,7 @@ def test_every_row_of_a_login_elsewhere_is_judged_as_it_was(
     listener = decision_table.doors[case.door]
     if listener["door"] == "dovecot":
         doors.unix.dovecot(case.login, listener["service"], remote=case.client, tls=case.tls,
-                           local_port="0", app="app" if case.app_password else "")
+                           local_port="0", **({"app": "app"} if case.app_password else {}))
     else:
         doors.unix.allow(case.login, listener["service"], case.client, "on" if case.tls else "off")
     line = gatepost.verdict(stage="door")

@@ -42,3 +42,9 @@ target fuzz_spf "spf/spf spf/libspf2 spf/terms spf/record spf/macro spf/shares" 
     milter/dns/packet milter/dns/question tests/fuzz/fake_dns" -Wl,--wrap=spf_fetch,--wrap=spf_term_matches -lspf2 -lresolv
 # libspf2 tells the fuzzer nothing of its insides: it is led by the name server and chance
 target fuzz_libspf2_plain "dns/packet dns/question ../tests/fuzz/fake_dns" "milter/core/netblock milter/core/why" -lspf2 -lresolv
+target fuzz_door "filter/doors/answer filter/doors/dovecot filter/doors/allow filter/doors/nginx_mail
+    filter/doors/password base/http/http_query" \
+    "milter/base/http/http_service milter/base/http/http_peers milter/base/workers milter/base/waiting
+    milter/base/clock milter/base/host_port milter/core/netblock milter/core/textbuf
+    milter/core/vocabulary milter/core/why" \
+    -Wl,--wrap=http_response_begin,--wrap=http_response_field -lmicrohttpd -ljansson

@@ -33,6 +33,8 @@ fuzz fuzz_spf_record -max_len=600 -dict="$tests/spf.dict" &
 running="$running $!"
 fuzz fuzz_log_line -max_len=2000 &
 running="$running $!"
+fuzz fuzz_door -max_len=2000 -dict="$tests/door.dict" &
+running="$running $!"
 fuzz fuzz_dns_packet -max_len=1232 &
 running="$running $!"
 fuzz fuzz_spf -max_len=1024 -dict="$tests/spf.dict" &

@@ -1,12 +1,18 @@
 /*
- * The query of a URL, NAME=VALUE&NAME=VALUE, and percent-encoding (RFC 3986 2.1), strictly: what
- * is no encoding, and an encoded NUL, is refused. A '+' stands for itself, as in an address with
- * an extension.
+ * The target of a request; its query, NAME=VALUE&NAME=VALUE; and percent-encoding (RFC 3986 2.1),
+ * strictly: what is no encoding, and an encoded NUL, is refused. A '+' stands for itself, as in an
+ * address with an extension.
  */
 #ifndef GATEPOST_BASE_HTTP_QUERY_H
 #define GATEPOST_BASE_HTTP_QUERY_H
 
 #include <stddef.h>
+
+/*
+ * Splits a target in place: the path, without scheme and host where it names them (RFC 9112 3.2.2),
+ * and the query, "" where there is none. Both are inside of it.
+ */
+void http_target_split(char *target, const char **path, const char **query);
 
 /*
  * Decodes `len` octets into `out`, of `size` octets, which ends in a NUL. Returns 0, or -1 when

@@ -1,9 +1,20 @@
 /*
- * Queries of URLs. Owns their syntax; what a member means is the caller's.
+ * Targets and queries. Owns their syntax; what a member means is the caller's.
  */
 #include "gatepost/base/http_query.h"
 
 #include <string.h>
+
+void http_target_split(char *target, const char **path, const char **query) {
+    char *mark = strchr(target, '?'), *host;
+    if (mark != NULL)
+        *mark++ = '\0';
+    *query = mark == NULL ? "" : mark;
+    *path = target;
+    if (target[0] != '/' && (host = strstr(target, "://")) != NULL && host > target &&
+        strcspn(target, "/") == (size_t)(host - target) + 1)
+        *path = host + 3 + strcspn(host + 3, "/");
+}
 
 static int hex_digit(char digit) {
     if (digit >= '0' && digit <= '9')

@@ -16,6 +16,7 @@
 #include <microhttpd.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/http_query.h"
 #include "http_peers.h"
 
 /* Milliseconds: from the answer to the next request; for a request, and for taking its answer. */
@@ -112,21 +113,6 @@ static void wipe_free(char *memory, size_t size) {
 
 /* ---- the way of a request ---- */
 
-/* Splits the target, also where it names scheme and host (RFC 9112 3.2.2). */
-static void split_target(struct exchange *x) {
-    char *path = x->target, *query;
-    if (path[0] != '/') {
-        char *host = strstr(path, "://");
-        if (host != NULL && host > path && strcspn(path, "/?") == (size_t)(host - path) + 1)
-            path = host + 3 + strcspn(host + 3, "/?");
-    }
-    query = strchr(path, '?');
-    if (query != NULL)
-        *query++ = '\0';
-    x->request.path = path;
-    x->request.query = query == NULL ? "" : query;
-}
-
 /* libmicrohttpd has read the request line. */
 static void *begin_exchange(void *context, const char *target, struct MHD_Connection *connection) {
     struct http_service *service = context;
@@ -137,7 +123,7 @@ static void *begin_exchange(void *context, const char *target, struct MHD_Connec
     }
     x->service = service;
     x->connection = connection;
-    split_target(x);
+    http_target_split(x->target, &x->request.path, &x->request.query);
     http_peers_set(service->peers, connection, PEER_ASKS);
     pthread_mutex_lock(&service->lock);
     service->in_progress++;

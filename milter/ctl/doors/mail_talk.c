@@ -9,9 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* More lines than any answer has. */
-#define LINES_MAX 200
-
 /*
  * How a line begins, and what it is then. In the pattern '#' is a digit, and ' ' at its end also
  * the end of the line. A line that nothing matches is none of this protocol.
@@ -206,7 +203,7 @@ static int take_literal(struct talk *talk) {
 
 static enum talk_answer hear(struct talk *talk, const struct step *step, bool offers) {
     struct talk_offers found = {.login = talk->protocol->offers.no_login != NULL};
-    for (int i = 0; i < LINES_MAX; i++) {
+    for (;;) { /* the stream ends what has no end */
         if (stream_line(talk->stream, talk->said) != 0)
             return TALK_LOST;
         enum talk_answer answer = find_ending(step->endings, talk->said);
@@ -218,7 +215,6 @@ static enum talk_answer hear(struct talk *talk, const struct step *step, bool of
             talk->offers = found;
         return talk->protocol == &talk_sieve && take_literal(talk) != 0 ? TALK_LOST : answer;
     }
-    return TALK_ODD;
 }
 
 enum talk_answer talk_say(struct talk *talk, enum talk_step number, const char *argument) {

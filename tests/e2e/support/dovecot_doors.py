@@ -110,7 +110,7 @@ class DovecotDoors:
     def localized(self, name):
         """A file of conf/dovecot with the sockets and ports of this host in it."""
         words = {
-            "gatepost.lua": ("/run/gatepost/", '["465"]'),
+            "gatepost.lua": ("/run/gatepost/", '["465"]', '["10143"]'),
             "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465",
                               "daemon_port = 10143"),
             "dovecot-2.3.conf": ("127.0.0.1:9479",),

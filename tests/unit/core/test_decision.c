@@ -240,6 +240,30 @@ static void test_networks_in_trouble(void **state) {
     }
 }
 
+/* A header that refuses a message does so also where a provider could not be asked. */
+static void test_header_of_a_provided_sender(void **state) {
+    static const struct decision_rules rules;
+    const struct decision_listener listener = {.service = "smtp"};
+    const struct decision_facts facts = {.has_account = true};
+    struct policy *policy = policy_new();
+    struct policy_set set = {{"account:a@x", "account:@x"}, {policy}};
+    struct decision d;
+    (void)state;
+    policy_add(policy, "ip:spf:p.example", 16, "", 0);
+    assert_int_equal(decision_mail(&d, &rules, &listener, &facts), DECISION_WANTS_POLICY);
+    assert_int_equal(decision_policy(&d, &set), DECISION_WANTS_PROVIDER);
+    assert_string_equal(decision_provider_domain(&d), "p.example");
+    assert_int_equal(decision_evaluations_left(&d), 1);
+    assert_int_equal(decision_provider(&d, RESULT_TEMPERROR, 0), DECISION_WANTS_SPF_MAILFROM);
+    assert_int_equal(decision_evaluations_left(&d), 0);
+    assert_int_equal(decision_spf(&d, RESULT_NONE, 0), DECISION_MADE);
+    assert_int_equal(d.verdict.kind, VERDICT_ACCEPT);
+    decision_header_forged(&d);
+    assert_int_equal(d.verdict.kind, VERDICT_REJECT);
+    assert_int_equal(d.verdict.reason, REASON_HEADER_FORGED);
+    policy_free(policy);
+}
+
 /* Each way to read a login's sender must be one of its own; the first that is not is told. */
 static void test_readings_of_a_login(void **state) {
     static const struct address senders[] = {
@@ -289,6 +313,7 @@ int main(void) {
         cmocka_unit_test(test_networks_in_trouble),
         cmocka_unit_test(test_restrictions_never_open),
         cmocka_unit_test(test_readings_of_a_login),
+        cmocka_unit_test(test_header_of_a_provided_sender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,11 +207,12 @@ struct recalled {
 };
 
 static bool recall(void *context, const struct judgement *j, enum spf_identity identity,
-                   enum spf_result *result) {
+                   enum spf_result *result, unsigned *prefix) {
     struct recalled *r = context;
     r->asked++;
     assert_string_equal(j->sender, "carol@c.example");
     assert_int_equal(identity, IDENTITY_MAILFROM);
+    *prefix = 32;
     if (r->result >= 0)
         *result = (enum spf_result)r->result;
     return r->result >= 0;
