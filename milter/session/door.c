@@ -76,11 +76,6 @@ int door_check_password(struct runtime *runtime, const struct door_question *q, 
     return rc;
 }
 
-/* The app password of the login, for the log: its id where that is known. */
-static const char *which_password(const struct door_question *q) {
-    return q->password_id == NULL && q->app_password ? "app" : q->password_id;
-}
-
 static void report(const struct door_question *q, const struct judgement *j,
                    const struct reply_values *values, const struct reply *reply, int64_t begin) {
     const struct verdict *verdict = &j->decision.verdict;
@@ -90,7 +85,8 @@ static void report(const struct door_question *q, const struct judgement *j,
                                           .decision = &j->decision,
                                           .tls = q->tls ? "yes" : "no",
                                           .stale = j->lookup.stale,
-                                          .password_id = which_password(q),
+                                          .app_password = q->app_password,
+                                          .password_id = q->password_id,
                                           .spf_problem = j->provider.problem,
                                           .reply = reply,
                                           .microseconds = clock_now_us() - begin};
