@@ -186,6 +186,11 @@ class Stage:
         if kind == "proxied":       # "size" is the port of a proxy before Redis
             return self._gatepost(name, socket, f"redis://127.0.0.1:{size}/{self._hostile}",
                                   cache_entries=0, store_timeout="200ms", trusted=[])
+        if kind == "provider":  # the name of its domain follows
+            policy = ("account:@example.com source authorized\n"
+                      f"account:@example.com ip:spf:{size} a provider\n")
+            return self._gatepost(name, socket, "file:" + self._write(name, policy),
+                                  source_services=["smtp", "submission"])
         if name == "header":
             return self._gatepost(name, socket, self._store(self._sizes[0]),
                                   authentication_results=True)
