@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.dovecot_doors import enabled, replaced
+from support.dovecot_doors import enabled
 from support.dovecot_host import SERVICES, DovecotHost, all_of, kinds
 from support.gatepostctl import Gatepostctl
 from support.mail_logins import OK, REFUSED, Door
@@ -14,14 +14,19 @@ WEBMAIL = "127.0.0.1"           # whence it logs in
 READER = "192.0.2.99"           # for whom
 
 
+def with_options(text):
+    report = "auth_policy_report_after_auth = "
+    assert report + "no" in text
+    text = text.replace(report + "no", report + "yes")
+    return enabled(enabled(text, "service imap-login {"), "login_trusted_networks")
+
+
 @pytest.fixture(scope="module")
 def host(redis_server):
     made = DovecotHost(redis_server.url, record_use=True)
     for user in (ALICE, BOB):
         made.dovecot.add_user(user)
-    made.dovecot.change(lambda text: replaced(
-        enabled(enabled(text, "service imap-login {"), "login_trusted_networks"),
-        {"auth_policy_report_after_auth = no": "auth_policy_report_after_auth = yes"}))
+    made.dovecot.change(with_options)
     made.configure(enabled(made.lines, 'network  "webmail"'))
     try:
         made.start_gatepost()

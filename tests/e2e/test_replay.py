@@ -364,6 +364,31 @@ def test_what_cannot_be_told(ctl, policy, line, why, form):
     assert (told["verdicts"], told["told"]) == (1, 1 if why is None else 0)
 
 
+@pytest.mark.parametrize("prefix, reason, told", [
+    ("24", "spf-pass", (0, 0, {})), ("0", "spf-pass", (1, 1, {})), ("", "spf-pass", (2, 0, "spf-prefix")),
+    (None, "spf-pass", (2, 0, "spf-prefix")), (None, "spf-too-wide", (0, 0, {})),
+    ("24x", "spf-pass", (2, 0, "line-damaged")), ("-1", "spf-pass", (2, 0, "line-damaged"))])
+def test_how_wide_a_pass_was(ctl, policy, prefix, reason, told):
+    policy("account:bob@b.example source authorized\n")
+    verdict = "accept" if reason == "spf-pass" else "reject"
+    line = with_values(spf="pass", reason=reason, verdict=verdict, spf_prefix=prefix)
+    status, found = replay(ctl, text=line)
+    assert (status, found["would_change"]) == told[:2]
+    assert found["cannot_tell"] == ({told[2]: 1} if told[2] else {})
+    policy("account:bob@b.example source any\n")        # where it does not matter
+    if told[2] != "line-damaged":
+        assert replay(ctl, text=line)[1]["cannot_tell"] == {}
+
+
+@pytest.mark.parametrize("keys, status", [
+    ({}, 1), ({"app_password": "yes"}, 0), ({"password": "k3j2"}, 0), ({"password": ""}, 1)])
+def test_app_passwords(ctl, policy, keys, status):
+    policy("account:bob@b.example password application\n")
+    line = with_values(stage="door", door="dovecot", listener="", service="imap", sender="", spf="",
+                       login="bob@b.example", reason="account", **keys)
+    assert replay(ctl, text=line)[0] == status
+
+
 def test_no_verdict_is_no_answer(ctl, tmp_path):
     for text in ("", "Nov 22 00:48:52 host postfix/smtpd[78]: connect from x\n"):
         run = ctl.run("replay", text=text)

@@ -45,8 +45,10 @@ static bool is_private(const char *text) {
 
 static void read_back(const char *helo, bool json) {
     static const char *const head[] = {
-        "host gatepost[1]: event=verdict stage=mail listener=mx client=192.0.2.1 helo=",
-        "{\"event\":\"verdict\",\"stage\":\"mail\",\"listener\":\"mx\",\"client\":\"192.0.2.1\","
+        "host gatepost[1]: event=verdict stage=mail listener=mx service=smtp "
+        "client=192.0.2.1 helo=",
+        "{\"event\":\"verdict\",\"stage\":\"mail\",\"listener\":\"mx\",\"service\":\"smtp\","
+        "\"client\":\"192.0.2.1\","
         "\"helo\":"};
     static const char *const tail[] = {" sender=a@b.example login= reason=spf us=1",
                                        ",\"sender\":\"a@b.example\",\"login\":null,"
