@@ -295,6 +295,32 @@ def test_the_policy_has_changed_since(day):
     assert log.splitlines()[example["line"] - 1].count("imap") >= 1
 
 
+def test_the_right_to_read_is_enough(redis, tmp_path):
+    """Nothing is written, not even tried: an operator without the right to write may look."""
+    redis.cli("HSET", "gatepost:account:bob@b.example", "source", "any")
+    redis.cli("ACL", "SETUSER", "looker", "on", ">secret", "~gatepost:*", "+@read", "+@connection")
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    ctl = Gatepostctl(str(tmp_path / "conf"), {
+        **SETTINGS, "store": redis.url, "store_user": "looker", "store_password_file": str(secret)})
+    assert ctl.run("tls", "required", "bob@b.example").status == 2
+    for command in ("protocol off bob@b.example smtp", "network add gate 192.0.2.0/24"):
+        status, told = replay(ctl, "--with", command, text=LINE)
+        assert (status, told["would_change"]) == ((1, 1) if "off" in command else (0, 0))
+    redis.cli("ACL", "DELUSER", "looker")
+    run = ctl.run("replay", text=LINE)
+    assert run.status == 2 and run.out == "" and "WRONGPASS" in run.err
+
+
+def test_a_store_that_does_not_answer(ctl, dead_store, tmp_path):
+    down = Gatepostctl(str(tmp_path / "conf"), {**SETTINGS, "store": dead_store})
+    run = down.run("replay", "--with", "tls required bob@b.example", text=LINE)
+    assert run.status == 2 and run.out == "", run
+    run = down.run("replay", text=LINE)
+    assert run.status == 2 and run.out == "", run
+
+
 def test_helo_checked_first(start_gatepost, milter_session, redis, dns, domain):
     """The line has both results; where it has one, what the other may have been is not guessed."""
     dns.zones["helo." + domain] = {"TXT": ["v=spf1 ~all"]}

@@ -35,9 +35,10 @@ target() {
     "${CC:-clang}" $flags -fsanitize=fuzzer $objects "$@" -o "$build/$target"
 }
 target fuzz_spf_record "spf/record spf/macro core/netblock" "milter/core/textbuf milter/core/why"
-target fuzz_log_line "ctl/explain/log_line ctl/replay/verdict_line" "milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
+target fuzz_log_line "ctl/explain/log_line ctl/replay/past ctl/replay/verdict_line" \
+    "milter/core/netblock milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
 target fuzz_dns_packet "dns/packet dns/question" "" -lresolv
-target fuzz_spf "spf/spf spf/libspf2 spf/terms spf/record spf/macro spf/shares" \
+target fuzz_spf "spf/spf spf/survey spf/libspf2 spf/terms spf/record spf/macro spf/shares" \
     "milter/core/netblock milter/core/textbuf milter/core/why milter/base/clock milter/core/vocabulary
     milter/dns/packet milter/dns/question tests/fuzz/fake_dns" -Wl,--wrap=spf_fetch,--wrap=spf_term_matches -lspf2 -lresolv
 # libspf2 tells the fuzzer nothing of its insides: it is led by the name server and chance
