@@ -338,6 +338,37 @@ def test_helo_checked_first(start_gatepost, milter_session, redis, dns, domain):
     assert (status, told["cannot_tell"]) == (2, {"spf-helo": 1})
 
 
+def test_who_may_connect(ctl, policy):
+    """A message is judged from the beginning: its client may not be let in any more, or now."""
+    policy("network:gate 192.0.2.0/24\nnetwork:gate 198.51.100.0/24\n")
+    mail = with_values(listener="gated")
+    refused = with_values(listener="gated", stage="connect", client="203.0.113.9", sender="",
+                          account="", spf="", verdict="reject", reason="not-allowlisted", tls=None)
+    text = mail + "\n" + refused + "\n"
+    assert replay(ctl, text=text)[0] == 0
+    status, told = replay(ctl, "--with", "network remove gate 192.0.2.0/24", text=text)
+    assert (status, changes(told)) == (1, {
+        ("bob@b.example", "accept", "reject not-allowlisted"): 1})
+    status, told = replay(ctl, "--with", "network add gate 203.0.113.9", text=text)
+    assert (status, changes(told)) == (1, {(None, "reject not-allowlisted", "accept"): 1})
+    assert "(at connect)" in ctl.run("replay", "--with", "network add gate 203.0.113.9",
+                                     text=text).out
+
+
+def test_a_fail_of_helo_or_of_the_sender(policy, tmp_path):
+    """Where HELO is checked first and a fail has decided, the line does not say whose it was."""
+    ctl = Gatepostctl(str(tmp_path / "conf"), {
+        **SETTINGS, "store": "file:" + policy.path,
+        "spf": {"nameservers": ["127.0.0.1:9"], "helo": "always"}})
+    line = with_values(spf="fail", verdict="reject")
+    assert replay(ctl, text=line)[0] == 0               # either refuses
+    status, told = replay(ctl, "--with", "spf set bob@b.example fail mark", text=line)
+    assert (status, told["cannot_tell"]) == (2, {"spf-helo": 1})
+    status, told = replay(ctl, "--with", "spf set bob@b.example fail mark",
+                          text=with_values(spf="fail", verdict="reject", spf_helo="none"))
+    assert (status, changes(told)) == (1, {("bob@b.example", "reject spf", "mark spf"): 1})
+
+
 # --- what the log cannot say
 
 
