@@ -270,16 +270,35 @@ def test_refusals_in_json(ctl):
     assert problems[0]["subject"] == "account:a@b.example"
 
 
-@pytest.mark.parametrize("args", [
-    [], ["nonsense"], ["account"], ["account", "shew", "x"], ["account", "show"],
-    ["account", "show", "a", "b"], ["protocol", "off", "a"], ["mode", "a"], ["lint", "--force"],
-    ["ip", "list", "a", "--until", "x"], ["history", "--last", "x"], ["spf", "1.2.3.4", "helo"],
-    ["--nonsense"], ["export", "--nonsense"],
+@pytest.mark.parametrize("args, said", [
+    ([], "usage:"), (["nonsense"], "nonsense: no such command; gatepostctl help lists them all"),
+    (["acount", "show", "x"], "acount: no such command: did you mean account?"),
+    (["account"], "account what?\nusage:"),
+    (["account", "shew", "x"], "account shew: no such command: did you mean account show?"),
+    (["account", "show"], "account show: ACCOUNT is missing\nusage:"),
+    (["account", "show", "a", "b"], "account show: too many arguments"),
+    (["protocol", "off", "a"], "protocol off: NAME is missing\nusage:"),
+    (["spf", "set", "a", "fail"], "spf set: ACTION is missing\nusage:"),
+    (["mode", "a"], "mode a: no such command"), (["help", "acount"], "did you mean account?"),
+    (["lint", "--force"], "--force does not belong to this command"),
+    (["ip", "list", "a", "--until", "x"], "--until does not belong to this command"),
+    (["history", "--last", "x"], "x: not a number"), (["spf", "1.2.3.4", "helo"], "usage:"),
+    (["--nonsense"], "--nonsense: no such option\n"),
+    (["export", "--jsn"], "--jsn: no such option: did you mean --json?\n"),
+    (["history", "--last"], "--last: a value is missing\n"),
 ])
-def test_usage(on_redis, args):
+def test_usage(on_redis, args, said):
     run = on_redis.run(*args)
-    assert run.status == 2
-    assert "usage:" in run.err
+    assert (run.status, run.out) == (2, "")
+    assert said in run.err and (not args or len(run.err.splitlines()) < 15), run
+
+
+@pytest.mark.parametrize("args", [["help"], ["--help"], ["-h"], ["help", "ip"], ["ip", "--help"],
+                                  ["ip", "add", "--help"], ["help", "ip", "add"]])
+def test_help(on_redis, args):
+    run = on_redis.do(*args)
+    assert not run.err and "ip add ACCOUNT" in run.out
+    assert ("account show" in run.out) == ("ip" not in args)
 
 
 def test_what_cannot_be_done(folder):
@@ -667,7 +686,7 @@ def test_hostile_octets_are_escaped(either, on_either):
         assert is_shown(run.out + run.err), run
         as_json = on_either.run(args[0], "--json", *args[1:], text=text)
         assert is_shown(as_json.out + as_json.err), as_json
-        if "usage" not in run.err and args != ["import"]:
+        if not re.search("usage|no such option", run.err) and args != ["import"]:
             json.loads(as_json.out)
 
 

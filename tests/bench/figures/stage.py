@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(_HERE, "../../e2e"))
 from support.gatepost import render               # noqa: E402
 from support.ports import accepts_unix            # noqa: E402
 from support.process import Process               # noqa: E402
+from support.redis_client import RedisClient  # noqa: E402
 from support.redis_server import RedisServer      # noqa: E402
 
 PEERS = {"opendmarc": "/usr/sbin/opendmarc", "pyspf-milter": "/usr/bin/pyspf-milter"}
@@ -155,6 +156,12 @@ class Stage:
 
     def _store(self, size):
         return f"redis+unix://{self._redis.socket}?db={self._sizes.index(size)}"
+
+    def redis_client(self):
+        """A connection to the database with the fewest accounts, for commands whose time matters."""
+        client = RedisClient(self._redis.socket)
+        client.command("SELECT", "0")
+        return client
 
     def redis_counts(self):
         """(commands, reads from clients' sockets) that Redis has processed."""
