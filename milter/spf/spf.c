@@ -311,8 +311,9 @@ static void tell_pass(const struct evaluation *now, struct spf_answer *answer) {
     if (term == NULL)
         return;
     answer->prefix = spf_term_prefix(term, &now->terms.values.client);
-    snprintf(answer->term, sizeof answer->term, "%s", term->text);
-    snprintf(answer->term_domain, sizeof answer->term_domain, "%s", domain);
+    /* both are zeros to their end; snprintf() costs more than the rest of a pass */
+    strncpy(answer->term, term->text, sizeof answer->term - 1);
+    strncpy(answer->term_domain, domain, sizeof answer->term_domain - 1);
 }
 
 /* A domain that check_host() can be asked about (RFC 7208 4.3): two labels or more, each good. */
