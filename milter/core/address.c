@@ -332,6 +332,8 @@ int address_from_login(const char *login, const struct address_rules *rules, str
     cut_extension(copy, rules->delimiters);
     squeeze(copy);
     misnamed |= copy[0] == '\0';
+    /* "alice@example.com@" is not the account of that name, without its domain */
+    misnamed |= at != NULL && at[0] == '\0' && strchr(copy, '@') != NULL;
     int rc = canonical(copy, at, rules, out);
     if (rc == 0) {
         bool none = out->domain == NULL; /* fine where none was given, or could be */
