@@ -695,6 +695,8 @@ def test_hostile_octets_are_escaped(either, on_either):
     ["network", "list", "relays"], ["lint"], ["export"], ["history"], ["import", "--dry-run"],
     ["tls", "required", "alice", "--dry-run"], ["spf", "192.0.2.1", "localhost", "<>"],
     ["account", "delete", "nobody@example.com"], ["lint", "--since", "1h"],
+    ["as", "list", "alice"], ["as", "add", "alice", "bob"], ["as", "remove", "alice", "bob"],
+    ["sender", "own", "alice"], ["ip", "add", "alice", "spf:p.example"],
 ])
 def test_json_everywhere(ctl, args):
     ctl.do("import", text="account:alice@example.com ip:10.0.0.1 \u00e9\nnetwork:relays ::1\n")
@@ -1362,7 +1364,9 @@ def complete(ctl, line):
 def test_completion(redis, on_redis):
     subprocess.run(["bash", "-n", COMPLETION], check=True)
     on_redis.do("import", text="account:alice@example.com ip:192.0.2.1\naccount:alfred@x.example "
-                               "tls required\nnetwork:relays 10.0.0.0/8\n")
+                               "tls required\nnetwork:relays 10.0.0.0/8\n"
+                               "account:alfred@x.example ip:spf:p.example\n"
+                               "account:alfred@x.example as:sales@x.example the team\n")
     conf = f"gatepostctl -c {on_redis.conf} "
     sections = Gatepostctl(on_redis.conf + ".bound", {
         "store": redis.url, "protocol": {"both": {"services": ["submission", "submissions"]}}})
@@ -1379,6 +1383,12 @@ def test_completion(redis, on_redis):
             (conf + "protocol off alice@example.com pop3 im", ["imap"]),
             (bound + "protocol off alice@example.com ", ["both", *others]),
             (conf + "ip remove alice@example.com 1", ["192.0.2.1"]),
+            (conf + "ip remove alfred@x.example s", ["spf:p.example"]),
+            (conf + "as remove alfred@x.example s", ["sales@x.example"]),
+            ("gatepostctl as ", ["add", "remove", "list"]),
+            ("gatepostctl sender o", ["own"]),
+            ("gatepostctl as list --", ["--json"]),
+            ("gatepostctl as add x y --u", ["--until"]),
             (conf + "network remove r", ["relays"]),
             (conf + "network remove relays ", ["10.0.0.0/8"]),
             ("gatepostctl spf set x soft", ["softfail"]),
