@@ -126,6 +126,11 @@ class Stage:
             if cli.returncode != 0:
                 raise RuntimeError("redis-cli --pipe failed")
 
+    @property
+    def redis(self):
+        """Its first database has the fewest accounts."""
+        return self._redis
+
     def _store(self, size):
         return f"redis+unix://{self._redis.socket}?db={self._sizes.index(size)}"
 
