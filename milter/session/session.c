@@ -208,6 +208,7 @@ static void judged(struct session *session, const struct judgement *j, struct re
         expect_header(session, j, mail->login);
     if (mail->login != NULL && answer->kind <= VERDICT_MARK && mail->observer == NULL)
         session_tell_use(j->account.text, values->service, &session->client);
+    bool passed = verdict->identity != IDENTITY_NONE && verdict->spf == RESULT_PASS;
     int64_t took = clock_now_us() - begin;
     metrics_verdict(session->metrics, STAGE_MAIL, answer->kind, verdict->reason, took);
     report(mail->observer,
@@ -218,6 +219,7 @@ static void judged(struct session *session, const struct judgement *j, struct re
                                     .decision = &j->decision,
                                     .tls = j->facts.tls ? "yes" : "no",
                                     .stale = j->lookup.stale,
+                                    .spf_prefix = passed ? &j->spf.prefix : NULL,
                                     .spf_problem = spf->problem,
                                     .reply = &answer->reply,
                                     .microseconds = took});

@@ -27,7 +27,7 @@ void verdict_log(const struct verdict_record *record) {
     const struct reply_values *values = record->values;
     const struct reply *reply = record->reply;
     enum verdict_kind applied = verdict_applied(verdict);
-    char from_text[700], reply_text[REPLY_TEXT_SIZE + 16], us[24];
+    char from_text[700], reply_text[REPLY_TEXT_SIZE + 16], us[24], prefix[12];
     struct textbuf from;
     bool null_sender =
         record->stage != STAGE_CONNECT && values->sender != NULL && values->sender[0] == '\0';
@@ -63,16 +63,22 @@ void verdict_log(const struct verdict_record *record) {
         {"us", us},
     };
     size_t n = sizeof pairs / sizeof *pairs;
-    struct log_pair line[sizeof pairs / sizeof *pairs + 6];
+    struct log_pair line[sizeof pairs / sizeof *pairs + 7];
     memcpy(line, pairs, sizeof pairs); /* the pinned keys; the others where they have to say much */
     if (record->tls != NULL)
         line[n++] = (struct log_pair){"tls", record->tls};
     if (helo_result(record->decision) != NULL)
         line[n++] = (struct log_pair){"spf-helo", helo_result(record->decision)};
+    if (record->spf_prefix != NULL) {
+        snprintf(prefix, sizeof prefix, "%u", *record->spf_prefix);
+        line[n++] = (struct log_pair){"spf-prefix", prefix};
+    }
     if (record->stage == STAGE_DOOR)
         line[n++] = (struct log_pair){"door", door_name(verdict->door)};
     if (record->password_id != NULL)
         line[n++] = (struct log_pair){"password", record->password_id};
+    else if (record->app_password)
+        line[n++] = (struct log_pair){"app-password", "yes"};
     if (record->stale)
         line[n++] = (struct log_pair){"policy", "stale"};
     if (record->spf_problem != NULL && record->spf_problem[0] != '\0')

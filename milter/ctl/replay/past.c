@@ -4,6 +4,7 @@
  */
 #include "past.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -20,6 +21,7 @@ static const struct {
     [UNSAID_HELO] = {"spf-helo", "SPF was not evaluated for HELO"},
     [UNSAID_PROVIDER] = {"provider",
                          "a provider's SPF record decides, which the log does not have"},
+    [UNSAID_PREFIX] = {"spf-prefix", "the line does not say how wide an SPF pass was"},
     [UNSAID_TLS] = {"tls", "the line does not say whether there was TLS"},
 };
 
@@ -78,6 +80,17 @@ static bool read_result(const struct verdict_line *line, enum verdict_key key, i
     return *result >= 0 || line->values[key].state != VALUE_THERE;
 }
 
+/* Lines had no spf-prefix= once; but one reason is given for a pass that is too wide. */
+static bool read_prefix(const struct verdict_line *line, struct past *past) {
+    const char *text = line->values[KEY_SPF_PREFIX].text;
+    size_t digits = strspn(text, "0123456789");
+    past->spf_prefix = past->outcome.reason == REASON_SPF_TOO_WIDE ? 0 : -1;
+    if (line->values[KEY_SPF_PREFIX].state != VALUE_THERE)
+        return true;
+    past->spf_prefix = digits > 0 && digits <= 3 && text[digits] == '\0' ? atoi(text) : -1;
+    return past->spf_prefix >= 0;
+}
+
 static bool read_client(const struct verdict_line *line, struct past *past) {
     const char *text = text_of(line, KEY_CLIENT);
     past->client = (struct ip_address){.family = IP_NONE};
@@ -111,7 +124,8 @@ static bool read_names(const struct verdict_line *line, struct past *past) {
     past->sender = text_of(line, KEY_SENDER);
     past->login = text_of(line, KEY_LOGIN);
     past->account = text_of(line, KEY_ACCOUNT);
-    past->app_password = text_of(line, KEY_PASSWORD) != NULL;
+    past->app_password = text_of(line, KEY_PASSWORD) != NULL ||
+                         strcmp(line->values[KEY_APP_PASSWORD].text, "yes") == 0;
     if (past->sender != NULL && strcmp(past->sender, "<>") == 0)
         past->sender = "";
     return past->stage != STAGE_MAIL || past->sender != NULL;
@@ -144,7 +158,8 @@ enum unsaid past_read(const struct verdict_line *line, struct past *past) {
         return UNSAID_CUT;
     if (!read_names(line, past) || !read_door(line, past) || !read_client(line, past) ||
         !read_result(line, KEY_SPF, &past->spf) ||
-        !read_result(line, KEY_SPF_HELO, &past->helo_spf) || !read_tls(line, past))
+        !read_result(line, KEY_SPF_HELO, &past->helo_spf) || !read_tls(line, past) ||
+        !read_prefix(line, past))
         return UNSAID_DAMAGED;
     if (past->outcome.reason == REASON_UNKNOWN_SERVICE)
         return UNSAID_SERVICE;

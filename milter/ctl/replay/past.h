@@ -21,6 +21,7 @@ enum unsaid {
     UNSAID_SENDER,
     UNSAID_SPF,
     UNSAID_HELO,
+    UNSAID_PREFIX,
     UNSAID_PROVIDER,
     UNSAID_TLS,
     UNSAIDS
@@ -51,6 +52,7 @@ struct past {
     enum past_tls tls;
     bool app_password; /* the login was made with one */
     int spf, helo_spf; /* enum spf_result, or -1: not evaluated, or not beside that of MAIL FROM */
+    int spf_prefix;    /* of a pass, by how many bits of the address; -1: not logged */
     struct outcome outcome;
 };
 

@@ -7,15 +7,33 @@
 #include "gatepost/session/judge.h"
 #include "side.h"
 
-/* What is taken for true of what the line does not say. */
+/* What a line may not say. Of each there are two cases that the rules tell apart. */
+enum unknown { UNKNOWN_TLS, UNKNOWN_HELO, UNKNOWN_PREFIX, UNKNOWNS };
+static const enum unsaid unknowns[UNKNOWNS] = {UNSAID_TLS, UNSAID_HELO, UNSAID_PREFIX};
+
+/* A question, and what is taken for true of what its line does not say. */
 struct guess {
     const struct past *past;
-    bool tls;
-    enum spf_result helo; /* where HELO was not evaluated beside MAIL FROM */
-    bool helo_asked;      /* and that was asked for */
-    enum unsaid unsaid;   /* what was asked for and is not known */
+    bool second[UNKNOWNS]; /* no TLS, HELO fails, the pass is wide; else the opposite */
+    bool asked[UNKNOWNS];  /* it may have mattered */
+    enum unsaid unsaid;    /* what was asked for and cannot be guessed */
     struct why unavailable;
 };
+
+/* Only a fail of HELO can decide, where MAIL FROM is evaluated as well. */
+static enum spf_result recall_helo(struct guess *g) {
+    if (g->past->helo_spf >= 0)
+        return (enum spf_result)g->past->helo_spf;
+    g->asked[UNKNOWN_HELO] = true;
+    return g->second[UNKNOWN_HELO] ? RESULT_FAIL : RESULT_NONE;
+}
+
+static unsigned recall_prefix(struct guess *g) {
+    if (g->past->spf_prefix >= 0)
+        return (unsigned)g->past->spf_prefix;
+    g->asked[UNKNOWN_PREFIX] = true;
+    return g->second[UNKNOWN_PREFIX] ? 0 : 128;
+}
 
 /*
  * The result that the line has is that of MAIL FROM, but for the null sender, and unless a fail of
@@ -25,9 +43,6 @@ static bool recall(void *context, const struct judgement *j, enum spf_identity i
                    enum spf_result *result, unsigned *prefix) {
     struct guess *g = context;
     const struct past *past = g->past;
-    bool null_sender = past->sender[0] == '\0';
-    /* by how many bits it passed is logged only where that was too few */
-    *prefix = past->outcome.reason == REASON_SPF_TOO_WIDE ? 0 : 128;
     if (identity == IDENTITY_NONE)
         g->unsaid = UNSAID_PROVIDER;
     else if (j->sender != past->sender)
@@ -36,13 +51,16 @@ static bool recall(void *context, const struct judgement *j, enum spf_identity i
         g->unsaid = UNSAID_SPF;
     if (g->unsaid != UNSAID_NOT)
         return false;
-    *result = (enum spf_result)past->spf;
-    if (identity == IDENTITY_HELO && !null_sender) {
-        g->helo_asked = past->helo_spf < 0;
-        *result = g->helo_asked ? g->helo : (enum spf_result)past->helo_spf;
-    } else if (g->helo_asked && g->helo == RESULT_FAIL && past->spf == RESULT_FAIL) {
-        g->unsaid = UNSAID_HELO;
+    *prefix = 0; /* is asked of a pass only */
+    if (identity == IDENTITY_HELO && past->sender[0] != '\0') {
+        *result = recall_helo(g);
+        return true;
     }
+    *result = (enum spf_result)past->spf;
+    if (*result == RESULT_PASS)
+        *prefix = recall_prefix(g);
+    if (g->second[UNKNOWN_HELO] && *result == RESULT_FAIL)
+        g->unsaid = UNSAID_HELO; /* of which of the two is it? */
     return g->unsaid == UNSAID_NOT;
 }
 
@@ -103,7 +121,8 @@ static void judge_guess(const struct side *side, const struct config_listener *l
     struct judgement j = {.runtime = &side->runtime,
                           .listener = listener == NULL ? &bare : &listener->rules,
                           .facts = {.client = past->client,
-                                    .tls = g->tls,
+                                    .tls = past->tls == TLS_YES ||
+                                           (past->tls == TLS_NOT_LOGGED && !g->second[UNKNOWN_TLS]),
                                     .app_password = past->app_password,
                                     .now = now},
                           .helo = past->helo,
@@ -119,43 +138,41 @@ static void judge_guess(const struct side *side, const struct config_listener *l
     judge_clear(&j);
 }
 
-/* With HELO not logged, both what it may have said: only a fail of it can decide. */
-static enum unsaid judge_helo(const struct side *side, const struct config_listener *listener,
-                              int64_t now, struct guess *g, struct outcome *out) {
-    struct outcome with_fail;
-    *g = (struct guess){.past = g->past, .tls = g->tls, .helo = RESULT_NONE};
-    judge_guess(side, listener, now, g, out);
-    if (!g->helo_asked || g->unsaid != UNSAID_NOT)
+/*
+ * With all that may be true of what the line does not say, from the given unknown on: a verdict is
+ * one only where it is always the same.
+ */
+static enum unsaid judge_all(const struct side *side, const struct config_listener *listener,
+                             int64_t now, struct guess *g, enum unknown unknown,
+                             struct outcome *out) {
+    struct outcome other;
+    if (unknown == UNKNOWNS) {
+        judge_guess(side, listener, now, g, out);
         return g->unsaid;
-    g->helo = RESULT_FAIL;
-    judge_guess(side, listener, now, g, &with_fail);
-    return g->unsaid == UNSAID_NOT && outcome_is_same(out, &with_fail) &&
-                   out->reason == with_fail.reason
-               ? UNSAID_NOT
-               : UNSAID_HELO;
+    }
+    g->second[unknown] = false;
+    enum unsaid unsaid = judge_all(side, listener, now, g, unknown + 1, out);
+    if (unsaid != UNSAID_NOT || !g->asked[unknown])
+        return unsaid;
+    g->second[unknown] = true;
+    unsaid = judge_all(side, listener, now, g, unknown + 1, &other);
+    g->second[unknown] = false;
+    bool same = outcome_is_same(out, &other) && out->reason == other.reason;
+    return unsaid == UNSAID_NOT && same ? UNSAID_NOT : unknowns[unknown];
 }
 
 int side_judge(const struct side *side, const struct past *past, int64_t now, struct outcome *out,
                struct why *why) {
     const struct config_listener *listener;
-    struct guess g = {.past = past, .tls = past->tls != TLS_NO};
-    struct outcome without;
+    struct guess g = {.past = past, .asked[UNKNOWN_TLS] = past->tls == TLS_NOT_LOGGED};
     if (!find_listener(side, past, &listener))
         return UNSAID_LISTENER;
-    enum unsaid unsaid = judge_helo(side, listener, now, &g, out);
-    if (unsaid == UNSAID_NOT && past->tls == TLS_NOT_LOGGED) {
-        g.tls = false;
-        unsaid = judge_helo(side, listener, now, &g, &without);
-        if (unsaid != UNSAID_NOT || !outcome_is_same(out, &without) ||
-            out->reason != without.reason)
-            unsaid = UNSAID_TLS;
-    }
-    if (g.unavailable.text[0] != '\0' ||
-        (unsaid == UNSAID_NOT && out->reason == REASON_POLICY_UNAVAILABLE)) {
-        *why = g.unavailable;
-        if (why->text[0] == '\0')
-            why_set(why, "a network could not be read");
-        return -1;
-    }
-    return (int)unsaid;
+    enum unsaid unsaid = judge_all(side, listener, now, &g, UNKNOWN_TLS, out);
+    bool failed = unsaid == UNSAID_NOT && out->reason == REASON_POLICY_UNAVAILABLE;
+    if (g.unavailable.text[0] == '\0' && !failed)
+        return (int)unsaid;
+    if (g.unavailable.text[0] == '\0')
+        why_set(&g.unavailable, "a network could not be read");
+    *why = g.unavailable;
+    return -1;
 }

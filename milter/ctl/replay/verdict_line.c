@@ -13,12 +13,25 @@
 #include "gatepost/core/textbuf.h"
 
 static const char *const keys[VERDICT_KEYS] = {
-    [KEY_STAGE] = "stage",     [KEY_LISTENER] = "listener", [KEY_SERVICE] = "service",
-    [KEY_CLIENT] = "client",   [KEY_HELO] = "helo",         [KEY_SENDER] = "sender",
-    [KEY_LOGIN] = "login",     [KEY_ACCOUNT] = "account",   [KEY_SPF] = "spf",
-    [KEY_VERDICT] = "verdict", [KEY_REASON] = "reason",     [KEY_MODE] = "mode",
-    [KEY_WOULD] = "would",     [KEY_TLS] = "tls",           [KEY_SPF_HELO] = "spf-helo",
-    [KEY_DOOR] = "door",       [KEY_PASSWORD] = "password",
+    [KEY_STAGE] = "stage",
+    [KEY_LISTENER] = "listener",
+    [KEY_SERVICE] = "service",
+    [KEY_CLIENT] = "client",
+    [KEY_HELO] = "helo",
+    [KEY_SENDER] = "sender",
+    [KEY_LOGIN] = "login",
+    [KEY_ACCOUNT] = "account",
+    [KEY_SPF] = "spf",
+    [KEY_VERDICT] = "verdict",
+    [KEY_REASON] = "reason",
+    [KEY_MODE] = "mode",
+    [KEY_WOULD] = "would",
+    [KEY_TLS] = "tls",
+    [KEY_SPF_HELO] = "spf-helo",
+    [KEY_DOOR] = "door",
+    [KEY_PASSWORD] = "password",
+    [KEY_APP_PASSWORD] = "app-password",
+    [KEY_SPF_PREFIX] = "spf-prefix",
 };
 
 const char *verdict_key_name(enum verdict_key key) {

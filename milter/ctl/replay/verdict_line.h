@@ -26,6 +26,8 @@ enum verdict_key {
     KEY_SPF_HELO,
     KEY_DOOR,
     KEY_PASSWORD,
+    KEY_APP_PASSWORD,
+    KEY_SPF_PREFIX,
     VERDICT_KEYS
 };
 
