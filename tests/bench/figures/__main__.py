@@ -187,17 +187,11 @@ def measure_waiting(stage, plan, report):
                 "Headers off, logins, 8 connections; medians of three runs each.\n\n" + text)
 
 
-<<<<<<< HEAD
-SECTIONS = {"tables": measure_tables, "waiting": measure_waiting, "idle": measure_idle,
-            "connections": measure_connections, "accounts": measure_accounts,
-            "networks": measure_networks, "changes": measure_changes, "doors": doors.measure,
-            "logins": logins.measure}
-=======
 SECTIONS = {"tables": measure_tables, "postfix": measure_postfix, "waiting": measure_waiting,
             "idle": measure_idle, "connections": measure_connections, "accounts": measure_accounts,
             "networks": measure_networks, "changes": measure_changes,
-            "lookups": measure_look_ups, "forged": measure_forged, "doors": doors.measure}
->>>>>>> main
+            "lookups": measure_look_ups, "forged": measure_forged, "doors": doors.measure,
+            "logins": logins.measure}
 
 
 def read_arguments():
