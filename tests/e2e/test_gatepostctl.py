@@ -1091,6 +1091,14 @@ account:a@b.example ip:spf:f.p.example one too many
     }
 
 
+def test_lint_beside_a_domain_that_cannot_be_read(redis, on_redis):
+    redis.cli("SET", "gatepost:account:@b.example", "no hash")
+    redis.cli("HSET", "gatepost:account:a@b.example", "as:c@x.example", "", "ip:spf:p.example", "",
+              "ip:192.0.2.1", "")
+    found = on_redis.run("lint", "--json").json()["findings"]
+    assert [f["kind"] for f in found] == ["wrong-type", "no-provider"]
+
+
 def test_lint_of_the_store(redis, on_redis):
     found = on_redis.run("lint", "--json").json()["findings"]
     assert [f["kind"] for f in found] == ["empty-store"]

@@ -295,6 +295,32 @@ def test_the_policy_has_changed_since(day):
     assert log.splitlines()[example["line"] - 1].count("imap") >= 1
 
 
+def test_the_right_to_read_is_enough(redis, tmp_path):
+    """Nothing is written, not even tried: an operator without the right to write may look."""
+    redis.cli("HSET", "gatepost:account:bob@b.example", "source", "any")
+    redis.cli("ACL", "SETUSER", "looker", "on", ">secret", "~gatepost:*", "+@read", "+@connection")
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    ctl = Gatepostctl(str(tmp_path / "conf"), {
+        **SETTINGS, "store": redis.url, "store_user": "looker", "store_password_file": str(secret)})
+    assert ctl.run("tls", "required", "bob@b.example").status == 2
+    for command in ("protocol off bob@b.example smtp", "network add gate 192.0.2.0/24"):
+        status, told = replay(ctl, "--with", command, text=LINE)
+        assert (status, told["would_change"]) == ((1, 1) if "off" in command else (0, 0))
+    redis.cli("ACL", "DELUSER", "looker")
+    run = ctl.run("replay", text=LINE)
+    assert run.status == 2 and run.out == "" and "WRONGPASS" in run.err
+
+
+def test_a_store_that_does_not_answer(ctl, dead_store, tmp_path):
+    down = Gatepostctl(str(tmp_path / "conf"), {**SETTINGS, "store": dead_store})
+    run = down.run("replay", "--with", "tls required bob@b.example", text=LINE)
+    assert run.status == 2 and run.out == "", run
+    run = down.run("replay", text=LINE)
+    assert run.status == 2 and run.out == "", run
+
+
 def test_helo_checked_first(start_gatepost, milter_session, redis, dns, domain):
     """The line has both results; where it has one, what the other may have been is not guessed."""
     dns.zones["helo." + domain] = {"TXT": ["v=spf1 ~all"]}
@@ -310,6 +336,37 @@ def test_helo_checked_first(start_gatepost, milter_session, redis, dns, domain):
     assert replay(ctl, text=line)[1]["cannot_tell"] == {}
     status, told = replay(ctl, text=line.replace(" spf-helo=softfail", ""))
     assert (status, told["cannot_tell"]) == (2, {"spf-helo": 1})
+
+
+def test_who_may_connect(ctl, policy):
+    """A message is judged from the beginning: its client may not be let in any more, or now."""
+    policy("network:gate 192.0.2.0/24\nnetwork:gate 198.51.100.0/24\n")
+    mail = with_values(listener="gated")
+    refused = with_values(listener="gated", stage="connect", client="203.0.113.9", sender="",
+                          account="", spf="", verdict="reject", reason="not-allowlisted", tls=None)
+    text = mail + "\n" + refused + "\n"
+    assert replay(ctl, text=text)[0] == 0
+    status, told = replay(ctl, "--with", "network remove gate 192.0.2.0/24", text=text)
+    assert (status, changes(told)) == (1, {
+        ("bob@b.example", "accept", "reject not-allowlisted"): 1})
+    status, told = replay(ctl, "--with", "network add gate 203.0.113.9", text=text)
+    assert (status, changes(told)) == (1, {(None, "reject not-allowlisted", "accept"): 1})
+    assert "(at connect)" in ctl.run("replay", "--with", "network add gate 203.0.113.9",
+                                     text=text).out
+
+
+def test_a_fail_of_helo_or_of_the_sender(policy, tmp_path):
+    """Where HELO is checked first and a fail has decided, the line does not say whose it was."""
+    ctl = Gatepostctl(str(tmp_path / "conf"), {
+        **SETTINGS, "store": "file:" + policy.path,
+        "spf": {"nameservers": ["127.0.0.1:9"], "helo": "always"}})
+    line = with_values(spf="fail", verdict="reject")
+    assert replay(ctl, text=line)[0] == 0               # either refuses
+    status, told = replay(ctl, "--with", "spf set bob@b.example fail mark", text=line)
+    assert (status, told["cannot_tell"]) == (2, {"spf-helo": 1})
+    status, told = replay(ctl, "--with", "spf set bob@b.example fail mark",
+                          text=with_values(spf="fail", verdict="reject", spf_helo="none"))
+    assert (status, changes(told)) == (1, {("bob@b.example", "reject spf", "mark spf"): 1})
 
 
 # --- what the log cannot say

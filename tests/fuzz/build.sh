@@ -35,7 +35,9 @@ target() {
     "${CC:-clang}" $flags -fsanitize=fuzzer $objects "$@" -o "$build/$target"
 }
 target fuzz_spf_record "spf/record spf/macro core/netblock" "milter/core/textbuf milter/core/why"
-target fuzz_log_line "ctl/explain/log_line ctl/replay/verdict_line" "milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
+target fuzz_log_line "ctl/explain/log_line ctl/replay/past ctl/replay/verdict_line" \
+    "milter/core/netblock milter/base/line milter/ctl/memory milter/core/textbuf
+    milter/core/vocabulary milter/core/why" -ljansson
 target fuzz_mail_talk "ctl/doors/mail_talk ctl/doors/stream ctl/doors/our_text" \
     "milter/ctl/doors/tls milter/ctl/memory milter/base/clock milter/base/host_port
     milter/core/netblock milter/core/reply milter/core/textbuf milter/core/vocabulary

@@ -1,7 +1,7 @@
 /*
  * Fuzz target: lines of the log read back. The input is a line, and then a HELO name in a line of
- * each form. Promises: any line is taken or refused with a reason; what textbuf.h has written is
- * read as it was.
+ * each form. Promises: any line is taken or refused with a reason, by explain and by replay; what
+ * textbuf.h has written is read as it was.
  */
 #include "fuzz.h"
 
@@ -10,6 +10,7 @@
 
 #include "gatepost/core/textbuf.h"
 #include "milter/ctl/explain/log_line.h"
+#include "milter/ctl/replay/past.h"
 
 /* As log_line_read(), of a text. */
 static int read_text(const char *text, struct log_line *line, struct ctl_question *question,
@@ -33,6 +34,26 @@ static void read_any(const char *text) {
     }
     PROMISE(question.ip != NULL && question.from != NULL);
     log_line_clear(&line);
+}
+
+/* What replay makes of it, NULs included: a question whose texts end, or none, with a reason. */
+static void read_past(const uint8_t *data, size_t size) {
+    struct verdict_line line = {0};
+    struct past past;
+    char *text = malloc(size + 1);
+    if (text == NULL)
+        return;
+    memcpy(text, data, size);
+    text[size] = '\0';
+    if (verdict_line_take(&line, text, size) == LINE_VERDICT) {
+        enum unsaid unsaid = past_read(&line, &past);
+        PROMISE(unsaid == UNSAID_NOT || unsaid_name(unsaid)[0] != '\0');
+        PROMISE(unsaid != UNSAID_NOT || past.stage != STAGE_MAIL || strlen(past.sender) < size);
+        PROMISE(unsaid != UNSAID_NOT || past.stage != STAGE_DOOR ||
+                (past.login != NULL && past.service != NULL));
+    }
+    verdict_line_clear(&line);
+    free(text);
 }
 
 /* U+F780 to U+F7FF in JSON: taken for octets, as log_line.c says. */
@@ -80,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(text, data, size);
     text[size] = '\0';
     read_any(text);
+    read_past(data, size);
     if (strlen(text) <= LOG_VALUE_MAX) {
         read_back(text, false);
         if (!is_private(text))

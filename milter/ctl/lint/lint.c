@@ -56,7 +56,7 @@ static struct lint_heritage heritage_of(const struct round *round, const char *s
         const struct heir *heir = i == names.own || names.subjects[i] == NULL
                                       ? NULL
                                       : find_heir(round, names.subjects[i]);
-        if (heir == NULL)
+        if (heir == NULL || heir->policy == NULL) /* it cannot be read */
             continue;
         heritage.from[heritage.n].subject = heir->subject;
         heritage.from[heritage.n].policy = heir->policy;
