@@ -1,4 +1,5 @@
-"""The demonstration of the quick start: SMTP sessions through a private Postfix and the filter.
+"""The demonstration of the quick start: SMTP sessions through a private Postfix and the filter, and
+logins by IMAP at a Dovecot that asks it.
 
 Owns the example policy, the scenes and their expected results: each reply and each verdict is
 printed and checked. Run by quickstart.sh, which names the filter in GATEPOST and puts tests/e2e,
@@ -8,15 +9,21 @@ with Postfix and the other parts, on PYTHONPATH.
 import base64
 import contextlib
 import os
+import re
+import shutil
 import signal
 import sys
 import textwrap
 
 from support.dovecot import PASSWORD
+from support.dovecot_doors import DovecotDoors
 from support.gatepost import Gatepost
+from support.mail_logins import OK, REFUSED, Door
+from support.ports import free_port
 from support.postfix import HOSTNAME, RECIPIENT
 from support.site import Site
 from support.smtp_client import SmtpClient
+from support.tls import Certificate
 
 WIDTH = 98
 # the keys of the verdict line that are shown, unless they are empty
@@ -35,6 +42,8 @@ account:carol@example.com  source               authorized
 account:carol@example.com  ip:198.51.100.0/24   Carol's office
 """
 EDIT = "account:alice@example.com protocol:submission off"
+EDIT_IMAP = "account:alice@example.com protocol:imap off"
+TOKEN = "a token of the quick start"
 
 
 class Surprise(Exception):
@@ -104,8 +113,9 @@ class Dialogue(SmtpClient):
 class Show:
     """What the scenes need: sessions, the filter's verdicts, delivered mail, the policy file."""
 
-    def __init__(self, site, gatepost, policy, screen):
+    def __init__(self, site, gatepost, dovecot, policy, screen):
         self._site, self._gatepost, self._policy = site, gatepost, policy
+        self._imap = Door("imap", dovecot.ports[143], "starttls")
         self._screen = screen
         self._scenes = 0
 
@@ -130,9 +140,30 @@ class Show:
             smtp.shown = False
             smtp.quit()
 
-    def _verdict(self):
+    def login_title(self, title):
+        self._scenes += 1
+        self._screen.title(f"{self._scenes}. {title}")
+        self._screen.line("(to Dovecot's IMAP, after STARTTLS)")
+
+    def imap(self, login, kind, **fields):
+        """A login by IMAP, what must come of it, and the fields that the last verdict must have."""
+        self._gatepost.forget()
+        self._screen.line(f"a LOGIN {login} (and the password)", mark="C: ")
+        outcome = self._imap.login(login, PASSWORD, "127.0.0.1")
+        text = re.sub(r"\[CAPABILITY[^]]*\] ", "", outcome.text)
+        self._screen.line(text, "32" if outcome.kind == OK else "31", mark="S: ")
+        self._show_verdict(self._verdict("door"), fields)
+        expect(f"a login of {login} by IMAP", kind, outcome.kind)
+
+    def _show_verdict(self, verdict, fields):
+        words = (f"{key}={verdict[key]}" for key in KEYS if verdict.get(key))
+        self._screen.line(" ".join(words), "36", mark="filter: ")
+        for key, value in fields.items():
+            expect(f"{key} of the verdict", value, verdict.get(key))
+
+    def _verdict(self, stage):
         try:
-            return self._gatepost.verdict(timeout=5, stage="mail")
+            return self._gatepost.verdict(timeout=5, stage=stage)
         except AssertionError:
             self._gatepost.check_healthy()
             raise
@@ -141,12 +172,9 @@ class Show:
         """MAIL FROM, the reply that must come and the fields that the verdict must have."""
         self._gatepost.forget()
         reply = smtp.mail(sender)
-        verdict = self._verdict()
-        words = (f"{key}={verdict[key]}" for key in KEYS if verdict.get(key))
-        self._screen.line(" ".join(words), "36", mark="filter: ")
+        verdict = self._verdict("mail")
         expect(f"the reply to MAIL FROM:<{sender}>", wanted, f"{reply.code} {reply.enhanced}")
-        for key, value in fields.items():
-            expect(f"{key} of the verdict", value, verdict.get(key))
+        self._show_verdict(verdict, fields)
 
     def deliver(self, smtp, subject):
         """What follows MAIL FROM; returns the message as it arrived at the other end."""
@@ -205,10 +233,28 @@ def play(show):
         show.mail(smtp, "alice@example.com", "550 5.7.1", verdict="reject",
                   reason="protocol-disabled")
 
+    show.login_title("Alice still reads her mail by IMAP, until that is switched off")
+    show.imap("alice@example.com", OK, verdict="accept", reason="account")
+    show.edit_policy(EDIT_IMAP)
+    show.imap("alice@example.com", REFUSED, verdict="reject", reason="protocol-disabled")
+
+
+def door_settings(folder):
+    """What Dovecot asks the filter by, and what the filter says to that."""
+    token = os.path.join(folder, "token")
+    with open(token, "w", encoding="utf-8") as file:
+        file.write(TOKEN + "\n")
+        os.fchmod(file.fileno(), 0o600)
+    shutil.chown(token, "nobody")
+    port = free_port()
+    return port, {"doors_listen": [f"unix:{folder}/doors.sock", f"127.0.0.1:{port}"],
+                  "doors_token_file": token,
+                  "passwords_listen": f"unix:{folder}/passwords.sock"}
+
 
 @contextlib.contextmanager
 def stage(policy):
-    """(site, running filter): all that the show needs, gone afterwards."""
+    """(site, running filter, Dovecot of the doors): all that the show needs, gone afterwards."""
     with contextlib.ExitStack() as stack:
         site = Site()
         stack.callback(site.stop)
@@ -216,7 +262,14 @@ def stage(policy):
         path = site.folder.file("policy")
         with open(path, "w", encoding="utf-8") as file:
             file.write(policy)
+        sockets = site.folder.sub("sockets")
+        port, doors = door_settings(sockets)
+        dovecot = DovecotDoors(site.folder.sub("doors"), Certificate(site.folder.path),
+                               site.sink.port, sockets, port, TOKEN)
+        dovecot.add_user("alice@example.com")
+        stack.callback(dovecot.stop)
         gatepost = Gatepost(site.folder.path, {
+            **doors,
             "store": "file:" + path,
             "user": "nobody",
             "default_domain": "example.com",
@@ -224,6 +277,7 @@ def stage(policy):
                 "mx": {"daemon_name": "MX", "service": "smtp"},
                 "submission": {"daemon_name": "SUBMISSION", "service": "submission",
                                "tls": "required", "auth": "required"},
+                "imap": {"door": "dovecot", "service": "imap", "tls": "required"},
             },
             "spf": {"nameservers": [site.nameserver.address]},
         }, socket=site.milter_socket)
@@ -231,7 +285,8 @@ def stage(policy):
         stack.callback(ignore_signals)
         gatepost.start()
         site.start()
-        yield site, gatepost, path
+        dovecot.start()
+        yield site, gatepost, dovecot, path
         expect("the filter's exit status", 0, gatepost.stop())
 
 
@@ -250,9 +305,9 @@ def run():
     screen.title("The policy, one fact per line (here in a file; in Redis in hashes)")
     for line in POLICY.splitlines():
         screen.raw("  " + line)
-    with stage(POLICY) as (site, gatepost, path):
+    with stage(POLICY) as (site, gatepost, dovecot, path):
         try:
-            play(Show(site, gatepost, path, screen))
+            play(Show(site, gatepost, dovecot, path, screen))
         except (Surprise, AssertionError, OSError, RuntimeError) as problem:
             raise Surprise("\n  ".join([f"{problem}", "The filter's log:",
                                        *gatepost.log_lines()[-10:]])) from problem

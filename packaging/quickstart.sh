@@ -6,7 +6,9 @@
 
 PACKAGES="gcc make autoconf automake libtool pkg-config libc6-dev libmilter-dev libspf2-dev
     libhiredis-dev libssl-dev libconfuse-dev libidn2-dev libunistring-dev libsystemd-dev
-    libmicrohttpd-dev libjansson-dev uthash-dev postfix dovecot-core python3 python3-dnspython openssl"
+    libmicrohttpd-dev libjansson-dev uthash-dev postfix dovecot-core
+    dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond dovecot-auth-lua lua-socket
+    python3 python3-dnspython openssl"
 POLICY_RC_D=/usr/sbin/policy-rc.d
 TAIL_LINES=25
 

@@ -6,7 +6,8 @@
 --   204            go on: the host's own passdb checks the password
 --   403            go on as well: the door is closed, and auth_policy says so after the password.
 --                  So a stranger does not learn what is closed. Never use this without auth_policy.
---   200            an app password, if the answer carries the nonce of this very question
+--   200, or 403    an app password, if the answer has the nonce of this very question; the door is
+--                  auth_policy's again
 --   all else       temporary failure: Gatepost or its store is away, hung or not asked properly
 
 -- passwords_listen of gatepost.conf
@@ -173,11 +174,12 @@ local function judge(req, password)
   end
   local mark = nonce()
   local status, answer = ask(question(req, password, mark))
+  local is_app = password ~= "" and status and answer["x-gatepost-nonce"] == mark
+  if is_app and (status == "200" or status == "403") then
+    return dovecot.auth.PASSDB_RESULT_OK, { gatepost = "app" }
+  end
   if status == "204" or status == "403" then
     return dovecot.auth.PASSDB_RESULT_NEXT, ""
-  end
-  if status == "200" and password ~= "" and answer["x-gatepost-nonce"] == mark then
-    return dovecot.auth.PASSDB_RESULT_OK, { gatepost = "app" }
   end
   dovecot.i_error("gatepost: " .. SOCKET .. ": "
     .. (status and "unexpected answer " .. status or text(answer)))

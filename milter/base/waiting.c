@@ -62,6 +62,15 @@ int waiting_poll(struct waiting *w, struct pollfd *fds, nfds_t n) {
     }
 }
 
+int waiting_fd(int fd, short events, int64_t deadline) {
+    struct pollfd pfd = {.fd = fd, .events = events};
+    struct waiting w = waiting_begin(deadline);
+    /* also of one whose octets keep flowing: the deadline is for all of them */
+    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
+    waiting_end(&w);
+    return rc;
+}
+
 int waiting_cond(struct waiting *w, pthread_cond_t *cond, pthread_mutex_t *mutex) {
     int64_t now = clock_now_ms(), limit = w->deadline;
     bool due = !w->relieved && atomic_load_explicit(&waiting_long, memory_order_relaxed) > 0;

@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "characters.h"
+#include "gatepost/core/netblock.h"
 #include "local_part.h"
+
+/* RFC 1035 2.3.4 */
+#define LABEL_MAX 63
+#define DOMAIN_MAX 253
 
 void address_clear(struct address *address) {
     free(address->text);
@@ -259,75 +265,54 @@ void xtext_decode(char *text) {
     *to = '\0';
 }
 
-struct range {
-    unsigned first, last;
-};
-
-static bool is_in(unsigned character, const struct range *ranges, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (character >= ranges[i].first && character <= ranges[i].last)
-            return true;
-    return false;
-}
-
-/* White space of Unicode up to U+FFFF, and of ASCII. */
-static bool is_space(unsigned character) {
-    static const struct range spaces[] = {{'\t', '\r'},     {' ', ' '},       {0xa0, 0xa0},
-                                          {0x1680, 0x1680}, {0x2000, 0x200a}, {0x2028, 0x2029},
-                                          {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}};
-    return is_in(character, spaces, sizeof spaces / sizeof *spaces);
-}
-
-/* Controls, and what is not seen; but not the joiners, which some scripts need. */
-static bool is_unseen(unsigned character) {
-    static const struct range unseen[] = {{1, 0x1f},        {0x7f, 0x9f},     {0xad, 0xad},
-                                          {0x200b, 0x200b}, {0x200e, 0x200f}, {0x202a, 0x202e},
-                                          {0x2060, 0x2069}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}};
-    return is_in(character, unseen, sizeof unseen / sizeof *unseen);
-}
-
-/* The character at `at`, of one to three octets. Any other octet is a character of its own. */
-static unsigned character_at(const char *at, size_t *len) {
-    const unsigned char *u = (const unsigned char *)at;
-    *len = 1;
-    if (u[0] >= 0xc2 && u[0] < 0xe0 && (u[1] & 0xc0) == 0x80) {
-        *len = 2;
-        return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
-    }
-    if (u[0] >= 0xe0 && u[0] < 0xf0 && (u[1] & 0xc0) == 0x80 && (u[2] & 0xc0) == 0x80) {
-        *len = 3;
-        return (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
-    }
-    return u[0] < 0x80 ? u[0] : 0xfffd;
-}
-
-/* Drops white space at the ends, and makes all other one space each. Is there an unseen one? */
+/* Drops white space at the ends, and makes all other one space each. Is it a name to be seen? */
 static bool squeeze(char *text) {
     char *to = text;
-    bool unseen = false, space = false;
-    size_t len;
+    bool seen = true, space = false;
+    unsigned before = 0;
+    size_t len, next_len;
     for (const char *from = text; *from != '\0'; from += len) {
         unsigned character = character_at(from, &len);
-        if (is_space(character)) {
+        if (character_is_space(character)) {
             space = to > text;
             continue;
         }
-        unseen |= is_unseen(character);
+        seen &= character_is_joiner(character)
+                    ? !space && character_joins(before, character_at(from + len, &next_len))
+                    : !character_is_unseen(character);
         if (space)
             *to++ = ' ';
         space = false;
         memmove(to, from, len);
         to += len;
+        before = character;
     }
     *to = '\0';
-    return unseen;
+    return seen;
+}
+
+/* Labels of letters, digits, '-' and '_', none that begins or ends with a '-' (RFC 1123 2.1). */
+static bool has_labels(const char *domain) {
+    if (strlen(domain) > DOMAIN_MAX)
+        return false;
+    for (const char *label = domain;; label++) {
+        const char *end = skip_plain(label, "-_");
+        size_t len = (size_t)(end - label);
+        if (len == 0 || len > LABEL_MAX || label[0] == '-' || end[-1] == '-')
+            return false;
+        if (*end != '.')
+            return *end == '\0';
+        label = end;
+    }
 }
 
 /* Can a domain be called so, once it is in A-labels? */
 static bool is_domain(const char *domain) {
-    bool literal = domain[0] == '[';
-    const char *end = skip_plain(domain + literal, literal ? ".:-" : ".-_");
-    return is_ascii(domain) && domain[0] != '\0' && strcmp(end, literal ? "]" : "") == 0;
+    size_t len = strlen(domain);
+    struct ip_address ip;
+    if (domain[0] == '[')
+        return domain[len - 1] == ']' && ip_parse(domain + 1, len - 2, &ip) == 0;
+    return is_ascii(domain) && has_labels(domain);
 }
 
 /* Of a login, or with `tagged` of what may have the tag of a signed sender. */
@@ -336,7 +321,7 @@ static int from_name(const char *name, bool tagged, const struct address_rules *
     char *copy = strdup(name);
     if (copy == NULL)
         return -1;
-    bool misnamed = squeeze(copy);
+    bool misnamed = !squeeze(copy);
     char *at = strrchr(copy, '@');
     if (at != NULL) {
         *at++ = '\0';

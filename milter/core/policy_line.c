@@ -100,6 +100,7 @@ int policy_line_parse(char *line, size_t len, struct policy_line *out, struct wh
     if (subject[0] == '\0' || subject[0] == '#')
         return 0;
     bool escaped = subject[0] == '\\';
+    out->escaped = escaped;
     out->subject = subject += escaped;
     out->field = cut_word(rest, &out->value);
     const char *fault = escaped ? unescape_line(out) : NULL;

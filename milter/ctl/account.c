@@ -252,7 +252,7 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
     struct store_hash hash;
     struct why why;
     if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
+        return ctl_fail_store(ctl, why.text);
     *there = hash.answer != STORE_ABSENT;
     store_hash_clear(&hash);
     return CTL_DONE;

@@ -146,8 +146,8 @@ static int put_all(struct exporting *e, const struct ctl_names *names, struct wh
 }
 
 /* What was put out remains JSON: the last two members are those of every failure. */
-static void end_failed(const struct exporting *e, const char *why) {
-    json_t *error = json_text(why);
+static void end_failed(const struct exporting *e, const char *message) {
+    json_t *error = json_text(message);
     fputs(e->subjects == 0 ? "\n\"error\": " : ",\n\"error\": ", stdout);
     json_put(error, stdout, JSON_ENCODE_ANY);
     printf(",\n\"exit\": %d\n}\n", CTL_FAILED);
@@ -167,9 +167,11 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
         putchar('{');
     if (put_all(&e, &names, &why) != 0) {
         ctl_names_clear(&names);
-        ctl_warn("%s", why.text);
+        char *message = xasprintf("store \"%s\": %s", ctl->config->store, why.text);
+        ctl_warn("%s", message);
         if (ctl->json)
-            end_failed(&e, why.text);
+            end_failed(&e, message);
+        free(message);
         return CTL_FAILED;
     }
     if (ctl->json)

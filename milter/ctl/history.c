@@ -113,7 +113,7 @@ int ctl_history(struct ctl *ctl, int argc, char **argv) {
     }
     filter.pattern = pattern;
     if (store_writer_history(ctl->writer, since, take, &filter, &why) != 0)
-        status = ctl_fail(ctl, "%s", why.text);
+        status = ctl_fail_store(ctl, why.text);
     else
         status = show(ctl, &filter);
     for (size_t i = 0; i < filter.n; i++)

@@ -199,7 +199,7 @@ static int list_members(struct ctl *ctl, const char *subject) {
     struct store_hash hash;
     struct why why;
     if (ctl_read_hash(ctl, subject, &hash, &why) != 0)
-        return ctl_fail(ctl, "%s", why.text);
+        return ctl_fail_store(ctl, why.text);
     if (hash.answer == STORE_WRONG_TYPE)
         return ctl_refuse(ctl, "%s%s is not a hash: it has no members", ctl->config->key_prefix,
                           subject);

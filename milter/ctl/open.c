@@ -26,7 +26,7 @@ int ctl_open_store(struct ctl *ctl) {
         settings.timeout = PATIENCE;
     if (store_open(&settings, &ctl->store, &why) == 0)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s", why.text);
+    return ctl_fail_store(ctl, why.text);
 }
 
 int ctl_open_writer(struct ctl *ctl) {
@@ -39,7 +39,7 @@ int ctl_open_writer(struct ctl *ctl) {
         settings.timeout = PATIENCE;
     if (store_writer_open(&settings, ctl->actor, &ctl->writer, &why) == 0)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s", why.text);
+    return ctl_fail_store(ctl, why.text);
 }
 
 int ctl_parse_since(struct ctl *ctl, int64_t *since) {

@@ -260,7 +260,7 @@ int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_pol
 int ctl_policies_read(const struct ctl *ctl, const char *subject, struct ctl_policies *out) {
     struct why why = {"no memory"};
     return ctl_policies_load(ctl, subject, out, &why) == 0 ? CTL_DONE
-                                                           : ctl_fail(ctl, "%s", why.text);
+                                                           : ctl_fail_store(ctl, why.text);
 }
 
 /* ---- names ---- */
@@ -290,7 +290,7 @@ int ctl_names_read(struct ctl *ctl, const char *pattern, struct ctl_names *out) 
     *out = (struct ctl_names){.pattern = pattern};
     if (store_writer_scan(ctl->writer, take_name, out, &why) != 0) {
         ctl_names_clear(out);
-        return ctl_fail(ctl, "%s", why.text);
+        return ctl_fail_store(ctl, why.text);
     }
     if (out->n > 1)
         qsort(out->names, out->n, sizeof *out->names, compare_names);

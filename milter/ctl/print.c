@@ -72,6 +72,10 @@ int ctl_refuse(const struct ctl *ctl, const char *format, ...) {
     return status;
 }
 
+int ctl_fail_store(const struct ctl *ctl, const char *why) {
+    return ctl_fail(ctl, "store \"%s\": %s", ctl->config->store, why);
+}
+
 int ctl_fail(const struct ctl *ctl, const char *format, ...) {
     va_list args;
     va_start(args, format);

@@ -24,6 +24,9 @@ int ctl_refuse(const struct ctl *ctl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int ctl_fail(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* As ctl_fail(), of what the store failed at: names it. Its URL has no password. */
+int ctl_fail_store(const struct ctl *ctl, const char *why);
+
 /* A warning or remark on standard error, whatever comes after it. */
 void ctl_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

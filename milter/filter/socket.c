@@ -17,6 +17,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
+#include "place.h"
 #include "unix_place.h"
 
 static struct sockaddr_storage own; /* where it can be reached, until the process ends */
@@ -39,16 +40,8 @@ static void find_own(const struct config *config) {
         own_len = sizeof *un;
         return;
     }
-    char name[300], *host; /* inet:PORT@HOST, inet:PORT */
-    snprintf(name, sizeof name, "%s", strchr(config->socket, ':') + 1);
-    host = strchr(name, '@');
-    if (host != NULL)
-        *host++ = '\0';
-    const struct addrinfo wanted = {.ai_family = strncmp(config->socket, "inet6", 5) == 0 ? AF_INET6
-                                                                                          : AF_INET,
-                                    .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
-    if (getaddrinfo(host, name, &wanted, &found) != 0)
+    if (place_resolve(config->socket, false, &found) != 0)
         return;
     memcpy(&own, found->ai_addr, found->ai_addrlen);
     own_len = found->ai_addrlen;

@@ -4,18 +4,19 @@
 #include "try.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "doors/doors.h"
 #include "gatepost/base/dial.h"
 #include "gatepost/cache/live_store.h"
 #include "gatepost/store/store.h"
+#include "place.h"
 #include "privileges.h"
-#include "unix_place.h"
 
 static unsigned say(const struct config *config, const char *setting, const char *value,
                     const char *problem) {
@@ -28,41 +29,58 @@ static bool is_of_runtime(const char *directory) {
     return strncmp(directory, "/run/", 5) == 0 || strncmp(directory, "/var/run/", 9) == 0;
 }
 
-static unsigned try_directory(const struct config *config, const char *setting, const char *value,
-                              const char *path) {
-    struct stat there;
+/* What a start would find where the filter shall listen. */
+static unsigned try_socket(const struct config *config, const char *setting, const char *value) {
+    const char *path = dial_path(value);
+    struct place place;
     struct why why;
-    unsigned found = 0;
-    char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
-    if (slash != NULL) {
-        slash[slash == directory] = '\0';
-        int error = stat(directory, &there) != 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
-        if (error != 0 && (error != ENOENT || !is_of_runtime(directory))) {
-            why_set(&why, "its directory %s: %s", directory, strerror(error));
-            found = say(config, setting, value, why.text);
-        }
-    }
-    free(directory);
+    if (path == NULL ? place_try_inet(value, &why) == 0 : place_look(path, &place, &why) == 0)
+        return 0;
+    if (path != NULL && place.error == ENOENT && is_of_runtime(place.directory))
+        return 0;
+    return say(config, setting, value, why.text);
+}
+
+/* Can the user make the socket there, and remove it? */
+static unsigned try_directory(const struct config *config, const char *setting, const char *value) {
+    const char *path = dial_path(value);
+    struct place place;
+    struct why why;
+    if (path == NULL || place_look(path, &place, &why) != 0 ||
+        faccessat(AT_FDCWD, place.directory, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    why_set(&why, "its directory %s: user %s may not write there: %s", place.directory,
+            config->user[0] == '\0' ? "of this process" : config->user, strerror(errno));
+    return say(config, setting, value, why.text);
+}
+
+static unsigned try_http(const struct config *config) {
+    struct why why;
+    if (config->http_listen[0] == '\0' || place_try_address(config->http_listen, &why) == 0)
+        return 0;
+    return say(config, "http_listen", config->http_listen, why.text);
+}
+
+/* Tries each unix socket of the filter. */
+static unsigned try_each(const struct config *config,
+                         unsigned try_one(const struct config *config, const char *setting,
+                                          const char *value)) {
+    unsigned found = try_one(config, "socket", config->socket);
+    for (size_t i = 0; i < config->doors_listen.n; i++)
+        if (dial_path(config->doors_listen.items[i]) != NULL)
+            found += try_one(config, "doors_listen", config->doors_listen.items[i]);
+    if (config->passwords_listen[0] != '\0')
+        found += try_one(config, "passwords_listen", config->passwords_listen);
     return found;
 }
 
-static unsigned try_socket(const struct config *config, const char *setting, const char *value) {
-    const char *path = dial_path(value),
-               *obstacle = path == NULL ? NULL : unix_place_obstacle(path);
-    struct stat there;
-    if (obstacle != NULL)
-        return say(config, setting, value, obstacle);
-    return path == NULL || lstat(path, &there) == 0 ? 0
-                                                    : try_directory(config, setting, value, path);
-}
-
-static unsigned try_doors(const struct config *config) {
+static unsigned try_door_addresses(const struct config *config) {
     unsigned found = 0;
+    struct why why;
     for (size_t i = 0; i < config->doors_listen.n; i++)
-        if (strncmp(config->doors_listen.items[i], "unix:", 5) == 0)
-            found += try_socket(config, "doors_listen", config->doors_listen.items[i]);
-    if (config->passwords_listen[0] != '\0')
-        found += try_socket(config, "passwords_listen", config->passwords_listen);
+        if (dial_path(config->doors_listen.items[i]) == NULL &&
+            place_try_address(config->doors_listen.items[i], &why) != 0)
+            found += say(config, "doors_listen", config->doors_listen.items[i], why.text);
     return found;
 }
 
@@ -89,37 +107,66 @@ static unsigned try_user(const struct config *config) {
     return 0;
 }
 
-/* One that the file defines, or the store; where the store cannot be asked it may be there. */
-static unsigned try_network(const struct config *config, struct store *store, const char *name) {
-    struct store_hash hash;
+/* ---- networks ---- */
+
+/* Asked in one go. */
+#define BATCH 64
+
+/* Networks that only the store can define. */
+struct asked {
+    char subjects[BATCH][300];
+    const char *names[BATCH];
+    size_t n;
+    bool failed; /* the store did not answer once: it is not asked again */
+};
+
+/* Where the store cannot be asked a network may be there. */
+static unsigned ask(const struct config *config, struct store *store, struct asked *asked) {
+    const char *subjects[BATCH];
+    struct store_hash hashes[BATCH];
     struct why why;
-    char subject[300];
     unsigned found = 0;
-    if (config_network(config, name) != NULL ||
-        (size_t)snprintf(subject, sizeof subject, "network:%s", name) >= sizeof subject)
+    size_t n = asked->n;
+    asked->n = 0;
+    if (n == 0 || asked->failed)
         return 0;
-    const char *const subjects[] = {subject};
-    int rc = store_get(store, subjects, 1, &hash, INT64_MAX, &why);
-    if (rc == 0 && hash.answer == STORE_ABSENT)
-        found = say(config, "network", name,
-                    "nobody defines it: it has no members here, and none in the store "
-                    "(gatepostctl network add)");
-    store_hash_clear(&hash);
+    for (size_t i = 0; i < n; i++)
+        subjects[i] = asked->subjects[i];
+    asked->failed = store_get(store, subjects, n, hashes, INT64_MAX, &why) != 0;
+    for (size_t i = 0; i < n; i++) {
+        if (hashes[i].answer == STORE_ABSENT)
+            found += say(config, "network", asked->names[i],
+                         "nobody defines it: it has no members here, and none in the store "
+                         "(gatepostctl network add)");
+        store_hash_clear(&hashes[i]);
+    }
     return found;
 }
 
+static unsigned add_network(const struct config *config, struct store *store, struct asked *asked,
+                            const char *name) {
+    char *subject = asked->subjects[asked->n];
+    if (config_network(config, name) != NULL ||
+        (size_t)snprintf(subject, sizeof asked->subjects[0], "network:%s", name) >=
+            sizeof asked->subjects[0])
+        return 0;
+    asked->names[asked->n++] = name;
+    return asked->n == BATCH ? ask(config, store, asked) : 0;
+}
+
 static unsigned try_networks(const struct config *config, struct store *store) {
+    struct asked asked = {.n = 0};
     unsigned found = 0;
     for (size_t i = 0; config->trusted_given && i < config->trusted.n; i++)
-        found += try_network(config, store, config->trusted.items[i]);
+        found += add_network(config, store, &asked, config->trusted.items[i]);
     for (size_t l = 0; l < config->n_listeners; l++) {
         const struct config_listener *listener = &config->listeners[l];
         for (size_t i = 0; i < listener->connect_from.n; i++)
-            found += try_network(config, store, listener->connect_from.items[i]);
+            found += add_network(config, store, &asked, listener->connect_from.items[i]);
         for (size_t i = 0; i < listener->real_client_from.n; i++)
-            found += try_network(config, store, listener->real_client_from.items[i]);
+            found += add_network(config, store, &asked, listener->real_client_from.items[i]);
     }
-    return found;
+    return found + ask(config, store, &asked);
 }
 
 static unsigned try_store(const struct config *config) {
@@ -136,8 +183,10 @@ static unsigned try_store(const struct config *config) {
 unsigned config_try(const struct config *config) {
     unsigned found =
         try_group(config, "socket_group", config->socket_group_given ? config->socket_group : "") +
-        try_group(config, "doors_group", config->doors_group) +
-        try_socket(config, "socket", config->socket) + try_doors(config);
-    found += try_user(config);
+        try_group(config, "doors_group", config->doors_group) + try_each(config, try_socket);
+    unsigned user = try_user(config);
+    if (user == 0)
+        found += try_each(config, try_directory);
+    found += user + try_http(config) + try_door_addresses(config);
     return found + try_token(config) + try_store(config);
 }

@@ -1,5 +1,5 @@
 /*
- * Places of unix sockets. Owns the words for what stands in the way, and the change of mode, group
+ * Places of unix sockets. Owns the check before a start, and the change of mode, group
  * and owner; who talks over a socket is others' business.
  *
  * The directory may belong to somebody else. So a socket is made with the mode that it shall have,
@@ -17,6 +17,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
+#include "place.h"
 
 static int fail(const char *setting, const char *value, const char *problem) {
     log_event(LOG_ERR, "start-failed", "setting", setting, "value", value, "problem", problem,
@@ -32,42 +33,21 @@ static bool is_in_use(const char *value) {
     return fd >= 0;
 }
 
-static int check_directory(const struct unix_place *place, const char *directory) {
-    struct stat there;
-    if (stat(directory, &there) != 0) {
-        log_event(LOG_ERR, "start-failed", "setting", place->setting, "value", place->value,
-                  "directory", directory, "problem", strerror(errno), (char *)NULL);
-        return -1;
-    }
-    if ((there.st_mode & S_IWOTH) != 0)
-        log_event(LOG_WARNING, "socket-directory", "directory", directory, "problem",
+static int check_place(const struct unix_place *wanted) {
+    struct place place;
+    struct why why;
+    int rc = place_look(dial_path(wanted->value), &place, &why);
+    if (rc == 0 && place.socket && is_in_use(wanted->value))
+        return fail(wanted->setting, wanted->value, "another process listens on it");
+    if (rc != 0 && place.error == 0)
+        return fail(wanted->setting, wanted->value, why.text);
+    if (rc != 0)
+        log_event(LOG_ERR, "start-failed", "setting", wanted->setting, "value", wanted->value,
+                  "directory", place.directory, "problem", why.text, (char *)NULL);
+    else if ((place.mode & S_IWOTH) != 0)
+        log_event(LOG_WARNING, "socket-directory", "directory", place.directory, "problem",
                   "everybody may write there, and put another socket in place of this one",
                   (char *)NULL);
-    return 0;
-}
-
-const char *unix_place_obstacle(const char *path) {
-    struct stat there;
-    if (lstat(path, &there) != 0 || S_ISSOCK(there.st_mode))
-        return NULL;
-    return S_ISLNK(there.st_mode) ? "a symbolic link stands in its place: remove it"
-                                  : "a file that is no socket stands in its place: remove it";
-}
-
-static int check_place(const struct unix_place *place) {
-    const char *path = dial_path(place->value), *obstacle = unix_place_obstacle(path);
-    if (obstacle != NULL)
-        return fail(place->setting, place->value, obstacle);
-    if (is_in_use(place->value))
-        return fail(place->setting, place->value, "another process listens on it");
-    char *directory = strdup(path), *slash = directory == NULL ? NULL : strrchr(directory, '/');
-    if (slash == NULL) {
-        free(directory);
-        return fail(place->setting, place->value, "no memory");
-    }
-    slash[slash == directory] = '\0';
-    int rc = check_directory(place, directory);
-    free(directory);
     return rc;
 }
 

@@ -14,9 +14,6 @@ struct unix_place {
     bool group_given;                  /* in the file: it must exist */
 };
 
-/* What stands at a path in the way of a socket, in words, or NULL: an old socket may. */
-const char *unix_place_obstacle(const char *path);
-
 /*
  * An old socket may stand there, and nothing else; its directory must be there. Returns 0 and the
  * group that the socket shall have, (gid_t)-1 for none, or -1.

@@ -272,7 +272,8 @@ void judge_decide(struct judgement *j, const struct judge_question *question) {
 }
 
 void judge_unknown_service(struct judgement *j, const char *login) {
-    if (name_account(j, login, NULL) != 0)
+    j->facts.logged_in = true;
+    if (judge_name_login(j->runtime, login, &j->account) != 0)
         judge_defer(j);
     else
         decision_service_unknown(&j->decision, &j->runtime->config->rules, j->listener, &j->facts);

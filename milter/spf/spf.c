@@ -391,5 +391,7 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
 
 enum spf_survey spf_survey(struct spf *spf, const char *domain, int64_t deadline,
                            spf_take_term *take, void *context, struct why *why) {
+    if (!is_domain(domain))
+        return SPF_SURVEY_NO_NAME;
     return survey_domain(spf->dns, domain, deadline, take, context, why);
 }

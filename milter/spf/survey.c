@@ -46,9 +46,14 @@ static void tell(struct survey *survey, const char *domain, const struct spf_ter
 static int survey_record(struct survey *survey, const char *domain);
 
 /* The record of an include or a redirect; NULL and macros lead nowhere. */
-static void follow(struct survey *survey, const char *target) {
-    if (target == NULL || strchr(target, '%') != NULL || is_seen(survey, target) ||
-        survey->n == RECORDS_MAX || strlen(target) > SPF_DOMAIN_MAX)
+static void follow(struct survey *survey, const char *spec, const char *domain) {
+    char target[SPF_DOMAIN_MAX + 1];
+    if (spec == NULL || strchr(spec, '%') != NULL)
+        return;
+    int rc = spf_target(&survey->terms, spec, domain, target);
+    if (rc > 0)
+        spf_fail(&survey->terms, RESULT_PERMERROR, "%.100s is no domain name", spec);
+    if (rc != 0 || is_seen(survey, target) || survey->n == RECORDS_MAX)
         return;
     if (survey_record(survey, target) == 0)
         spf_fail(&survey->terms, RESULT_PERMERROR, "%.100s has no SPF record", target);
@@ -65,12 +70,12 @@ static int survey_record(struct survey *survey, const char *domain) {
         if (term->match != RESULT_PASS)
             continue;
         if (term->mechanism == MECHANISM_INCLUDE)
-            follow(survey, term->domain_spec);
+            follow(survey, term->domain_spec, domain);
         else
             tell(survey, domain, term);
     }
     if (!record.has_all && !survey->terms.failed)
-        follow(survey, record.redirect);
+        follow(survey, record.redirect, domain);
     spf_record_clear(&record);
     return survey->terms.failed ? -1 : 1;
 }

@@ -1,6 +1,6 @@
 /*
- * What may make a store lose policy, or has. Owns the complaints about a Redis server and a
- * cluster.
+ * What may make a store lose policy, or has, and whether it reports changes. Owns the complaints
+ * about a Redis server and a cluster.
  */
 #include "examine.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gatepost/store/cluster/slot.h"
+#include "gatepost/store/redis/watch.h"
 
 /* A master with slots for so many subjects has one at least, but for once in 10^8 times. */
 #define SURELY_SOME 20
@@ -23,8 +24,8 @@ static const char *info_value(const char *info, const char *name, char *out, siz
     return out;
 }
 
-int examine_redis(struct redis_client *talk, const char *name, store_take_complaint *take,
-                  void *context, struct why *why) {
+static int look_at_eviction(struct redis_client *talk, const char *name, store_take_complaint *take,
+                            void *context, struct why *why) {
     struct redis_command c = {0};
     char policy[40], limit[40], complaint[600];
     redis_command_begin(&c, "INFO");
@@ -46,6 +47,30 @@ int examine_redis(struct redis_client *talk, const char *name, store_take_compla
     }
     freeReplyObject(reply);
     return 0;
+}
+
+/* Does it tell the filter of changes? */
+static int look_at_changes(struct redis_client *talk, const char *name, store_take_complaint *take,
+                           void *context, struct why *why) {
+    char complaint[700];
+    int reports = redis_watch_check(talk->pool, talk->prefix, talk->timeout, why);
+    if (reports == 0) {
+        snprintf(complaint, sizeof complaint,
+                 "%s does not report changes (%.400s): the filter asks it for each message, and "
+                 "reads networks again only every %d seconds",
+                 name, why->text, STORE_BLIND_INTERVAL / 1000);
+        take(context, "blind", complaint);
+    }
+    return reports < 0 ? -1 : 0;
+}
+
+int examine_redis(struct redis_client *talk, const char *name, store_take_complaint *take,
+                  void *context, struct why *why) {
+    struct why reason;
+    int rc = look_at_eviction(talk, name, take, context, why);
+    if (look_at_changes(talk, name, take, context, &reason) == 0)
+        return rc;
+    return rc != 0 ? rc : why_set(why, "%s", reason.text);
 }
 
 /* ---- a cluster ---- */

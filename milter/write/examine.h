@@ -1,5 +1,5 @@
 /*
- * What may make a store lose policy, or has.
+ * What may make a store lose policy, or has, and whether it reports changes.
  */
 #ifndef GATEPOST_WRITE_EXAMINE_H
 #define GATEPOST_WRITE_EXAMINE_H

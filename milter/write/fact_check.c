@@ -34,7 +34,7 @@ static void append(struct why *why, const char *before, const char *text, const 
     snprintf(why->text + len, sizeof why->text - len, "%s%s%s", before, text, after);
 }
 
-static bool is_plain(const char *text, size_t len) {
+bool fact_is_plain(const char *text, size_t len) {
     for (size_t i = 0; i < len;) {
         size_t sequence = utf8_sequence(text + i, len - i);
         if (sequence == 0 || (unsigned char)text[i] < 0x20 || text[i] == 0x7f)
@@ -124,7 +124,7 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
 enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
                                   struct why *why) {
     const char *odd = NULL;
-    if (!is_plain(subject, strlen(subject)))
+    if (!fact_is_plain(subject, strlen(subject)))
         odd = "the name contains control characters or invalid UTF-8";
     else if (strpbrk(subject, " \t") != NULL)
         odd = "the name contains white space";
@@ -431,8 +431,8 @@ static enum fact_kind kind_of_octets(const char *subject, const char *name, size
 enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, const char *field,
                           size_t field_len, const char *value, size_t value_len, struct why *why) {
     const char *octets = NULL;
-    bool odd_value = !is_plain(value, value_len);
-    if (!is_plain(field, field_len) || memchr(field, ' ', field_len) != NULL)
+    bool odd_value = !fact_is_plain(value, value_len);
+    if (!fact_is_plain(field, field_len) || memchr(field, ' ', field_len) != NULL)
         octets = "the field's name has white space, a control character or octets that are no "
                  "UTF-8";
     if (octets != NULL)

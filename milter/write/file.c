@@ -19,6 +19,7 @@
 
 #include "file_history.h"
 #include "gatepost/base/line.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/write/writer.h"
 #include "implement.h"
@@ -46,7 +47,7 @@ static void unlock(struct writer_file *w) {
 static int lock(struct writer_file *w, struct why *why) {
     while (w->locked < 0) {
         struct stat held, named;
-        w->locked = open(w->path, O_RDONLY | O_CLOEXEC);
+        w->locked = open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (w->locked < 0 || flock(w->locked, LOCK_EX) != 0 || fstat(w->locked, &held) != 0 ||
             stat(w->path, &named) != 0) {
             int error = errno;
@@ -312,9 +313,9 @@ static enum store_written file_write(struct store_writer *writer, struct store_e
     enum store_written written = WRITE_FAILED;
     if (lock(w, why) != 0)
         return WRITE_FAILED;
-    FILE *from = fopen(w->path, "re");
-    if (from == NULL || fstat(fileno(from), &old) != 0)
-        fail(w->path, strerror(errno), why);
+    FILE *from = regular_file_open(w->path, &old, why);
+    if (from == NULL)
+        written = WRITE_FAILED;
     else if (w->begun && changed(&w->start, &old)) /* by an editor, who knows no lock */
         written = WRITE_CONFLICT;
     else if (plan_edits(&plan, edits, n) != 0)
@@ -341,9 +342,9 @@ static int file_scan(struct store_writer *writer, store_take_subject *take, void
     size_t size = 0;
     ssize_t len;
     int rc = 0;
-    FILE *from = fopen(w->path, "re");
+    FILE *from = regular_file_open(w->path, NULL, why);
     if (from == NULL)
-        return fail(w->path, strerror(errno), why);
+        return -1;
     while (rc == 0 && (len = line_read(from, &line, &size)) >= 0) {
         struct policy_line fact;
         if (policy_line_parse(line, (size_t)len, &fact, &ignored) != 1 ||

@@ -77,8 +77,10 @@ static int name_files(const char *path, char **current, char **older) {
 
 /* Root may write in a directory of somebody else: a link there leads nowhere. */
 static FILE *open_file(const char *path, bool append) {
-    int fd = open(
-        path, (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(path,
+                  (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC |
+                      O_NONBLOCK,
+                  0600);
     struct stat there;
     if (fd >= 0 && (fstat(fd, &there) != 0 || !S_ISREG(there.st_mode))) {
         close(fd);
@@ -93,9 +95,9 @@ static FILE *open_file(const char *path, bool append) {
 
 static int fail_to_open(const char *path, struct why *why) {
     return fail(path,
-                errno == ELOOP    ? "a symbolic link, which is not followed"
-                : errno == EINVAL ? "no regular file"
-                                  : strerror(errno),
+                errno == ELOOP                      ? "a symbolic link, which is not followed"
+                : errno == EINVAL || errno == ENXIO ? "no regular file" /* ENXIO: a FIFO */
+                                                    : strerror(errno),
                 why);
 }
 

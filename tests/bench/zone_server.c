@@ -15,6 +15,7 @@
 
 #define RECORDS_MAX 64
 #define TTL_SECONDS 86400u
+#define UNKEPT "unkept." /* the answers of names that begin so may not be kept */
 #define TEXT_MAX 255
 
 struct record {
@@ -94,7 +95,7 @@ static unsigned char *put_answer(unsigned char *at, const struct record *record)
     ns_put16(0xC000 | NS_HFIXEDSZ, at); /* the question's name */
     ns_put16(record->type, at + 2);
     ns_put16(ns_c_in, at + 4);
-    ns_put32(TTL_SECONDS, at + 6);
+    ns_put32(strncmp(record->owner, UNKEPT, strlen(UNKEPT)) == 0 ? 0 : TTL_SECONDS, at + 6);
     ns_put16((unsigned)record->length, at + 10);
     memcpy(at + 12, record->data, record->length);
     return at + 12 + record->length;

@@ -232,6 +232,16 @@ def test_gatepost_is_gone(host, policy, number):
     assert kinds(host.everywhere(BOB)) == all_of(OK)
 
 
+def test_mail_is_delivered_while_gatepost_is_gone(host, policy):
+    """What asks for accounts without a login does not ask Gatepost."""
+    host.gatepost.stop()
+    for service in ("lmtp", "doveadm"):
+        looked_up = host.dovecot.doveadm("auth", "lookup", "-x", f"service={service}", BOB)
+        assert looked_up.returncode == 0, looked_up
+    assert host.dovecot.doveadm("auth", "lookup", "-x", "service=imap", BOB).returncode == 75
+    host.start_gatepost()
+
+
 def test_gatepost_hangs(host, policy):
     assert kinds(host.everywhere(BOB)) == all_of(OK)
     host.gatepost.freeze()

@@ -1,8 +1,12 @@
-"""What the files of conf/dovecot have as comments: webmail at a port of its own, and use."""
+"""What the files of conf/dovecot have as comments, or do not have: webmail at a port of its own, the
+record of use, mechanisms that do not send the password.
+"""
+
+import imaplib
 
 import pytest
 
-from support.dovecot_doors import enabled, replaced
+from support.dovecot_doors import enabled
 from support.dovecot_host import SERVICES, DovecotHost, all_of, kinds
 from support.gatepostctl import Gatepostctl
 from support.mail_logins import OK, REFUSED, Door
@@ -14,14 +18,19 @@ WEBMAIL = "127.0.0.1"           # whence it logs in
 READER = "192.0.2.99"           # for whom
 
 
+def with_options(text):
+    report = "auth_policy_report_after_auth = "
+    assert report + "no" in text
+    text = text.replace(report + "no", report + "yes") + "auth_mechanisms = plain login cram-md5\n"
+    return enabled(enabled(text, "service imap-login {"), "login_trusted_networks")
+
+
 @pytest.fixture(scope="module")
 def host(redis_server):
     made = DovecotHost(redis_server.url, record_use=True)
     for user in (ALICE, BOB):
         made.dovecot.add_user(user)
-    made.dovecot.change(lambda text: replaced(
-        enabled(enabled(text, "service imap-login {"), "login_trusted_networks"),
-        {"auth_policy_report_after_auth = no": "auth_policy_report_after_auth = yes"}))
+    made.dovecot.change(with_options)
     made.configure(enabled(made.lines, 'network  "webmail"'))
     try:
         made.start_gatepost()
@@ -83,6 +92,34 @@ def used(ctl):
     """The services that bob came in by."""
     return {line.split()[0] for line in ctl.do("use", BOB).out.splitlines()} & {
         *SERVICES.values()}
+
+
+def cram_md5(host):
+    """What alice is told who logs in so; "" when she is let in."""
+    with imaplib.IMAP4("127.0.0.1", host.dovecot.ports[143]) as client:
+        try:
+            client.login_cram_md5(ALICE, "secret")
+        except imaplib.IMAP4.error as refused:
+            return str(refused)
+        return ""
+
+
+def test_a_password_that_is_not_sent(host, policy):
+    """The passdb looks up its hash, and both questions are asked all the same. (Clear text is told
+    apart by the listener.)"""
+    host.configure(enabled(host.optional_tls(), 'network  "webmail"'))
+    host.gatepost.restart()
+    try:
+        policy("")
+        assert cram_md5(host) == ""
+        host.gatepost.stop()
+        assert "Temporary authentication failure" in cram_md5(host)
+        host.start_gatepost()
+        policy(f"account:{ALICE} protocol:imap off")
+        assert f"imap is switched off for {ALICE}" in cram_md5(host)
+    finally:
+        host.configure(enabled(host.lines, 'network  "webmail"'))
+        host.gatepost.restart()
 
 
 def test_all_else_is_as_ever(host, policy):

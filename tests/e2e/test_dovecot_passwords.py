@@ -76,7 +76,10 @@ def test_removed(host, ctl):
 def test_a_closed_door(host, ctl):
     secret = ctl("password", "add", ALICE, "imap", "pop3")
     ctl("protocol", "off", ALICE, "imap")
-    assert kinds(host.everywhere(ALICE, secret)) == expected("pop3")
+    outcomes = host.everywhere(ALICE, secret)
+    assert kinds(outcomes) == expected("pop3")
+    assert f"imap is switched off for {ALICE}" in outcomes["imap"].text
+    assert "switched off" not in host.login("imap", ALICE, "wrong").text
 
 
 def test_nothing_else_is_good(host, ctl):

@@ -1,10 +1,13 @@
 """An account with more than a look-up takes, or whose answer dawdles: nobody else's matter."""
 
+import time
+
 import pytest
 
 from support import policy
 from support.gatepostctl import Gatepostctl
 from support.policy_asker import Asker
+from support.process import wait_until
 from support.redis_client import RedisClient
 from support.redis_server import RedisServer
 from support.tcp_proxy import TcpProxy
@@ -189,6 +192,40 @@ def test_an_answer_that_dawdles(server, proxy, start_gatepost, milter_session, d
     gatepost.wait_log("event=store-error", f"gatepost:account:slow@{domain}",
                       "no answer within store_timeout")
     assert not gatepost.events("store-down")
+
+
+@pytest.mark.parametrize("number", [1, 8], ids=["one account", "many accounts"])
+def test_answers_that_all_dawdle(server, proxy, start, milter_session, domain, number):
+    """Of one account it is that account's fault; of five in a row the server's, who answers PINGs.
+
+    Then nobody waits for it but one message a second. The first whole answer ends that.
+    """
+    senders = [f"slow{i}@{domain}" for i in range(number)]
+    for sender in senders:
+        fill(server, f"account:{sender}", 2000)
+        server.cli("HSET", f"gatepost:account:{sender}", "protocol:smtp", "off")
+    gatepost = start(f"redis://127.0.0.1:{proxy.port}/0")
+    asker = Asker(milter_session(gatepost))
+    proxy.rate = 5000
+
+    def late():
+        return sum(wait > TIMEOUT * 0.9 for wait in asker.waits)
+    for i in range(6):
+        assert asker.ask(senders[i % number]).startswith(UNAVAILABLE)
+    if number == 1:
+        assert late() == 6 and not gatepost.events("store-down")
+        return
+    assert late() == 5 and asker.waits[5] < TIMEOUT * 0.5
+    line, = gatepost.events("store-down")
+    assert "had begun" in line and "5 keys in a row" in line
+    began = time.monotonic()
+    wait_until(lambda: asker.ask(senders[0]).startswith(UNAVAILABLE) and late() == 5 + 3,
+               what="three trials")
+    assert time.monotonic() - began > 2
+    assert len(gatepost.events("store-down")) == 1 and not gatepost.events("store-up")
+    proxy.rate = 0
+    assert asker.wait_for(senders[-1], OFF) < 5
+    gatepost.wait_log("event=store-up")
 
 
 def test_100000_fields_do_not_pass_store_timeout(server, proxy, start_gatepost, milter_session,

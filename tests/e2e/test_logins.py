@@ -37,6 +37,15 @@ SPELLINGS = [
     ("alice@i\u2764.ws", None),
     ("alice@\u0640\u00e4.example", None),
     (b"alice@ex\xe4mple.com", None),
+    (f"{ALICE[:5]}\ufe0f{ALICE[5:]}", None),
+    (f"{ALICE[:5]}\u180e{ALICE[5:]}", None),
+    (f"{ALICE[:5]}\u200d{ALICE[5:]}", None),
+    (f"{ALICE[:5]}\U000e0100{ALICE[5:]}", None),
+    (b"alice\xc0\xa0@example.com", None),
+    (b"alice\xa0@example.com", None),
+    ("alice@-", None),
+    ("alice@example..com", None),
+    ("alice@.example.com", None),
     ("alice@.", None),
     ("@example.com", None),
     (" ", None),
@@ -102,6 +111,8 @@ def test_a_spelling_of_a_login(own_filter, login, account):
     (f"{ALICE}\x01", None),           # which Dovecot escapes, and Postfix then cannot print
     (f"{ALICE}\t", None),             # likewise
     ("alice@i\u2764.ws", None),
+    ("alice@-", None),
+    ("alice@example..com", None),
     ("alice@.", None),
 ])
 def test_a_spelling_that_postfix_and_dovecot_let_in(own_site, own_filter, login, account):

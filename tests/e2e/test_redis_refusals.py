@@ -5,6 +5,7 @@ what to do, and its end is noticed.
 import pytest
 
 from support import policy
+from support.gatepostctl import Gatepostctl
 from support.policy_asker import Asker
 from support.ports import free_port
 from support.process import wait_until
@@ -169,7 +170,7 @@ def without(make_redis, domain, *commands):
 
 
 @pytest.mark.parametrize("command", ["CLIENT", "SUBSCRIBE"])
-def test_no_telling_of_changes(make_redis, start, domain, command):
+def test_no_telling_of_changes(make_redis, start, site, domain, command):
     """Then each message asks, and what is cached serves outages only; that is said once."""
     redis = without(make_redis, domain, command)
     load(redis, domain)
@@ -185,6 +186,9 @@ def test_no_telling_of_changes(make_redis, start, domain, command):
     assert asker.ask(f"off@{domain}").startswith(OFF)
     assert asker.ask(f"cold@{domain}").startswith(OFF)
     assert len(gatepost.events("store-not-watched")) == 1
+    ctl = Gatepostctl(site.folder.file(f"blind-{domain}.conf"), {"store": redis.url, "trusted": []})
+    found, = (line for line in ctl.run("lint").out.splitlines() if line.startswith("blind"))
+    assert command in found and "does not report changes" in found
     assert not gatepost.events("store-down", "store-watch-lost", "store-error")
     redis.stop()
     asker.wait_for(f"off@{domain}", OFF)

@@ -1,5 +1,6 @@
 """rediss: a Redis over TLS that demands a client certificate, and what is wrong when it fails."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -153,6 +154,10 @@ def test_files_that_cannot_be_used(site, ours, authority, domain):
         return check(conf).stderr
     assert said(**ours) == ""
     assert "store_tls_ca /nowhere: No such file" in said(**{**ours, "store_tls_ca": "/nowhere"})
+    fifo = site.folder.file(f"tls-fifo-{domain}")
+    os.mkfifo(fifo)
+    for setting in ours:
+        assert f"{setting} {fifo}: it is no regular file" in said(**{**ours, setting: fifo})
     assert "store_tls_key" in said(**{**ours, "store_tls_cert": other})   # not its key
     assert "store_tls_cert needs a store_tls_key" in said(store_tls_cert=other)
     assert "store_tls_key needs a store_tls_cert" in said(store_tls_key=ours["store_tls_key"])

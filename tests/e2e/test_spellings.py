@@ -4,6 +4,7 @@ GATEPOST_SPELLINGS is how many spellings each MTA is given, GATEPOST_SPELLINGS_S
 """
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -19,10 +20,14 @@ from support.tls import Certificate
 COUNT = int(os.environ.get("GATEPOST_SPELLINGS", "1500"))
 SEED = int(os.environ.get("GATEPOST_SPELLINGS_SEED", "1"))
 CLIENT = "192.0.2.10"
+LOGIN, MINE, TEAM = f"lo@z.{D}", f"alice@{OWN}", f"y.{D}"   # of the test with a login
 POLICY = f"""
 account:@{OWN}       source authorized
 account:{CEO}        source authorized
 account:@{IDN_ASCII} source authorized
+account:{LOGIN}      sender own
+account:{LOGIN}      as:{MINE} another of hers
+account:{LOGIN}      as:@{TEAM} the team's
 """
 SESSIONS, PER_SESSION = 6, 40       # at the same time; spellings in each
 # all that the MTA accepts is to be delivered: the filter says what it would do
@@ -107,6 +112,24 @@ def check(found):
     assert not missed and not blamed, "\n".join(str(one) for one in missed + blamed)
 
 
+def is_owned(account):
+    return account == MINE or account.endswith("@" + TEAM)
+
+
+def check_owned(found):
+    """A login with `sender own`: what is let pass is delivered as its own address."""
+    delivered = [one for one in found if one.sender]
+    passed = [one for one in delivered if not one.verdict.get("would")]
+    missed = [one for one in passed if not is_owned(account_of(one.sender))]
+    owned = sum(is_owned(account_of(one.sender)) for one in delivered)
+    plain = [one for one in delivered if is_owned(account_of(one.sender))
+             and re.fullmatch(rb"<[a-z.]+@[\w.]+>", one.spelling)]
+    print(f"{len(delivered)} delivered, {owned} of them as the login's own, {len(passed)} let pass")
+    assert passed and owned < len(delivered) and all(one in passed for one in plain) and plain
+    assert {one.verdict["login"] for one in delivered} == {LOGIN}
+    assert not missed, "\n".join(str(one) for one in missed)
+
+
 @pytest.fixture
 def mail_filter(start_gatepost, site, redis):
     """A function (name) that starts the filter, its socket in the folder of that name."""
@@ -117,7 +140,8 @@ def mail_filter(start_gatepost, site, redis):
     return start
 
 
-def test_postfix(request, site, dns, mail_filter):
+@pytest.mark.parametrize("login", [False, True], ids=["", "login"])
+def test_postfix(request, site, dns, mail_filter, login):
     gatepost = mail_filter("postfix")
     sink = SmtpSink()
     server = postfix.Postfix(
@@ -128,7 +152,14 @@ def test_postfix(request, site, dns, mail_filter):
     request.node.server_log = server.log_text
     try:
         server.start()
-        check(outcomes(lambda: SmtpClient(server.ports["mx"]), sink, gatepost, greeted=True))
+
+        def connect():
+            smtp = SmtpClient(server.ports["mx"])
+            if login:
+                smtp.ehlo()
+                assert smtp.xclient(LOGIN=LOGIN).code == 220
+            return smtp
+        (check_owned if login else check)(outcomes(connect, sink, gatepost, greeted=True))
     finally:
         server.stop()
         sink.stop()

@@ -1,10 +1,16 @@
 """`gatepost -t` finds what a start would stumble over, all of it, and says of what setting."""
 
 import os
+import pwd
+import socket
+import time
 
 import pytest
 
 from support.gatepost import check, render
+from support.ports import free_port
+
+NOBODY = pwd.getpwnam("nobody")
 
 GOOD = {"user": "root", "socket_group": "", "trusted": []}
 
@@ -72,6 +78,15 @@ def test_a_policy_file_that_is_none(try_out, place):
         'store "file:PLACE/fifo": PLACE/fifo: it is no regular file']
 
 
+def test_a_password_file_that_is_none(try_out, place):
+    os.mkfifo(os.path.join(place, "fifo"), 0o600)
+    assert try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/fifo") == [
+        'store "redis://127.0.0.1:1/0": store_password_file: PLACE/fifo: it is no regular file']
+    os.mkdir(os.path.join(place, "folder"), 0o700)
+    assert try_out(store="redis://127.0.0.1:1/0", store_password_file=f"{place}/folder") == [
+        'store "redis://127.0.0.1:1/0": store_password_file: PLACE/folder: it is no regular file']
+
+
 def test_all_problems_at_once(try_out, place):
     found = try_out(user="no-such-user", socket_group="no-such-group",
                     socket=f"unix:{place}/missing/milter.sock", store=f"file:{place}/missing")
@@ -82,8 +97,56 @@ def test_as_the_user_that_it_will_be(try_out, place):
     """What only root can read is none that the filter can read."""
     os.chmod(os.path.join(place, "policy"), 0o600)
     assert try_out() == []
+    os.chown(place, NOBODY.pw_uid, -1)
     unreadable, = try_out(user="nobody")
     assert "Permission denied" in unreadable and "PLACE/policy" in unreadable
+
+
+def test_a_directory_in_which_it_may_not_write(try_out, place):
+    os.chmod(os.path.join(place, "policy"), 0o644)
+    assert try_out(user="nobody") == [
+        f'socket "unix:PLACE/milter.sock": its directory PLACE: user nobody may not write there: '
+        'Permission denied']
+    os.chown(place, NOBODY.pw_uid, -1)
+    assert try_out(user="nobody") == []
+
+
+@pytest.mark.parametrize("setting, form", [
+    ("socket", "inet:{port}@127.0.0.1"), ("socket", "inet:{port}"), ("socket", "inet6:{port}@::1"),
+    ("http_listen", "127.0.0.1:{port}"), ("http_listen", "[::1]:{port}")])
+def test_an_address_that_is_taken(try_out, setting, form):
+    six = "::1" in form
+    with socket.socket(socket.AF_INET6 if six else socket.AF_INET) as taken:
+        taken.bind(("::1" if six else "127.0.0.1", 0))
+        taken.listen()
+        value = form.format(port=taken.getsockname()[1])
+        assert try_out(**{setting: value}) == [f'{setting} "{value}": Address already in use']
+    assert try_out(**{setting: value}) == []
+
+
+def test_an_address_that_is_not_ours(try_out):
+    elsewhere, nowhere = "inet:8892@192.0.2.1", "inet:8892@nowhere.invalid"
+    assert try_out(socket=elsewhere) == [f'socket "{elsewhere}": Cannot assign requested address']
+    assert try_out(http_listen="192.0.2.1:80") == [
+        'http_listen "192.0.2.1:80": Cannot assign requested address']
+    unknown, = try_out(socket=nowhere)
+    assert unknown.startswith(f'socket "{nowhere}": its address: ')
+
+
+def test_a_filter_that_runs(try_out, start_gatepost):
+    """It has the address that is tried."""
+    port = free_port()
+    start_gatepost({"http_listen": f"127.0.0.1:{port}"})
+    assert try_out(http_listen=f"127.0.0.1:{port}") == []
+
+
+def test_a_mute_redis_is_waited_for_once(try_out):
+    """However many networks it is asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        began = time.monotonic()
+        assert try_out(trusted=[f"n{number}" for number in range(200)], store_timeout="500ms",
+                       store=f"redis://127.0.0.1:{mute.getsockname()[1]}/0") == []
+        assert time.monotonic() - began < 5
 
 
 def test_networks(try_out, place, redis):

@@ -36,15 +36,20 @@ target() {
 }
 target fuzz_spf_record "spf/record spf/macro core/netblock" "milter/core/textbuf milter/core/why"
 target fuzz_log_line "ctl/explain/log_line ctl/replay/past ctl/replay/verdict_line" \
-    "milter/core/netblock milter/base/line milter/ctl/memory milter/core/textbuf milter/core/vocabulary milter/core/why" -ljansson
+    "milter/core/netblock milter/base/line milter/ctl/memory milter/core/textbuf
+    milter/core/vocabulary milter/core/why" -ljansson
+target fuzz_mail_talk "ctl/doors/mail_talk ctl/doors/stream ctl/doors/our_text" \
+    "milter/ctl/doors/tls milter/ctl/memory milter/base/clock milter/base/host_port
+    milter/core/netblock milter/core/reply milter/core/textbuf milter/core/vocabulary
+    milter/core/why" -ljansson -lssl -lcrypto
 target fuzz_dns_packet "dns/packet dns/question" "" -lresolv
-target fuzz_spf "spf/spf spf/survey spf/libspf2 spf/terms spf/record spf/macro spf/shares" \
+target fuzz_spf "spf/spf spf/libspf2 spf/terms spf/record spf/macro spf/shares spf/survey" \
     "milter/core/netblock milter/core/textbuf milter/core/why milter/base/clock milter/core/vocabulary
     milter/dns/packet milter/dns/question tests/fuzz/fake_dns" -Wl,--wrap=spf_fetch,--wrap=spf_term_matches -lspf2 -lresolv
 # libspf2 tells the fuzzer nothing of its insides: it is led by the name server and chance
 target fuzz_libspf2_plain "dns/packet dns/question ../tests/fuzz/fake_dns" "milter/core/netblock milter/core/why" -lspf2 -lresolv
 target fuzz_door "filter/doors/answer filter/doors/dovecot filter/doors/allow filter/doors/nginx_mail
-    filter/doors/password base/http/http_query" \
+    filter/doors/password base/http/http_request" \
     "milter/base/http/http_service milter/base/http/http_peers milter/base/workers milter/base/waiting
     milter/base/clock milter/base/host_port milter/core/netblock milter/core/textbuf
     milter/core/vocabulary milter/core/why" \

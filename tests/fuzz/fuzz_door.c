@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 #include "gatepost/base/log.h"
 #include "milter/filter/doors/door.h"
 

@@ -85,6 +85,23 @@ static void check_traced(struct spf *spf, struct spf_query query, const struct s
     PROMISE((lines == 0) == (before == 0));
 }
 
+/* Every term that a survey takes is told whole. */
+static void take_term(void *context, const struct spf_pass_term *term) {
+    PROMISE(term->text[0] != '\0' && term->domain[0] != '\0');
+    PROMISE(term->prefix4 <= 32 || term->prefix6 <= 128);
+    ++*(unsigned *)context;
+}
+
+static void check_survey(struct spf *spf, const char *domain) {
+    unsigned taken = 0;
+    struct why why = {""};
+    enum spf_survey survey = domain[0] == '\0'
+                                 ? SPF_SURVEY_NONE
+                                 : spf_survey(spf, domain, INT64_MAX, take_term, &taken, &why);
+    PROMISE(survey != SPF_SURVEY_WRONG || why.text[0] != '\0');
+    PROMISE(taken == 0 || (survey != SPF_SURVEY_NONE && survey != SPF_SURVEY_NO_NAME));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct spf *spf;
     struct spf_settings settings = {.timeout = 60000};
@@ -104,8 +121,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     PROMISE(answer.explanation[0] == '\0' || answer.result == RESULT_FAIL);
     bool error = answer.result == RESULT_TEMPERROR || answer.result == RESULT_PERMERROR;
     PROMISE(error == (answer.problem[0] != '\0'));
+    PROMISE(memchr(answer.term, '\0', sizeof answer.term) != NULL);
+    PROMISE(memchr(answer.term_domain, '\0', sizeof answer.term_domain) != NULL);
+    /* every pass is by some mechanism, and that is found again */
+    PROMISE((answer.result == RESULT_PASS) == (answer.term[0] != '\0'));
+    PROMISE(answer.prefix <= (scene.client.family == IP_V6 ? 128 : 32));
     PROMISE(fake_dns_queries() < QUERIES_MAX);
     if (scene.trace)
         check_traced(spf, query, &answer);
+    check_survey(spf, answer.domain);
     return 0;
 }

@@ -12,28 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gatepost/base/http_request.h"
 #include "gatepost/base/workers.h"
 #include "gatepost/core/why.h"
 
 #define HTTP_BODY_MAX (64 * 1024)
-
-struct http_field {
-    const char *name, *value;
-};
-
-/* A request; its texts last until it has been answered. */
-struct http_request {
-    const char *method;
-    const char *path;  /* of the target, without scheme, host and query; not decoded */
-    const char *query; /* what follows the '?', not decoded; "" for none */
-    const struct http_field *fields;
-    size_t n_fields;
-    const char *body; /* not terminated; NULL while only the header is known, or for none */
-    size_t body_len;
-};
-
-/* The field's value: 1, 0 when it is absent, -1 when it is there more than once. */
-int http_request_field(const struct http_request *request, const char *name, const char **value);
 
 /* The answer to a request, made by the functions below. */
 struct http_response;
@@ -47,7 +30,7 @@ void http_response_field(struct http_response *response, const char *name, const
 
 enum http_refusal {
     HTTP_TOO_LARGE, /* the body */
-    HTTP_BUSY       /* as many requests wait as may */
+    HTTP_BUSY       /* as many requests wait as may, or their bodies take too much memory */
 };
 
 struct http_service_settings {

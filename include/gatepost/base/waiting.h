@@ -46,6 +46,12 @@ void waiting_end(struct waiting *w);
 int waiting_poll(struct waiting *w, struct pollfd *fds, nfds_t n);
 
 /*
+ * Waits on its own until one descriptor is ready for `events`. Returns 1, 0 once the deadline has
+ * passed, also for one that is ready all the time, or -1 with errno.
+ */
+int waiting_fd(int fd, short events, int64_t deadline);
+
+/*
  * As pthread_cond_timedwait(3) on a condition of clock_cond_init(), until the deadline. Returns 0,
  * also when nothing was signalled (the mutex may have been let go meanwhile: look again), or
  * ETIMEDOUT once the deadline has passed.

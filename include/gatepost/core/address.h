@@ -72,9 +72,10 @@ void xtext_decode(char *text);
  * The account of a SASL login: no quoting and no routes there. White space is dropped at the ends
  * and around the '@', and is one space elsewhere: directories and databases compare names in that
  * way, so that "alice@example.com " has logged in as alice@example.com. Total, but `misnamed` where
- * the account would be a guess: the local part is empty, the login has control characters or
- * invisible ones, or the domain is no domain name, which includes what IDNA refuses and the '?'
- * that Postfix writes for what it cannot print. Returns as above.
+ * the account would be a guess: the local part is empty; the login is no UTF-8, or has control
+ * characters or invisible ones (but a joiner between two letters of a script that needs it); or
+ * the domain is no domain name, which includes what IDNA refuses, empty labels and the '?' that
+ * Postfix writes for what it cannot print. Returns as above.
  */
 int address_from_login(const char *login, const struct address_rules *rules, struct address *out);
 

@@ -18,6 +18,7 @@
 /* Texts of the line itself, terminated there. The value is "" when there is none. */
 struct policy_line {
     char *subject, *field, *value;
+    bool escaped; /* the line begins with a backslash: nobody has written it by accident */
 };
 
 /*

@@ -34,6 +34,9 @@ enum fact_kind {
 /* Is it good, or at least does it work as it is meant? */
 bool fact_works(enum fact_kind kind);
 
+/* Is it UTF-8 (RFC 3629) without control characters of ASCII? Others are odd octets. */
+bool fact_is_plain(const char *text, size_t len);
+
 /* Is it a subject that a look-up asks for? Not FACT_GOOD: the reason in `why`. */
 enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *subject,
                                   struct why *why);

@@ -10,13 +10,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "gatepost/base/clock.h"
-#include "gatepost/base/http_query.h"
 #include "http_peers.h"
 
 /* Milliseconds: from the answer to the next request; for a request, and for taking its answer. */
@@ -27,6 +25,13 @@
 
 /* The same for a connection that there was no memory to watch, in seconds. */
 #define UNWATCHED_MAX 120
+
+/*
+ * Octets of the bodies of all requests of a service; above it only small ones are taken, so that
+ * many who begin a large one, and never end, do not take the memory.
+ */
+#define BODIES_MAX (32 * 1024 * 1024)
+#define SMALL_BODY 4096
 
 /* Octets of a body that are read though it is too large, so that its sender sees the answer. */
 #define THROWN_AWAY_MAX (1024 * 1024)
@@ -45,7 +50,7 @@ struct http_response {
     unsigned status;
 };
 
-enum progress { READING, TOO_LARGE, ASKED, ANSWERED };
+enum progress { READING, TOO_LARGE, CROWDED_OUT, ASKED, ANSWERED };
 
 /* One request, from its first line until it is completed. */
 struct exchange {
@@ -67,6 +72,7 @@ struct http_service {
     struct MHD_Daemon *daemon;
     struct http_service_settings settings;
     struct http_peers *peers;
+    size_t bodies; /* octets that requests hold; the connections' thread's */
     pthread_mutex_t lock;
     pthread_cond_t done;
     unsigned in_progress; /* under lock, as all that follows: exchanges */
@@ -75,19 +81,7 @@ struct http_service {
     bool closing, closed; /* no connection is kept; no request is given to a worker */
 };
 
-/* ---- requests and responses ---- */
-
-int http_request_field(const struct http_request *request, const char *name, const char **value) {
-    int found = 0;
-    for (size_t i = 0; i < request->n_fields; i++) {
-        if (strcasecmp(request->fields[i].name, name) != 0)
-            continue;
-        if (found++ > 0)
-            return -1;
-        *value = request->fields[i].value;
-    }
-    return found;
-}
+/* ---- responses ---- */
 
 void http_response_begin(struct http_response *response, unsigned status, const char *type,
                          const char *body, size_t len) {
@@ -144,6 +138,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (x->response.made != NULL)
         MHD_destroy_response(x->response.made);
     wipe_free(x->body, x->body_size);
+    service->bodies -= x->body_size;
     free(x->fields);
     free(x->target);
     free(x);
@@ -227,9 +222,15 @@ static bool keep_body(struct exchange *x, const char *piece, size_t len) {
     while (size - x->request.body_len < len)
         size *= 2;
     if (size > x->body_size) {
+        size_t *all = &x->service->bodies;
+        if (size > SMALL_BODY && *all + size > BODIES_MAX) {
+            x->progress = CROWDED_OUT;
+            return true;
+        }
         char *larger = malloc(size);
         if (larger == NULL)
             return false;
+        *all += size - x->body_size;
         if (x->body != NULL)
             memcpy(larger, x->body, x->request.body_len);
         wipe_free(x->body, x->body_size);
@@ -311,6 +312,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return hand_over(x);
     case TOO_LARGE:
         return refuse(x, HTTP_TOO_LARGE);
+    case CROWDED_OUT:
     case ASKED: /* nobody took it */
         return refuse(x, HTTP_BUSY);
     case ANSWERED:

@@ -187,9 +187,11 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv) {
     int status = read_question(ctl, &q, &line);
     if (status == CTL_DONE) {
         struct config *config = ctl->config;
+        char *store = xstrdup(config->store);
         ctl->config = NULL; /* the runtime's from here on */
         if (runtime_open(config, NULL, &runtime, &why) != 0)
-            status = ctl_fail(ctl, "%s", why.text);
+            status = ctl_fail(ctl, "store \"%s\": %s", store, why.text);
+        free(store);
     }
     if (runtime != NULL) {
         struct explanation e = {.config = runtime->config, .told = json_object()};

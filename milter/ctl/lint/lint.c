@@ -17,6 +17,7 @@
 
 #include "../print.h"
 #include "gatepost/base/line.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/store_url.h"
 
@@ -55,7 +56,7 @@ static struct lint_heritage heritage_of(const struct round *round, const char *s
         const struct heir *heir = i == names.own || names.subjects[i] == NULL
                                       ? NULL
                                       : find_heir(round, names.subjects[i]);
-        if (heir == NULL)
+        if (heir == NULL || heir->policy == NULL) /* it cannot be read */
             continue;
         heritage.from[heritage.n].subject = heir->subject;
         heritage.from[heritage.n].policy = heir->policy;
@@ -253,7 +254,7 @@ static int lint_store(struct lint *lint) {
     lint_logins(lint->ctl->config, &round.names);
     ctl_progress_begin(&round.progress, "lint", round.names.n);
     if (lint_subjects(&round, &why) != 0)
-        status = ctl_fail(lint->ctl, "%s", why.text);
+        status = ctl_fail_store(lint->ctl, why.text);
     ctl_progress_end(&round.progress);
     if (status == CTL_DONE)
         lint_domains(lint);
@@ -261,7 +262,8 @@ static int lint_store(struct lint *lint) {
     ctl_names_clear(&round.names);
     if (status == CTL_DONE &&
         store_writer_examine(lint->ctl->writer, take_complaint, lint, &why) != 0)
-        ctl_warn("cannot check whether the store may lose policy: %s", why.text);
+        ctl_warn("store \"%s\": cannot check whether it may lose policy or reports changes: %s",
+                 lint->ctl->config->store, why.text);
     return status;
 }
 
@@ -279,9 +281,9 @@ static int lint_file(struct lint *lint) {
     unsigned long number = 0;
     if (store_url_parse(lint->ctl->config->store, &url, &why) != 0 || url.kind != STORE_FILE)
         return CTL_DONE;
-    FILE *file = fopen(url.path, "re");
+    FILE *file = regular_file_open(url.path, NULL, &why);
     if (file == NULL)
-        return ctl_fail(lint->ctl, "%s: %s", url.path, strerror(errno));
+        return ctl_fail_store(lint->ctl, why.text);
     while ((len = line_read(file, &line, &size)) >= 0) {
         struct policy_line fact;
         number++;

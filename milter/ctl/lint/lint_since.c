@@ -157,12 +157,12 @@ int lint_since(struct lint *lint, int64_t since) {
     struct why why;
     int status = CTL_DONE;
     if (store_writer_history(lint->ctl->writer, since, take, &past, &why) != 0)
-        status = ctl_fail(lint->ctl, "%s", why.text);
+        status = ctl_fail_store(lint->ctl, why.text);
     HASH_SORT(past.subjects, order);
     for (struct left_subject *s = past.subjects; status == CTL_DONE && s != NULL; s = s->hh.next) {
         struct store_hash hash;
         if (ctl_read_hash(lint->ctl, s->name, &hash, &why) != 0) {
-            status = ctl_fail(lint->ctl, "%s", why.text);
+            status = ctl_fail_store(lint->ctl, why.text);
             break;
         }
         compare(lint, s, &hash);

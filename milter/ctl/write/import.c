@@ -329,8 +329,9 @@ static int import_stream(struct import *im, FILE *stream) {
     while (im->n_pending > 0)
         drop_last(im);
     int status = rc == 0 ? tell(im)
-                         : ctl_fail(im->ctl, "%s; %zu subjects were written%s", why.text,
-                                    im->written, im->unrecorded ? "" : " before");
+                         : ctl_fail(im->ctl, "store \"%s\": %s; %zu subjects were written%s",
+                                    im->ctl->config->store, why.text, im->written,
+                                    im->unrecorded ? "" : " before");
     free(im->pending);
     free(im->edits);
     inherited_free(im);

@@ -62,7 +62,23 @@ void input_problem(struct input_problems *problems, unsigned long line, const ch
     json_array_append_new(problems->list, told);
 }
 
-static struct input_subject *make_subject(struct reading *r, const char *name, unsigned long line) {
+/*
+ * What does not work is a mistake, and refused: unless it has octets that only an escaped line can
+ * have. Those were exported, and come back.
+ */
+static bool is_refused(const struct reading *r, enum fact_kind kind, bool escaped, bool odd) {
+    if (fact_works(kind))
+        return false;
+    return kind == FACT_UNCHECKED || !(r->problems->ctl->force || (escaped && odd));
+}
+
+/* Octets that only an escaped line can have in a word. */
+static bool is_odd(const char *word) {
+    return strchr(word, ' ') != NULL || !fact_is_plain(word, strlen(word));
+}
+
+static struct input_subject *make_subject(struct reading *r, const char *name, bool escaped,
+                                          unsigned long line) {
     struct input_subject *subject = xcalloc(1, sizeof *subject);
     struct why why;
     subject->name = xstrdup(name);
@@ -70,9 +86,9 @@ static struct input_subject *make_subject(struct reading *r, const char *name, u
     subject->number = HASH_COUNT(r->by_name);
     HASH_ADD_KEYPTR(hh, r->by_name, subject->name, strlen(subject->name), subject);
     enum fact_kind kind = ctl_check_subject(r->problems->ctl, name, &why);
+    subject->refused = is_refused(r, kind, escaped, is_odd(name));
     if (kind != FACT_GOOD)
-        input_problem(r->problems, line, name, NULL, !fact_works(kind), why.text);
-    subject->refused = !fact_works(kind);
+        input_problem(r->problems, line, name, NULL, subject->refused, why.text);
     return subject;
 }
 
@@ -89,9 +105,11 @@ static void check_fact(struct reading *r, struct input_subject *subject,
     const struct store_text field = {fact->field, strlen(fact->field)};
     const struct store_text value = {fact->value, strlen(fact->value)};
     enum fact_kind kind = ctl_check(r->problems->ctl, subject->name, &field, &value, &why);
+    bool odd = is_odd(fact->field) || !fact_is_plain(value.text, value.len);
+    bool refused = is_refused(r, kind, fact->escaped, odd);
     if (kind != FACT_GOOD)
-        input_problem(r->problems, line, subject->name, fact->field, !fact_works(kind), why.text);
-    subject->refused |= !fact_works(kind);
+        input_problem(r->problems, line, subject->name, fact->field, refused, why.text);
+    subject->refused |= refused;
 }
 
 static void take_line(struct reading *r, char *line, size_t len, unsigned long number) {
@@ -107,13 +125,13 @@ static void take_line(struct reading *r, char *line, size_t len, unsigned long n
         input_problem(r->problems, number, NULL, NULL, true, why.text);
         r->problems->lines++;
         if (subject == NULL && fact.subject != NULL && policy_subject_fault(fact.subject) == NULL)
-            subject = make_subject(r, fact.subject, number);
+            subject = make_subject(r, fact.subject, false, number);
         if (subject != NULL) /* a fact of it is missing */
             subject->refused = true;
         return;
     }
     if (subject == NULL)
-        subject = make_subject(r, fact.subject, number);
+        subject = make_subject(r, fact.subject, fact.escaped, number);
     check_fact(r, subject, &fact, number);
     add_fact(subject, &fact, number);
 }

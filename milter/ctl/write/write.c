@@ -99,14 +99,14 @@ static int tell_result(struct ctl *ctl, const struct change *c, enum change_resu
     case CHANGE_GUARDED:
         return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", c->subject, why);
     case CHANGE_REFUSED:
-        return ctl_fail(ctl, "the store refused the change: %s", why);
+        return ctl_fail(ctl, "store \"%s\" refused the change: %s", ctl->config->store, why);
     case CHANGE_TOO_LATE:
         return ctl_fail(ctl, "%s: not changed, because others kept changing it at the same time",
                         c->subject);
     case CHANGE_FAILED:
         break;
     }
-    return ctl_fail(ctl, "%s", why);
+    return ctl_fail_store(ctl, why);
 }
 
 /* ---- or only tried ---- */

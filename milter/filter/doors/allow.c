@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 
 enum { SERVICE, ACCOUNT, IP, TLS, MEMBERS };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "gatepost/base/host_port.h"
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 
 #define ALLOW "{\"status\":0}"
 #define DENY "{\"status\":-1}"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 
 #define PERMANENT "535 5.7.8"
 #define TEMPORARY "454 4.7.0"

@@ -8,8 +8,8 @@
 
 #include "gatepost/base/log.h"
 
-/* The answer to 200 has what the peer has made up for this request: no other server could know it.
- */
+/* The answer to an app password has what the peer has made up for this request: no other server
+ * could know it. */
 #define NONCE_MAX 200
 
 /* What is asked beside the question for the door. */
@@ -62,7 +62,8 @@ static void ask(struct runtime *runtime, struct door_question *q, const struct s
     q->password_id = rc == 1 ? id : NULL;
     door_ask(runtime, q, &answer);
     door_respond_answer(response, rc == 1 ? 200 : 204, &answer);
-    if (rc == 1 && answer.kind == VERDICT_ACCEPT)
+    /* with 403 as well: it was one, and the peer can have the door itself say why it is closed */
+    if (rc == 1 && answer.kind != VERDICT_DEFER)
         http_response_field(response, "X-Gatepost-Nonce", secret->nonce);
 }
 

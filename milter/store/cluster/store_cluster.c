@@ -181,10 +181,13 @@ static int cluster_get(struct store *store, const char *const *subjects, size_t 
                        struct store_hash *hashes, int64_t limit, struct why *why) {
     struct store_cluster *cluster = (struct store_cluster *)store;
     int64_t own = clock_now_ms() + cluster->timeout, deadline = limit < own ? limit : own;
+    /* of a node that is taken for down one look-up may try, and a size shows nothing */
+    bool sizes =
+        cluster->sizes_first || (store_doubts(&cluster->doubt) && redis_map_is_up(cluster->map));
     struct redis_hgetall pattern = {.prefix = cluster->prefix,
                                     .subjects = subjects,
                                     .hashes = hashes,
-                                    .sizes = cluster->sizes_first || store_doubts(&cluster->doubt),
+                                    .sizes = sizes,
                                     .deadline = deadline};
     int rc = ask_for(cluster, &pattern, n, why);
     if (pattern.sizes) {

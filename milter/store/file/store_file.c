@@ -17,6 +17,7 @@
 
 #include "../implement.h"
 #include "gatepost/base/log.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/store/store.h"
 #include "table.h"
 
@@ -58,24 +59,6 @@ static bool is_current_locked(const struct store_file *file, const struct stat *
 }
 
 /*
- * Opens the file to read it; NULL with the reason. What is no regular file could keep the reader
- * waiting, such as a FIFO that nobody writes to.
- */
-static FILE *open_regular(const char *path, struct stat *now, struct why *why) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    FILE *stream = NULL;
-    if (fd < 0 || fstat(fd, now) != 0)
-        why_set(why, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(now->st_mode))
-        why_set(why, "%s: it is no regular file", path);
-    else if ((stream = fdopen(fd, "r")) == NULL)
-        why_set(why, "%s: %s", path, strerror(errno));
-    if (stream == NULL && fd >= 0)
-        close(fd);
-    return stream;
-}
-
-/*
  * Reads the file again if it has changed. A change that cannot be read is tried once. Returns -1
  * with the reason while the file is missing, or when it is in error and nothing good was read
  * before.
@@ -90,7 +73,7 @@ static int refresh_locked(struct store_file *file, struct why *why) {
     }
     if (is_current_locked(file, &now))
         return 0;
-    FILE *stream = open_regular(file->path, &now, why);
+    FILE *stream = regular_file_open(file->path, &now, why);
     if (stream == NULL) {
         file->missing = true;
         return -1;

@@ -29,11 +29,7 @@ const char *redis_server_name(const struct redis_server *server, char out[static
 /* Waits until the socket is ready for `events`; 0, or -1 when the deadline passed or poll failed.
  */
 static int wait_ready(int fd, short events, int64_t deadline, struct why *why) {
-    struct pollfd pfd = {.fd = fd, .events = events};
-    struct waiting w = waiting_begin(deadline);
-    /* also of one whose octets keep flowing: the deadline is for the whole answer */
-    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
-    waiting_end(&w);
+    int rc = waiting_fd(fd, events, deadline);
     if (rc < 0)
         return why_set(why, "poll: %s", strerror(errno));
     return rc > 0 ? 0 : why_set(why, "no answer within store_timeout");

@@ -162,6 +162,8 @@ static enum outcome read_one(struct redis_hgetall *l, size_t place, struct why *
     }
     switch (reading) {
     case READING_WHOLE:
+        if (!l->sizes) /* a server can have those at hand and nothing else */
+            redis_pool_report_key(l->pool, true, "", l->lease.began, "");
         return take_reply(l, place, reply, why);
     case READING_TOO_LARGE:
         l->hashes[place].answer = STORE_TOO_LARGE;
@@ -170,6 +172,7 @@ static enum outcome read_one(struct redis_hgetall *l, size_t place, struct why *
         name_key(l, place, key, sizeof key);
         reason = *why;
         why_set(why, "%s %s: %s, though the answer had begun", command_of(l), key, reason.text);
+        redis_pool_report_key(l->pool, false, key, l->lease.began, why->text);
         return LOOKUP_SLOW;
     default:
         return LOOKUP_BROKEN;

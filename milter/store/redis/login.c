@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gatepost/base/regular_file.h"
+
 struct redis_login {
     char *user, *path; /* path "" for no password */
     pthread_mutex_t lock;
@@ -19,9 +21,10 @@ struct redis_login {
 /* The first line of the file. */
 static int read_password(const char *path, char out[static REDIS_PASSWORD_SIZE], struct why *why) {
     char line[REDIS_PASSWORD_SIZE];
-    FILE *file = fopen(path, "re");
+    struct why reason;
+    FILE *file = regular_file_open(path, NULL, &reason);
     if (file == NULL)
-        return why_set(why, "store_password_file: %s: %m", path);
+        return why_set(why, "store_password_file: %s", reason.text);
     char *got = fgets(line, sizeof line, file);
     fclose(file);
     if (got != NULL)

@@ -11,6 +11,7 @@
 
 #include "breaker.h"
 #include "gatepost/base/clock.h"
+#include "gatepost/base/keyed_hash.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/waiting.h"
 
@@ -130,7 +131,7 @@ static int await_free(struct redis_pool *pool, bool fresh, int64_t deadline,
 void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, const char *why) {
     char name[REDIS_NAME_SIZE];
     struct redis_server server;
-    if (answered && atomic_load_explicit(&pool->breaker.failures, memory_order_relaxed) == 0) {
+    if (answered && redis_breaker_is_calm(&pool->breaker)) {
         redis_breaker_answered(&pool->breaker, "", ""); /* nothing to log */
         return;
     }
@@ -140,6 +141,23 @@ void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, co
         redis_breaker_answered(&pool->breaker, pool->store, name);
     } else if (redis_breaker_failed(&pool->breaker, began, why, pool->store, name)) {
         pthread_mutex_lock(&pool->lock); /* those who wait need not wait on */
+        pthread_cond_broadcast(&pool->changed);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+void redis_pool_report_key(struct redis_pool *pool, bool whole, const char *key, int64_t began,
+                           const char *why) {
+    char name[REDIS_NAME_SIZE];
+    if (whole && atomic_load_explicit(&pool->breaker.n_late, memory_order_relaxed) == 0)
+        return;
+    struct redis_server server = redis_pool_server(pool);
+    redis_server_name(&server, name);
+    if (whole) {
+        redis_breaker_served(&pool->breaker, pool->store, name);
+    } else if (redis_breaker_late(&pool->breaker, keyed_hash(key, strlen(key)), began, why,
+                                  pool->store, name)) {
+        pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->changed);
         pthread_mutex_unlock(&pool->lock);
     }
@@ -261,6 +279,10 @@ void redis_pool_supervise(struct redis_pool *pool, bool supervised) {
     pool->supervised = supervised;
     pthread_mutex_unlock(&pool->lock);
     redis_breaker_supervise(&pool->breaker, supervised);
+}
+
+bool redis_pool_awaits_answer(struct redis_pool *pool) {
+    return redis_breaker_awaits_answer(&pool->breaker);
 }
 
 bool redis_pool_is_up(struct redis_pool *pool) {

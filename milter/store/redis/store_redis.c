@@ -80,7 +80,9 @@ static int redis_get(struct store *store, const char *const *subjects, size_t n,
         return -1;
     int64_t own_deadline = lookup.deadline;
     int rc;
-    if (redis->sizes_first || store_doubts(&redis->doubt)) {
+    /* while it is taken for down one look-up may try, and a size shows nothing */
+    bool up = redis_pool_is_up(redis->server.pool);
+    if (redis->sizes_first || (up && store_doubts(&redis->doubt))) {
         rc = get_by_size(redis, &lookup, why);
     } else {
         redis_hgetall_send(&lookup, why);

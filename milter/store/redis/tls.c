@@ -20,6 +20,7 @@
 #include <openssl/x509v3.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/base/waiting.h"
 
 struct redis_tls {
@@ -42,7 +43,22 @@ static int refuse(const char *setting, const char *file, struct why *why) {
     return why_set(why, "%s %s: %s", setting, file, first_error());
 }
 
+/* OpenSSL would wait for a FIFO. True: it may have a look at the file. */
+static bool is_readable(const char *setting, const char *path, struct why *why) {
+    struct why reason;
+    FILE *file = path[0] == '\0' ? NULL : regular_file_open(path, NULL, &reason);
+    if (file != NULL)
+        fclose(file);
+    else if (path[0] != '\0')
+        why_set(why, "%s %s", setting, reason.text);
+    return file != NULL || path[0] == '\0';
+}
+
 static int read_files(SSL_CTX *context, const struct store_settings *settings, struct why *why) {
+    if (!is_readable("store_tls_ca", settings->tls_ca, why) ||
+        !is_readable("store_tls_cert", settings->tls_cert, why) ||
+        !is_readable("store_tls_key", settings->tls_key, why))
+        return -1;
     if (settings->tls_ca[0] == '\0' && SSL_CTX_set_default_verify_paths(context) != 1)
         return why_set(why, "the CA certificates of this host cannot be read: set store_tls_ca");
     if (settings->tls_ca[0] != '\0' && SSL_CTX_load_verify_file(context, settings->tls_ca) != 1)
@@ -133,22 +149,13 @@ static void explain(const char *host, SSL *ssl, const redisContext *conn, struct
     ERR_clear_error();
 }
 
-/* Waits for what the handshake wants next; -1 when the deadline passed. */
-static int await(int fd, short events, int64_t deadline) {
-    struct pollfd pfd = {.fd = fd, .events = events};
-    struct waiting w = waiting_begin(deadline);
-    int rc = clock_now_ms() >= deadline ? 0 : waiting_poll(&w, &pfd, 1);
-    waiting_end(&w);
-    return rc > 0 ? 0 : -1;
-}
-
 /* Does the rest of the handshake; the connection owns `ssl`. */
 static int shake_hands(redisContext *conn, SSL *ssl, int64_t deadline) {
     int rc;
     while ((rc = SSL_connect(ssl)) != 1) {
         int wants = SSL_get_error(ssl, rc);
         if ((wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) ||
-            await(conn->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) != 0)
+            waiting_fd(conn->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline) <= 0)
             return -1;
     }
     return 0;

@@ -164,7 +164,7 @@ static int do_due(struct redis_watch *watch, struct watching *w, struct why *why
         redis_emptiness_begin(&w->census);
         return count_on(watch, w, why);
     }
-    if (now < w->next_ping && redis_pool_is_up(watch->pool))
+    if (now < w->next_ping && !redis_pool_awaits_answer(watch->pool))
         return 0;
     w->next_ping = now + PING_INTERVAL;
     w->asked = now;
@@ -294,6 +294,21 @@ static void *run(void *arg) {
         if (end == WATCH_MOVED)
             pause = RETRY_FIRST;
     }
+}
+
+static void ignore_told(void *context, enum store_event event, const char *subject) {
+    (void)context, (void)event, (void)subject;
+}
+
+int redis_watch_check(struct redis_pool *pool, const char *prefix, int64_t timeout,
+                      struct why *why) {
+    struct redis_tracking tracking = {.prefix = prefix, .told = ignore_told};
+    bool refused;
+    int rc = redis_tracking_open(&tracking, pool, timeout, &refused, why);
+    redis_tracking_close(&tracking);
+    if (rc == 0)
+        return 1;
+    return refused && strstr(why->text, "NOPERM") == NULL ? 0 : -1;
 }
 
 static void watch_free(struct redis_watch *watch) {

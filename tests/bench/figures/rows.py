@@ -14,7 +14,15 @@ mail.long.example A 198.51.100.2
 _spf.long.example TXT v=spf1 ip4:203.0.113.0/24 ip4:192.0.2.0/24 -all
 *.new.example TXT v=spf1 ip4:192.0.2.0/24 -all
 _dmarc.example.com TXT v=DMARC1; p=none
+loopback.example TXT v=spf1 ip4:127.0.0.0/8 -all
+provider.example TXT v=spf1 include:_spf.provider.example ~all
+_spf.provider.example TXT v=spf1 ip4:203.0.113.0/24 ip4:192.0.2.0/24 ~all
+unkept.provider.example TXT v=spf1 include:unkept._spf.provider.example ~all
+unkept._spf.provider.example TXT v=spf1 ip4:203.0.113.0/24 ip4:192.0.2.0/24 ~all
 """
+
+ZONE_OF_LOOPBACK = "loopback.example"   # whose mail comes from this host
+HEADER = "each filter sees the headers and adds one"
 
 
 class Row(NamedTuple):
@@ -60,6 +68,7 @@ EMPTY_ALIKE = "empty filter, Gatepost's steps"
 EMPTY_HEADER = "empty filter, Gatepost's steps, one header"
 POLICY = "policy, 10 accounts"
 SPF = "policy + SPF, 10 accounts"
+SPF_NEW = "policy + SPF, every domain new"
 SPF_HEADER = "Gatepost: policy + SPF"
 
 
@@ -80,6 +89,10 @@ def without_headers(plan):
          _row("policy file, 10 accounts", "file", logins(few)),
          _row(POLICY, f"cache-{few}", logins(few), warm=few),
          _row("policy, 10 accounts with four parents", f"cache-{few}", deep_logins(few), warm=few),
+         Row("policy, 10 accounts, listed by a provider", "provider-provider.example", logins(few),
+             proof=":ip:spf:", warm=few),
+         Row("the same, the provider's records not kept", "provider-unkept.provider.example",
+             logins(few), proof=":ip:spf:", warm=few),
          _row(f"policy, {hot:,} of {many:,} accounts in use", f"cache-{many}", logins(hot),
               warm=hot),
          _row(f"policy, all of {many:,} accounts in use", f"cache-{many}", logins(many)),
@@ -88,7 +101,7 @@ def without_headers(plan):
          _row(f"policy + SPF, {hot:,} of {many:,} accounts in use", f"cache-{many}", senders(hot),
               warm=hot),
          _row("policy + SPF, record with a, mx and include", f"cache-{few}", LONG_RECORD),
-         _row("policy + SPF, every domain new", f"cache-{few}", NEW_DOMAINS)),
+         _row(SPF_NEW, f"cache-{few}", NEW_DOMAINS)),
         {"of empty": EMPTY, "of the same steps": EMPTY_ALIKE})
 
 

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(_HERE, "../../e2e"))
 from support.gatepost import render               # noqa: E402
 from support.ports import accepts_unix            # noqa: E402
 from support.process import Process               # noqa: E402
+from support.redis_client import RedisClient  # noqa: E402
 from support.redis_server import RedisServer      # noqa: E402
 
 PEERS = {"opendmarc": "/usr/sbin/opendmarc", "pyspf-milter": "/usr/bin/pyspf-milter"}
@@ -126,8 +127,41 @@ class Stage:
             if cli.returncode != 0:
                 raise RuntimeError("redis-cli --pipe failed")
 
+    def sub(self, name):
+        """A folder of that name, which others may enter."""
+        os.chmod(self.folder, 0o755)
+        os.makedirs(self._path(name), exist_ok=True)
+        return self._path(name)
+
+    @property
+    def _hostile(self):
+        """The database with the accounts of fill_hostile()."""
+        return len(self._sizes)
+
+    def fill_hostile(self, accounts):
+        """NAME@hostile.example with so many addresses, for each of {name: number}."""
+        with subprocess.Popen(["redis-cli", "-s", self._redis.socket, "--pipe"],
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as cli:
+            cli.stdin.write(f"SELECT {self._hostile}\r\n".encode())
+            for name, count in accounts.items():
+                for number in range(count):
+                    cli.stdin.write(b"HSET gatepost:account:%s@hostile.example ip:10.%d.%d.%d x\r\n"
+                                    % (name.encode(), number >> 16, number >> 8 & 255,
+                                       number & 255))
+        if cli.returncode != 0:
+            raise RuntimeError("redis-cli --pipe failed")
+
+    def redis_port(self):
+        return self._redis.port
+
     def _store(self, size):
         return f"redis+unix://{self._redis.socket}?db={self._sizes.index(size)}"
+
+    def redis_client(self):
+        """A connection to the database with the fewest accounts, for commands whose time matters."""
+        client = RedisClient(self._redis.socket)
+        client.command("SELECT", "0")
+        return client
 
     def redis_counts(self):
         """(commands, reads from clients' sockets) that Redis has processed."""
@@ -153,6 +187,17 @@ class Stage:
         if name == "file":
             policy = "".join(f"account:user{n}@example.com protocol:pop3 off\n" for n in range(10))
             return self._gatepost(name, socket, "file:" + self._write("policy", policy))
+        if name == "header-mta":    # with the {j} and the client of a Postfix on this host
+            return self._gatepost(name, socket, self._store(self._sizes[0]), trusted=[],
+                                  authentication_results=True)
+        if kind == "proxied":       # "size" is the port of a proxy before Redis
+            return self._gatepost(name, socket, f"redis://127.0.0.1:{size}/{self._hostile}",
+                                  cache_entries=0, store_timeout="200ms", trusted=[])
+        if kind == "provider":  # the name of its domain follows
+            policy = ("account:@example.com source authorized\n"
+                      f"account:@example.com ip:spf:{size} a provider\n")
+            return self._gatepost(name, socket, "file:" + self._write(name, policy),
+                                  source_services=["smtp", "submission"])
         if name == "header":
             return self._gatepost(name, socket, self._store(self._sizes[0]),
                                   authentication_results=True)

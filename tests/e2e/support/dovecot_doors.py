@@ -10,8 +10,8 @@ import subprocess
 from .dovecot import PASSWORD
 from .ports import accepts, accepts_unix, free_port
 from .process import Process
+from .shipped import shipped
 
-_CONF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../conf/dovecot")
 OWNER = 5000        # of all mailboxes; no user of this host needs to have it
 
 # what an operator would not want, and these tests do: nothing waits, clear text where Gatepost
@@ -71,14 +71,6 @@ def enabled(text, first):
     return "\n".join(lines)
 
 
-def replaced(text, words):
-    """The text with these words replaced; each must be there."""
-    for old, new in words.items():
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
-
-
 class DovecotDoors:
     """`ports` has the port of each of Dovecot's services by its number in the example: ports[993].
 
@@ -107,17 +99,17 @@ class DovecotDoors:
         self._append("gatepost.lua", self.localized("gatepost.lua"))
         self._write(certificate, relay_port)
 
-    def localized(self, name):
-        """A file of conf/dovecot with the sockets and ports of this host in it."""
-        words = {
+    def localized(self, name, places=()):
+        """A file of conf/dovecot with this host's sockets and ports in it, and what else is given."""
+        here = {
             "gatepost.lua": ("/run/gatepost/", '["465"]', '["10143"]'),
             "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465",
                               "daemon_port = 10143"),
             "dovecot-2.3.conf": ("127.0.0.1:9479",),
             "dovecot-2.4.conf": ("/run/gatepost/",),
         }
-        with open(os.path.join(_CONF, name)) as file:
-            return replaced(file.read(), {word: self._here(word) for word in words[name]})
+        return shipped("dovecot/" + name,
+                       {**{word: self._here(word) for word in here[name]}, **dict(places)})
 
     def _here(self, word):
         """What that word of the examples is on this host."""
@@ -136,7 +128,7 @@ class DovecotDoors:
 
     def _write(self, certificate, relay_port):
         release = "2.3" if is_2_3() else "2.4"
-        text = replaced(self.localized(f"dovecot-{release}.conf"), {
+        text = self.localized(f"dovecot-{release}.conf", {
             "/etc/dovecot/": self.etc + "/",
             "/etc/ssl/certs/mail.example.com.pem": certificate.cert,
             "/etc/ssl/private/mail.example.com.key": certificate.key,

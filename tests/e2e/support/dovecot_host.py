@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import mail_logins, postfix
 from .dovecot import PASSWORD
-from .dovecot_doors import DovecotDoors, replaced
+from .dovecot_doors import DovecotDoors
 from .folder import Folder
 from .gatepost import Gatepost
 from .mail_logins import Door
@@ -82,7 +82,9 @@ class DovecotHost:
 
     def optional_tls(self):
         """The lines of conf/dovecot, without the listeners' own demand for TLS."""
-        return replaced(self.lines, {"tls = required": "tls = optional"})
+        lines = self.lines.replace("tls = required", "tls = optional")
+        assert lines != self.lines
+        return lines
 
     def configure(self, lines):
         """Write gatepost.conf with these lines in the place of those of conf/dovecot."""

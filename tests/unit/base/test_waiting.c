@@ -51,6 +51,21 @@ static void test_deadline(void **state) {
     assert_int_equal(atomic_load(&asked), 1); /* there is nothing left to wait for */
 }
 
+/* Something to read, all the time, is no reason to go on after the deadline. */
+static void test_one_descriptor(void **state) {
+    int fds[2];
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    int64_t begin = clock_now_ms();
+    assert_int_equal(waiting_fd(fds[0], POLLIN, begin + 50), 0);
+    assert_true(clock_now_ms() >= begin + 50);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(waiting_fd(fds[0], POLLIN, clock_now_ms() + 60000), 1);
+    assert_int_equal(waiting_fd(fds[0], POLLIN, clock_now_ms()), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* Beside one that waits long already, the next one asks before it waits at all. */
 static void test_beside_another(void **state) {
     int fds[2];
@@ -96,6 +111,7 @@ static void test_condition(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_quick, setup),
                                        cmocka_unit_test_setup(test_deadline, setup),
+                                       cmocka_unit_test_setup(test_one_descriptor, setup),
                                        cmocka_unit_test_setup(test_beside_another, setup),
                                        cmocka_unit_test_setup(test_condition, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gatepost/core/address.h"
@@ -106,6 +107,10 @@ static const struct {
     {"<double-bounces@example.com>", &with_dash, "double@example.com", "example.com"},
 };
 
+#define LABEL_64 "a123456789b123456789c123456789d123456789e123456789f123456789g123"
+#define LABEL_50 "a123456789b123456789c123456789d123456789e123456789"
+#define DOMAIN_255 LABEL_50 "." LABEL_50 "." LABEL_50 "." LABEL_50 "." LABEL_50 "z"
+
 static const struct {
     const char *raw;
     const struct address_rules *rules;
@@ -120,12 +125,17 @@ static const struct {
     {"DOMAIN\\alice", &plain, "domain\\alice", NULL, false},
     {"a@b@example.com", &plain, "a@b@example.com", "example.com", false},
     {"\"alice\"@example.com", &plain, "\"alice\"@example.com", "example.com", false},
-    {"\xe9t\xe9@example.com", &plain, "\xe9t\xe9@example.com", "example.com", false},
     {"prvs=0123abcdef=alice@example.com", &plain, "prvs=0123abcdef=alice@example.com",
      "example.com", false},
     {"owner-list@example.com", &with_dash, "owner-list@example.com", "example.com", false},
     {"alice-x@example.com", &with_dash, "alice@example.com", "example.com", false},
     {"@.example.com", &plain, "@.example.com", ".example.com", true},
+    {"\xc3\xa9t\xc3\xa9@example.com", &plain, "\xc3\xa9t\xc3\xa9@example.com", "example.com",
+     false},
+    {"\xf0\x9f\x98\x80@example.com", &plain, "\xf0\x9f\x98\x80@example.com", "example.com", false},
+    {"alice@localhost", &plain, "alice@localhost", "localhost", false},
+    {"alice@a-b.c-1d.example", &plain, "alice@a-b.c-1d.example", "a-b.c-1d.example", false},
+    {"alice@[IPv6:2001:db8::1]", &plain, "alice@[ipv6:2001:db8::1]", "[ipv6:2001:db8::1]", false},
     /* white space is compared as directories and databases compare it */
     {" alice@example.com", &plain, "alice@example.com", "example.com", false},
     {"alice@example.com \t\r\n", &plain, "alice@example.com", "example.com", false},
@@ -144,12 +154,11 @@ static const struct {
     {"alice@b\xc3\xbc"
      "cher.example ",
      &plain, "alice@xn--bcher-kva.example", "xn--bcher-kva.example", false},
-    {"al\xe2\x80\x8d"
-     "ice@example.com",
-     &plain,
-     "al\xe2\x80\x8d"
-     "ice@example.com",
-     "example.com", false},
+    /* a joiner between two letters that need it: Sinhala, Persian */
+    {"\xe0\xb7\x81\xe0\xb7\x8a\xe2\x80\x8d\xe0\xb6\xbb@example.com", &plain,
+     "\xe0\xb7\x81\xe0\xb7\x8a\xe2\x80\x8d\xe0\xb6\xbb@example.com", "example.com", false},
+    {"\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae@example.com", &plain,
+     "\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae@example.com", "example.com", false},
     /* no account can have such a name */
     {" ", &plain, "", NULL, true},
     {"@example.com", &plain, "@example.com", "example.com", true},
@@ -168,6 +177,54 @@ static const struct {
     {"alice@.", &plain, "alice", NULL, true},
     {"alice@.", &with_default, "alice", NULL, true},
     {"alice@[192.0.2.1", &plain, "alice@[192.0.2.1", "[192.0.2.1", true},
+    {"alice?@example.com", &plain, "alice?@example.com", "example.com", false},
+    {"alice@[]", &plain, "alice@[]", "[]", true},
+    {"alice@[", &plain, "alice@[", "[", true},
+    {"alice@[300.1.2.3]", &plain, "alice@[300.1.2.3]", "[300.1.2.3]", true},
+    {"alice@-", &plain, "alice@-", "-", true},
+    {"alice@-example.com", &plain, "alice@-example.com", "-example.com", true},
+    {"alice@example-.com", &plain, "alice@example-.com", "example-.com", true},
+    {"alice@example.com-", &plain, "alice@example.com-", "example.com-", true},
+    {"alice@example..com", &plain, "alice@example..com", "example..com", true},
+    {"alice@.example.com", &plain, "alice@.example.com", ".example.com", true},
+    {"alice@" LABEL_64 ".com", &plain, "alice@" LABEL_64 ".com", LABEL_64 ".com", true},
+    {"alice@" DOMAIN_255, &plain, "alice@" DOMAIN_255, DOMAIN_255, true},
+};
+
+/* What a login service may ignore, behind and within a name: no account has it. */
+static const char *const unseen[] = {
+    "\xcd\x8f",         /* U+034F combining grapheme joiner */
+    "\xd8\x9c",         /* U+061C Arabic letter mark */
+    "\xe1\x85\x9f",     /* U+115F Hangul choseong filler */
+    "\xe1\x9e\xb4",     /* U+17B4 Khmer inherent vowel */
+    "\xe1\xa0\x8b",     /* U+180B Mongolian variation selector */
+    "\xe1\xa0\x8e",     /* U+180E Mongolian vowel separator */
+    "\xe2\x80\x8c",     /* U+200C non-joiner, where none is needed */
+    "\xe2\x80\x8d",     /* U+200D joiner, likewise */
+    "\xe2\x81\xa0",     /* U+2060 word joiner */
+    "\xe2\x81\xaf",     /* U+206F */
+    "\xe2\xa0\x80",     /* U+2800 Braille pattern blank */
+    "\xe3\x85\xa4",     /* U+3164 Hangul filler */
+    "\xef\xb7\x90",     /* U+FDD0 no character */
+    "\xef\xb8\x8f",     /* U+FE0F variation selector 16 */
+    "\xef\xbb\xbf",     /* U+FEFF byte order mark */
+    "\xef\xbe\xa0",     /* U+FFA0 halfwidth Hangul filler */
+    "\xef\xbf\xb0",     /* U+FFF0 */
+    "\xef\xbf\xbf",     /* U+FFFF no character */
+    "\xf0\x9b\xb2\xa0", /* U+1BCA0 shorthand format control */
+    "\xf0\x9d\x85\xb3", /* U+1D173 musical symbol begin beam */
+    "\xf0\x9f\xbf\xbe", /* U+1FFFE no character */
+    "\xf3\xa0\x80\x81", /* U+E0001 language tag */
+    "\xf3\xa0\x84\x80", /* U+E0100 variation selector 17 */
+    "\xc0\xa0",         /* a space, overlong */
+    "\xe0\x80\xa0",     /* in three octets */
+    "\xf0\x80\x80\xa0", /* in four */
+    "\xc1\xa1",         /* the letter a, overlong */
+    "\xed\xa0\x80",     /* a surrogate */
+    "\xf4\x90\x80\x80", /* beyond U+10FFFF */
+    "\xe9",             /* ISO 8859-1 */
+    "\xa0",             /* its no-break space */
+    "\xe2\x80",         /* cut short */
 };
 
 static void expect(const struct address *got, int rc, const char *raw, const char *text,
@@ -334,6 +391,23 @@ static void test_parents(void **state) {
     assert_false(parents_can_be("f.e.d.c.example.com"));
 }
 
+static void test_unseen(void **state) {
+    static const char *const forms[] = {"alice%s@example.com", "%salice@example.com",
+                                        "al%sice@example.com", "alice%s"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(unseen); i++)
+        for (size_t form = 0; form < COUNT(forms); form++) {
+            char *login = NULL;
+            struct address got = {0};
+            assert_true(asprintf(&login, forms[form], unseen[i]) > 0);
+            assert_int_equal(address_from_login(login, &plain, &got), 0);
+            if (!got.misnamed)
+                fail_msg("row %zu, %s: an account of its own", i, forms[form]);
+            address_clear(&got);
+            free(login);
+        }
+}
+
 static void test_xtext(void **state) {
     static const char *const rows[][2] = {
         {"alice@example.com", "alice@example.com"},
@@ -371,8 +445,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_memory), cmocka_unit_test(test_senders),
         cmocka_unit_test(test_paths),     cmocka_unit_test(test_reread),
-        cmocka_unit_test(test_logins),    cmocka_unit_test(test_xtext),
-        cmocka_unit_test(test_helo),      cmocka_unit_test(test_parents),
+        cmocka_unit_test(test_logins),    cmocka_unit_test(test_unseen),
+        cmocka_unit_test(test_xtext),     cmocka_unit_test(test_helo),
+        cmocka_unit_test(test_parents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static char path[60], policy_path[60];
 static int setup(void **state) {
     char text[sizeof conf + 60];
     struct config *config;
-    struct runtime *runtime;
+    struct runtime *runtime = NULL;
     struct why why;
     snprintf(path, sizeof path, "/tmp/gatepost-door-%d.conf", (int)getpid());
     snprintf(policy_path, sizeof policy_path, "/tmp/gatepost-door-%d.policy", (int)getpid());

@@ -70,6 +70,73 @@ static void test_unsupervised(void **state) {
     assert_true(redis_breaker_allows(&breaker, &why));
 }
 
+static bool late_for(uint64_t key) {
+    return redis_breaker_late(&breaker, key, clock_now_ms(), "late", "redis://r", "r:6379");
+}
+
+/* One fat key, or a few, say nothing of the server, however often they are asked for. */
+static void test_late_answers_of_few_keys(void **state) {
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        assert_false(late_for((uint64_t)(i % (BREAKER_LATE_MAX - 1))));
+    assert_true(redis_breaker_allows(&breaker, &why));
+}
+
+static void test_late_answers_of_many_keys(void **state) {
+    (void)state;
+    for (uint64_t key = 1; key < BREAKER_LATE_MAX; key++)
+        assert_false(late_for(key));
+    redis_breaker_served(&breaker, "redis://r", "r:6379"); /* that ends the row */
+    for (uint64_t key = 1; key < BREAKER_LATE_MAX; key++)
+        assert_false(late_for(key));
+    assert_true(late_for(0));
+    assert_false(late_for(99)); /* it is open already */
+    assert_false(redis_breaker_allows(&breaker, &why));
+    assert_string_equal(why.text, "late; so it was for 5 keys in a row, since 0 s");
+}
+
+/* A PING does not close it, nor do late answers to those who try; a whole one does. */
+static void test_trials(void **state) {
+    (void)state;
+    for (uint64_t key = 0; key < BREAKER_LATE_MAX; key++)
+        late_for(key);
+    redis_breaker_answered(&breaker, "redis://r", "r:6379");
+    assert_false(redis_breaker_awaits_answer(&breaker));
+    assert_false(redis_breaker_allows(&breaker, &why));
+    for (int i = 0; i < 2; i++) {
+        breaker.trial = clock_now_ms(); /* as if a second had passed */
+        assert_true(redis_breaker_allows(&breaker, &why));
+        assert_false(redis_breaker_allows(&breaker, &why));
+        assert_false(late_for(7));
+    }
+    redis_breaker_served(&breaker, "redis://r", "r:6379");
+    assert_true(redis_breaker_allows(&breaker, &why));
+    assert_true(redis_breaker_allows(&breaker, &why));
+}
+
+static void test_nobody_tries(void **state) {
+    (void)state;
+    for (uint64_t key = 0; key < BREAKER_LATE_MAX; key++)
+        late_for(key);
+    breaker.last_late -= BREAKER_LATE_MEMORY;
+    redis_breaker_answered(&breaker, "redis://r", "r:6379");
+    assert_true(redis_breaker_allows(&breaker, &why));
+    for (uint64_t key = 1; key < BREAKER_LATE_MAX; key++)
+        assert_false(late_for(key)); /* a new row */
+}
+
+/* What is late and what fails: once nothing comes at all, an answer closes it. */
+static void test_late_answers_and_failures(void **state) {
+    (void)state;
+    for (uint64_t key = 0; key < BREAKER_LATE_MAX; key++)
+        late_for(key);
+    for (int i = 0; i < 3; i++)
+        assert_false(fails_at(clock_now_ms()));
+    assert_true(redis_breaker_awaits_answer(&breaker));
+    redis_breaker_answered(&breaker, "redis://r", "r:6379");
+    assert_true(redis_breaker_allows(&breaker, &why));
+}
+
 /* No time was left to ask it: the server is not at fault. One that refuses the connection is. */
 static void test_pool(void **state) {
     struct redis_server server = {.path = "/nonexistent/redis.sock"};
@@ -96,6 +163,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_an_answer_in_between, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_older_than_the_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unsupervised, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_answers_of_few_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_answers_of_many_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_trials, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_tries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_answers_and_failures, set_up, tear_down),
         cmocka_unit_test(test_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,16 @@ void redis_pool_renew(struct redis_pool *pool);
 void redis_pool_supervise(struct redis_pool *pool, bool supervised);
 void redis_pool_report(struct redis_pool *pool, bool answered, int64_t began, const char *why);
 
+/*
+ * Of a look-up that began at `began`: it got a whole answer for `key`, or one that had begun and
+ * was late, with the reason. Late ones of several keys in a row take the server for down.
+ */
+void redis_pool_report_key(struct redis_pool *pool, bool whole, const char *key, int64_t began,
+                           const char *why);
+
+/* The server is taken for down, and any answer that is reported would change that. */
+bool redis_pool_awaits_answer(struct redis_pool *pool);
+
 bool redis_pool_is_up(struct redis_pool *pool);
 
 #endif

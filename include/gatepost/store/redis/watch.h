@@ -29,6 +29,14 @@ struct redis_watch_settings {
 /* Starts the thread; the texts are copied. Returns NULL when it cannot be started. */
 struct redis_watch *redis_watch_start(const struct redis_watch_settings *settings);
 
+/*
+ * Would a watch hear of changes? Asks the server as a watch does. Returns 1; 0 when the server does
+ * not report them, with its answer in `why`; or -1 when that cannot be found out, with the reason,
+ * also where this Redis user may not ask: that of the filter may.
+ */
+int redis_watch_check(struct redis_pool *pool, const char *prefix, int64_t timeout,
+                      struct why *why);
+
 /* The pool has another server now: leaves the old one at once. Any thread. */
 void redis_watch_moved(struct redis_watch *watch);
 

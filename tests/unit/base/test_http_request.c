@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 
 static void check_split(const char *target, const char *path, const char *query) {
     char text[200];

@@ -1,9 +1,22 @@
 /*
- * Targets and queries. Owns their syntax; what a member means is the caller's.
+ * Requests. Owns the syntax of targets and queries; what a member or field means is the caller's.
  */
-#include "gatepost/base/http_query.h"
+#include "gatepost/base/http_request.h"
 
 #include <string.h>
+#include <strings.h>
+
+int http_request_field(const struct http_request *request, const char *name, const char **value) {
+    int found = 0;
+    for (size_t i = 0; i < request->n_fields; i++) {
+        if (strcasecmp(request->fields[i].name, name) != 0)
+            continue;
+        if (found++ > 0)
+            return -1;
+        *value = request->fields[i].value;
+    }
+    return found;
+}
 
 void http_target_split(char *target, const char **path, const char **query) {
     char *mark = strchr(target, '?'), *host;

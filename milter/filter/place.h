@@ -1,0 +1,43 @@
+/*
+ * Where the filter shall listen: whether it can, before it does. The same words for a start and for
+ * `gatepost -t`.
+ */
+#ifndef GATEPOST_FILTER_PLACE_H
+#define GATEPOST_FILTER_PLACE_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "gatepost/core/why.h"
+
+/* The place of a unix socket. */
+struct place {
+    char directory[120]; /* that it lies in */
+    mode_t mode;         /* of the directory */
+    int error;           /* errno of the directory; 0 where there is one */
+    bool socket;         /* an old socket stands there */
+};
+
+/*
+ * Looks at the place of an absolute path, of at most 107 octets. Nothing but an old socket may
+ * stand there. Returns 0, or -1 with the reason, which names the directory if that is at fault.
+ */
+int place_look(const char *path, struct place *out, struct why *why);
+
+/*
+ * The addresses of inet:PORT, inet:PORT@HOST or inet6:..., to listen on or to connect to. Returns
+ * as getaddrinfo(3), whose list it is.
+ */
+int place_resolve(const char *socket, bool to_listen, struct addrinfo **out);
+
+/*
+ * Can the socket inet:PORT, inet:PORT@HOST or inet6:... be opened now? One that a process named
+ * gatepost holds is fine: it is this filter, which runs. Returns 0, or -1 with the reason.
+ */
+int place_try_inet(const char *socket, struct why *why);
+
+/* The same of an ADDRESS:PORT. */
+int place_try_address(const char *address, struct why *why);
+
+#endif
