@@ -105,10 +105,16 @@ static int run_words(struct ctl *ctl, int argc, char **argv) {
     if (status >= 0)
         return CTL_FAILED;
     const struct command *command = line.command;
-    if (command == NULL || (command->options & BIT(OPT_DRY_RUN)) == 0 ||
-        command->run == ctl_import || line.path != NULL) {
-        fprintf(stderr, "gatepostctl: %s\n",
-                command == NULL ? "no such command" : "not a command that changes one subject");
+    const char *problem = NULL;
+    if (command == NULL)
+        problem = "no such command";
+    else if ((command->options & BIT(OPT_DRY_RUN)) == 0 || command->run == ctl_import ||
+             line.path != NULL)
+        problem = "not a command that changes one subject";
+    else if ((line.given & BIT(OPT_KICK)) != 0)
+        problem = "--kick belongs to a change that is made";
+    if (problem != NULL) {
+        fprintf(stderr, "gatepostctl: %s\n", problem);
         return CTL_FAILED;
     }
     if (check_options(command, line.given) != 0 || check_count(command, line.n - line.taken) != 0)

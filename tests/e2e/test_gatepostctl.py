@@ -1395,6 +1395,8 @@ def test_completion(redis, on_redis):
             ("gatepostctl spf set x softfail re", ["reject"]),
             ("gatepostctl ip add x 192.0.2.1 --u", ["--until"]),
             ("gatepostctl lint --", ["--json", "--since"]),
+            ("gatepostctl repl", ["replay"]),
+            ("gatepostctl replay x.log --", ["--json", "--with", "--policy"]),
             ("gatepostctl expl", ["explain"]),
             ("gatepostctl reload --", ["--json"]),
             ("gatepostctl status --w", ["--watch"]),
