@@ -40,16 +40,27 @@ awk -v n="$lines" -v accounts="$accounts" 'BEGIN {
         print "Nov 28 12:00:00 host gatepost[77]: event=verdict " part
     } }' >"$folder/log"
 
+# seconds of processor time that finished children have used; not in a subshell, which has none
+cpu() {
+    times >"$folder/times"
+    spent=$(awk 'NR == 2 { gsub("[ms]", " "); print $1 * 60 + $2 + $3 * 60 + $4 }' "$folder/times")
+}
+
 run() {
     printf '%s\n' "replay of $lines lines, $accounts accounts${1:+, $*}"
-    begin=$(date +%s%N)
     status=0
+    cpu
+    before=$spent
+    begin=$(date +%s%N)
     "$build/milter/gatepostctl" -c "$folder/gatepost.conf" replay "$folder/log" "$@" \
         >"$folder/told" || status=$?
     end=$(date +%s%N)
+    cpu
     [ "$status" -le 1 ] || exit 1
     head -1 "$folder/told"
-    awk -v ns=$((end - begin)) 'BEGIN { printf "%.1f s\n", ns / 1e9 }'
+    awk -v ns=$((end - begin)) -v before="$before" -v after="$spent" \
+        'BEGIN { printf "%.1f s, of which %.1f s of processor time\n", ns / 1e9, after - before }'
 }
+
 run
 run --with 'protocol off @example.com imap'

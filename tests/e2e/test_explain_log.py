@@ -118,6 +118,17 @@ def test_tls_is_what_the_line_says(ctl):
             assert explain(ctl, "--log", form)[1]["reason"] == reason, form
 
 
+@pytest.mark.parametrize("key, reason", [
+    ("", "app-password-required"), (" password=k3j2", "account"), (" app-password=yes", "account"),
+    (" app-password=no", "app-password-required")])
+def test_app_passwords(ctl, policy, key, reason):
+    policy("account:bob@b.example password application\n")
+    line = LINE.replace("stage=mail", "stage=door").replace("listener=mx service=smtp",
+                                                            "listener= service=imap") \
+        .replace("sender=bob@b.example", "sender=").replace("login=", "login=bob@b.example")
+    assert explain(ctl, "--log", line + " tls=yes door=dovecot" + key)[1]["reason"] == reason
+
+
 def test_the_filter_logs_tls(start_gatepost, milter_session):
     gatepost = start_gatepost({**SETTINGS, "listener": {},
                                "spf": {"timeout": "1s", "nameservers": ["127.0.0.1:9"]}})

@@ -470,6 +470,9 @@ def test_no_verdict_is_no_answer(ctl, tmp_path):
     ("export", "changes one subject"),
     ("import /etc/passwd", "changes one subject"),
     ("replay --with x", "changes one subject"),
+    ("password remove a@b.example --all", "changes one subject"),
+    ("use a@b.example --forget", "changes one subject"),
+    ("protocol off a@b.example pop3 --kick", "--kick belongs"),
     ("-c /dev/null protocol off a@b.example pop3", "changes one subject"),
     ("tls required a@b.example --until x", "--until does not belong"),
 ])

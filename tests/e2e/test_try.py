@@ -124,6 +124,20 @@ def test_an_address_that_is_taken(try_out, setting, form):
     assert try_out(**{setting: value}) == []
 
 
+def test_an_address_of_the_doors(try_out, place):
+    token = os.path.join(place, "token")
+    with open(token, "w") as file:
+        file.write("a token\n")
+    os.chmod(token, 0o600)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        value = "127.0.0.1:%d" % taken.getsockname()[1]
+        settings = {"doors_listen": [f"unix:{place}/doors.sock", value], "doors_token_file": token}
+        assert try_out(**settings) == [f'doors_listen "{value}": Address already in use']
+    assert try_out(**settings) == []
+
+
 def test_an_address_that_is_not_ours(try_out):
     elsewhere, nowhere = "inet:8892@192.0.2.1", "inet:8892@nowhere.invalid"
     assert try_out(socket=elsewhere) == [f'socket "{elsewhere}": Cannot assign requested address']

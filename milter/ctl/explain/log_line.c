@@ -53,17 +53,17 @@ void log_line_clear(struct log_line *line) {
 }
 
 /* Those that make the question. */
-static const enum verdict_key asked[] = {KEY_CLIENT,   KEY_HELO,  KEY_SENDER,  KEY_LOGIN,
-                                         KEY_LISTENER, KEY_STAGE, KEY_REASON,  KEY_SERVICE,
-                                         KEY_DOOR,     KEY_TLS,   KEY_PASSWORD};
+static const enum verdict_key asked[] = {KEY_CLIENT,   KEY_HELO,  KEY_SENDER,   KEY_LOGIN,
+                                         KEY_LISTENER, KEY_STAGE, KEY_REASON,   KEY_SERVICE,
+                                         KEY_DOOR,     KEY_TLS,   KEY_PASSWORD, KEY_APP_PASSWORD};
 #define ASKED (sizeof asked / sizeof *asked)
 _Static_assert(ASKED <= sizeof((struct log_line *)NULL)->values / sizeof(char *), "room for each");
 
-/* Lines of the MTA have no door; before tls= was logged it was in none;
- * and password= is that of an app password. */
+/* Lines of the MTA have no door; before tls= was logged it was in none; the others are of app
+ * passwords. */
 static bool may_be_missing(enum verdict_key key, const char *const found[VERDICT_KEYS]) {
     const char *stage = found[KEY_STAGE];
-    return key == KEY_TLS || key == KEY_PASSWORD ||
+    return key == KEY_TLS || key == KEY_PASSWORD || key == KEY_APP_PASSWORD ||
            (key == KEY_DOOR && (stage == NULL || strcmp(stage, stage_name(STAGE_DOOR)) != 0));
 }
 
@@ -117,7 +117,9 @@ int log_line_read(FILE *from, struct log_line *line, struct ctl_question *questi
     if (question->door == NULL && found[KEY_DOOR] != NULL) {
         question->door = found[KEY_DOOR];
         question->service = found[KEY_SERVICE];
-        question->app_password = found[KEY_PASSWORD] != NULL;
+        question->app_password |=
+            found[KEY_PASSWORD] != NULL ||
+            (found[KEY_APP_PASSWORD] != NULL && strcmp(found[KEY_APP_PASSWORD], "yes") == 0);
     }
     bool connect = stage != NULL && strcmp(stage, stage_name(STAGE_CONNECT)) == 0;
     if (question->from == NULL && question->login == NULL) {
