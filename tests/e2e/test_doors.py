@@ -1,5 +1,6 @@
 """What the doors answer: to Dovecot, to reverse proxies, to nginx's mail proxy, for a password."""
 
+import functools
 import json
 import re
 
@@ -7,6 +8,8 @@ import pytest
 
 from support import policy
 from support.doors import DoorClient
+from support.http_client import HttpClient
+from support.ports import free_port
 from support.process import wait_until
 
 POLICY = """
@@ -368,6 +371,27 @@ def test_a_password_leaves_nothing_behind(served, domain):
 
 
 # --- all of them
+
+
+def test_metrics_of_the_doors(start_doors, redis, domain):
+    policy.load(redis, POLICY, d=domain)
+    port = free_port()
+    _, doors = start_doors(listener=LISTENERS, network=NETWORK, http_listen=f"127.0.0.1:{port}")
+    for _ in range(2):
+        doors.unix.dovecot(f"alice@{domain}")
+    doors.unix.dovecot(f"alice@{domain}", "no-such-service")
+    doors.unix.allow(f"alice@{domain}", "carddav")
+    doors.unix.ask("/v1/allow?service=caldav")      # no question, so no verdict
+    metrics = HttpClient(port).metrics()
+    count = functools.partial(metrics, "gatepost_verdicts_total", stage="door")
+    assert count(door="dovecot", service="imap", listener="", verdict="reject",
+                 reason="protocol-disabled") == 2
+    assert count(door="dovecot", service="", listener="", verdict="reject",
+                 reason="unknown-service") == 1
+    assert count(door="http", service="carddav", listener="", verdict="accept",
+                 reason="account") == 1
+    assert sum(value for _, value in metrics.all("gatepost_verdicts_total")) == 4
+    assert metrics("gatepost_verdict_seconds_count", stage="door") == 4
 
 
 def test_one_switch_closes_every_door(start_doors, milter_session, redis, domain):
