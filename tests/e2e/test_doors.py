@@ -365,37 +365,3 @@ def test_a_password_leaves_nothing_behind(served, domain):
     stay.close()
     gatepost.remember()
     assert "-4-staple" not in "\n".join(gatepost.log_lines())
-
-
-# --- all of them
-
-
-def test_one_switch_closes_every_door(start_doors, milter_session, redis, domain):
-    """The same key, at Dovecot, behind a proxy and at the MTA; the other protocol stays open."""
-    everything = {"imap4-smtp": {"services": ["imap", "submission", "submissions", "caldav"]}}
-    gatepost, doors = start_doors(protocol=everything, default_domain=domain)
-    alice = f"alice@{domain}"
-
-    def closed():
-        with milter_session(gatepost, macro_values={"{daemon_name}": "x"}) as mta:
-            at_mta = mta.mail(f"x@{domain}", login=alice).reply
-            mta.quit()
-        return [refused(doors.unix.dovecot(alice), "imap is switched off"),
-                refused(doors.unix.dovecot(alice, "submission")),
-                refused(doors.unix.dovecot(alice, "smtp", local_port="0")),
-                doors.passwords.password(alice).status == 403,
-                doors.unix.allow(alice).status == 403, "5.7.1" in at_mta]
-
-    for _ in range(3):
-        assert not any(closed())
-        redis.cli("HSET", f"gatepost:account:{alice}", "protocol:imap4-smtp", "off")
-        wait_until(lambda: all(closed()), 5, "every door closed")
-        for name in (f"Alice@{domain}", f"alice+x@{domain}", "alice", f" alice@{domain} ",
-                     f"alice@{domain.upper()}"):
-            assert refused(doors.unix.dovecot(name)), name
-            assert doors.unix.ask("/v1/allow?service=caldav&account="
-                                  + name.replace(" ", "%20")).status == 403, name
-        assert doors.unix.dovecot(alice, "pop3") == {"status": 0}
-        assert doors.unix.allow(alice, "carddav").status == 200
-        redis.cli("HDEL", f"gatepost:account:{alice}", "protocol:imap4-smtp")
-        wait_until(lambda: not any(closed()), 5, "every door open")

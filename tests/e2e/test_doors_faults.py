@@ -134,12 +134,13 @@ def stays_full(web):
 def test_more_wait_than_may(start_doors, redis, domain):
     """Those too many are told at once, /readyz says so, and the others are not forgotten."""
     port = free_port()
-    _, doors = start_doors(store_timeout="5s", http_listen=f"127.0.0.1:{port}")
+    _, doors = start_doors(store_timeout="20s", http_listen=f"127.0.0.1:{port}")
     web = HttpClient(port)
     assert doors.unix.dovecot("first@" + domain) == {"status": 0}
     redis.freeze()
     waiting = []
-    while not stays_full(web) and len(waiting) < 1000:
+    while not stays_full(web) and len(waiting) < 2000:
+        time.sleep(0.02)        # to be taken, before more come
         waiting += [open_and_ask(doors, f"w{len(waiting)}-{n}@{domain}") for n in range(20)]
     assert "than can be judged" in web.ask("/readyz").text
     begin = time.monotonic()

@@ -185,6 +185,7 @@ def test_an_address_in_use(served, site, domain):
         for path in (gatepost.socket, doors.unix_path, doors.passwords_path):
             text = text.replace(path, path + ".3")
         new.write(text)
+    assert check(gatepost.conf).returncode == 0     # it is the filter's own, which runs
     status, said = start_status(conf)
     assert status == 1 and f"setting=doors_listen value=127.0.0.1:{doors.port}" in said
     assert "Address already in use" in said

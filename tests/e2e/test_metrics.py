@@ -29,6 +29,8 @@ PINNED = {
     "gatepost_dns_queries_total": "counter",
     "gatepost_malformed_total": "counter",
     "gatepost_log_lost_total": "counter",
+    "gatepost_use_dropped_total": "counter",
+    "gatepost_new_sources_total": "counter",
     "gatepost_build_info": "gauge",
 }
 LABELS = {
