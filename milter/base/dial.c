@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 const char *dial_path(const char *name) {
-    const char *colon = strchr(name, ':');
-    return strncmp(name, "inet", 4) == 0 ? NULL : colon + 1;
+    if (strncmp(name, "unix:", 5) == 0)
+        return name + 5;
+    return strncmp(name, "local:", 6) == 0 ? name + 6 : NULL;
 }
 
 int dial_filter(const char *name) {

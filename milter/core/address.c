@@ -331,6 +331,8 @@ static int from_name(const char *name, bool tagged, const struct address_rules *
     local_part_cut_extension(local, rules->delimiters);
     squeeze(local);
     misnamed |= local[0] == '\0';
+    /* "alice@example.com@" is not the account of that name, without its domain */
+    misnamed |= at != NULL && at[0] == '\0' && strchr(local, '@') != NULL;
     int rc = canonical(local, at, rules, out);
     if (rc == 0) {
         bool none = out->domain == NULL; /* fine where none was given, or could be */

@@ -1,193 +1,19 @@
 /*
- * The decision. Owns the order of the rules and the trace of their answers, and nothing else:
+ * The decision. Owns the order of the rules, and nothing else (its trace is decision_trace.c's):
  * facts, policy and SPF results are given to it, and what becomes of the verdict is not its
  * business. Read decision_mail() first, then judge_login() and judge_sender(). The numbers of rules
  * are those of README.md, How it decides.
  */
-#include "gatepost/core/decision.h"
+#include "decision_trace.h"
 
 #include <string.h>
 
 static const struct policy_origin from_conf = {NULL, NULL};
 
-enum verdict_kind verdict_applied(const struct verdict *verdict) {
-    return verdict->monitor ? VERDICT_ACCEPT : verdict->kind;
-}
-
-bool verdict_is_stricter(const struct verdict *a, const struct verdict *b) {
-    enum verdict_kind x = verdict_applied(a), y = verdict_applied(b);
-    return x != y ? x > y : a->kind > b->kind;
-}
-
 const char *decision_service(const struct decision_listener *listener, bool logged_in) {
     if (logged_in && strcmp(listener->service, "smtp") == 0)
         return "submission";
     return listener->service;
-}
-
-const char *decision_rule_name(enum decision_rule rule) {
-    static const char *const names[RULES] = {
-        [RULE_CONNECT] = "connect",
-        [RULE_TRUSTED] = "trusted",
-        [RULE_TLS] = "tls",
-        [RULE_AUTH] = "auth",
-        [RULE_ACCOUNT] = "account",
-        [RULE_POLICY] = "policy",
-        [RULE_KNOWN] = "known",
-        [RULE_SERVICE] = "service",
-        [RULE_ACCOUNT_TLS] = "account-tls",
-        [RULE_PASSWORD] = "password",
-        [RULE_SENDER] = "sender",
-        [RULE_OWNED] = "owned",
-        [RULE_PROVIDER] = "provider",
-        [RULE_SOURCE] = "source",
-        [RULE_LISTED] = "listed",
-        [RULE_SPF] = "spf",
-        [RULE_ACTION] = "action",
-        [RULE_MODE] = "mode",
-    };
-    return names[rule];
-}
-
-const struct policy_field *decision_rule_field(enum decision_rule rule) {
-    switch (rule) {
-    case RULE_ACCOUNT_TLS:
-        return policy_field_of(FIELD_TLS);
-    case RULE_PASSWORD:
-        return policy_field_of(FIELD_PASSWORD);
-    case RULE_SENDER:
-        return policy_field_of(FIELD_SENDER);
-    case RULE_SOURCE:
-        return policy_field_of(FIELD_SOURCE);
-    case RULE_MODE:
-        return policy_field_of(FIELD_MODE);
-    default:
-        return NULL;
-    }
-}
-
-/* One more step; there is room for all that one message can come to. */
-static struct decision_step *add_step(struct decision *d, enum decision_rule rule, int value) {
-    size_t at = d->n_steps < DECISION_STEPS ? d->n_steps++ : DECISION_STEPS - 1;
-    d->steps[at] = (struct decision_step){.rule = rule, .value = value};
-    return &d->steps[at];
-}
-
-/* Adds a step for something the listener may require. False if it is required and missing. */
-static bool ask_listener(struct decision *d, enum decision_rule rule, bool is, bool required) {
-    struct decision_step *step = add_step(d, rule, is);
-    step->listener = required;
-    return is || !required;
-}
-
-/* One that asks the policy for the setting of its rule. */
-static const struct decision_step *ask_policy(struct decision *d, enum decision_rule rule) {
-    const struct policy_field *field = decision_rule_field(rule);
-    struct decision_step *step = add_step(d, rule, field->otherwise);
-    step->state = policy_setting(d->policy, field->id, &step->value, &step->from);
-    return step;
-}
-
-static enum membership ask_trusted(struct decision *d) {
-    const struct network_answer *trusted = &d->facts->trusted;
-    struct decision_step *step = add_step(d, RULE_TRUSTED, MEMBER_NO);
-    if (!d->facts->logged_in) {
-        step->value = (int)trusted->membership;
-        step->from = trusted->from;
-    }
-    return (enum membership)step->value;
-}
-
-/* The step that asks for trust; at connect nobody has asked yet. */
-static size_t trusted_step(struct decision *d) {
-    for (size_t i = 0; i < d->n_steps; i++)
-        if (d->steps[i].rule == RULE_TRUSTED)
-            return i;
-    ask_trusted(d);
-    return d->n_steps - 1;
-}
-
-/*
- * Whether the client is trusted matters to a message only when it would be refused: then what
- * cannot be known or read defers it. It never opens a door, whatever on_store_error says.
- */
-static void mind_trusted(struct decision *d) {
-    struct verdict *v = &d->verdict;
-    enum membership trusted = d->facts->trusted.membership;
-    if (d->facts->logged_in || v->kind != VERDICT_REJECT)
-        return;
-    if (trusted == MEMBER_UNKNOWN && d->rules->on_store_error != VERDICT_REJECT) {
-        v->reason = REASON_POLICY_UNAVAILABLE;
-        v->from = from_conf;
-    } else if (trusted == MEMBER_MALFORMED) {
-        v->reason = REASON_POLICY_MALFORMED;
-        v->from = d->facts->trusted.from;
-    } else {
-        return;
-    }
-    v->kind = VERDICT_DEFER;
-    d->decider = trusted_step(d);
-}
-
-/* A provider that could not be asked might have listed the client: a refusal has to wait. */
-static void mind_provider(struct decision *d) {
-    struct verdict *v = &d->verdict;
-    if (d->unanswered == 0 || v->kind != VERDICT_REJECT)
-        return;
-    const struct policy_provider *provider = &d->providers[d->unanswered - 1];
-    d->decider = d->listed + d->unanswered; /* providers follow it */
-    v->kind = VERDICT_DEFER;
-    v->reason = REASON_SPF;
-    v->from = provider->from;
-    v->provider = provider->domain;
-}
-
-/* A refusal asks the mode; one that cannot be read defers the message. */
-static void mind_mode(struct decision *d) {
-    struct verdict *v = &d->verdict;
-    bool of_listener = d->listener->mode == MODE_MONITOR;
-    struct decision_step *mode =
-        add_step(d, RULE_MODE, of_listener ? MODE_MONITOR : (int)d->rules->mode);
-    mode->listener = of_listener;
-    if (mode->value == MODE_ENFORCE && d->policy != NULL)
-        mode->state = policy_mode(d->policy, &mode->value, &mode->from);
-    if (mode->state != SETTING_MALFORMED) { /* what a wrong password gets is no trial */
-        v->monitor = mode->value == MODE_MONITOR && v->reason != REASON_APP_PASSWORD_REQUIRED;
-    } else if (v->reason != REASON_POLICY_MALFORMED) {
-        v->kind = VERDICT_DEFER;
-        v->reason = REASON_POLICY_MALFORMED;
-        v->from = mode->from;
-        d->decider = d->n_steps - 1;
-    }
-}
-
-/* Ends the decision, by a step. A message that is accepted anyway does not need the mode. */
-static enum decision_next made_by(struct decision *d, size_t decider, enum verdict_kind kind,
-                                  enum reason reason, struct policy_origin from) {
-    struct verdict *v = &d->verdict;
-    v->kind = kind;
-    v->reason = reason;
-    v->from = from;
-    v->provider = NULL;
-    v->monitor = false;
-    d->decider = decider;
-    if (reason != REASON_HEADER_FORGED)
-        mind_provider(d);
-    if (reason != REASON_NOT_ALLOWLISTED) /* trust does not open a listener's connect_from */
-        mind_trusted(d);
-    if (v->kind != VERDICT_ACCEPT)
-        mind_mode(d);
-    return d->next = DECISION_MADE;
-}
-
-/* By the step that was asked last. */
-static enum decision_next made(struct decision *d, enum verdict_kind kind, enum reason reason,
-                               struct policy_origin from) {
-    return made_by(d, d->n_steps - 1, kind, reason, from);
-}
-
-static enum decision_next malformed(struct decision *d, struct policy_origin from) {
-    return made(d, VERDICT_DEFER, REASON_POLICY_MALFORMED, from);
 }
 
 /* All but the steps, which need no value before they are asked. */
@@ -205,8 +31,8 @@ static void begin(struct decision *d, const struct decision_rules *rules,
 
 static enum decision_next unavailable(struct decision *d) {
     bool mail = d->listener->door == DOOR_MTA;
-    return made(d, mail ? d->rules->on_store_error : VERDICT_DEFER, REASON_POLICY_UNAVAILABLE,
-                from_conf);
+    return trace_made(d, mail ? d->rules->on_store_error : VERDICT_DEFER, REASON_POLICY_UNAVAILABLE,
+                      from_conf);
 }
 
 void decision_connect(struct decision *d, const struct decision_rules *rules,
@@ -214,17 +40,17 @@ void decision_connect(struct decision *d, const struct decision_rules *rules,
                       const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
     enum membership allowed = listener->has_connect_from ? facts->allowed.membership : MEMBER_YES;
-    struct decision_step *step = add_step(d, RULE_CONNECT, (int)allowed);
+    struct decision_step *step = trace_step(d, RULE_CONNECT, (int)allowed);
     step->listener = listener->has_connect_from;
     step->from = facts->allowed.from;
     if (allowed == MEMBER_YES)
-        made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
+        trace_made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
     else if (allowed == MEMBER_UNKNOWN)
         unavailable(d);
     else if (allowed == MEMBER_MALFORMED)
-        malformed(d, facts->allowed.from);
+        trace_malformed(d, facts->allowed.from);
     else
-        made(d, VERDICT_REJECT, REASON_NOT_ALLOWLISTED, from_conf);
+        trace_made(d, VERDICT_REJECT, REASON_NOT_ALLOWLISTED, from_conf);
 }
 
 static enum decision_next want_spf(struct decision *d) {
@@ -236,10 +62,10 @@ static enum decision_next want_spf(struct decision *d) {
 static bool listener_refuses(struct decision *d) {
     const struct decision_facts *facts = d->facts;
     bool tls = facts->tls || (facts->logged_in && d->listener->tls_offloaded);
-    if (!ask_listener(d, RULE_TLS, tls, d->listener->tls_required))
-        made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
-    else if (!ask_listener(d, RULE_AUTH, facts->logged_in, d->listener->auth_required))
-        made(d, VERDICT_REJECT, REASON_AUTH_REQUIRED, from_conf);
+    if (!trace_ask_listener(d, RULE_TLS, tls, d->listener->tls_required))
+        trace_made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, from_conf);
+    else if (!trace_ask_listener(d, RULE_AUTH, facts->logged_in, d->listener->auth_required))
+        trace_made(d, VERDICT_REJECT, REASON_AUTH_REQUIRED, from_conf);
     return d->next == DECISION_MADE;
 }
 
@@ -248,9 +74,9 @@ static enum decision_next begin_login(struct decision *d) {
     d->next = DECISION_WANTS_POLICY;
     if (listener_refuses(d))
         return DECISION_MADE;
-    add_step(d, RULE_ACCOUNT, true)->listener = false;
+    trace_step(d, RULE_ACCOUNT, true)->listener = false;
     if (d->facts->misnamed)
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
+        return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     return DECISION_WANTS_POLICY;
 }
 
@@ -265,8 +91,8 @@ void decision_service_unknown(struct decision *d, const struct decision_rules *r
                               const struct decision_listener *listener,
                               const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    add_step(d, RULE_SERVICE, false)->listener = true;
-    made(d, VERDICT_REJECT, REASON_UNKNOWN_SERVICE, from_conf);
+    trace_step(d, RULE_SERVICE, false)->listener = true;
+    trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_SERVICE, from_conf);
 }
 
 /* Rules 1 to 3: what is known without asking anybody. */
@@ -274,21 +100,21 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
                                  const struct decision_listener *listener,
                                  const struct decision_facts *facts) {
     begin(d, rules, listener, facts);
-    if (ask_trusted(d) == MEMBER_YES)
-        return made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
+    if (trace_ask_trusted(d) == MEMBER_YES)
+        return trace_made(d, VERDICT_ACCEPT, REASON_TRUSTED, from_conf);
     if (facts->logged_in)
         return begin_login(d);
     d->next = DECISION_WANTS_POLICY;
     if (listener_refuses(d))
         return DECISION_MADE;
     /* a null sender without a HELO name is nobody that the store could know */
-    if (!ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
+    if (!trace_ask_listener(d, RULE_ACCOUNT, facts->has_account, listener->reject_unknown))
+        return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
     return facts->has_account ? d->next = DECISION_WANTS_POLICY : want_spf(d);
 }
 
 enum decision_next decision_policy_failed(struct decision *d) {
-    add_step(d, RULE_POLICY, POLICY_UNAVAILABLE);
+    trace_step(d, RULE_POLICY, POLICY_UNAVAILABLE);
     return unavailable(d);
 }
 
@@ -331,12 +157,12 @@ enum setting_state decision_service_state(const struct decision_rules *rules,
 /* The first half of rules 4 and 5: the service of this door must not be switched off. */
 static bool service_refused(struct decision *d) {
     const char *service = decision_service(d->listener, d->facts->logged_in);
-    struct decision_step *step = add_step(d, RULE_SERVICE, true);
+    struct decision_step *step = trace_step(d, RULE_SERVICE, true);
     step->state = decision_service_state(d->rules, d->policy, service, &step->value, &step->from);
     if (step->state == SETTING_MALFORMED)
-        malformed(d, step->from);
+        trace_malformed(d, step->from);
     else if (!step->value)
-        made(d, VERDICT_REJECT, REASON_PROTOCOL_DISABLED, step->from);
+        trace_made(d, VERDICT_REJECT, REASON_PROTOCOL_DISABLED, step->from);
     return d->next == DECISION_MADE;
 }
 
@@ -367,17 +193,17 @@ static void judge_owned(struct decision *d, struct policy_origin origin) {
     }
     if (facts->more_senders && state == SETTING_SET)
         state = SETTING_UNSET;
-    struct decision_step *step = add_step(d, RULE_OWNED, state == SETTING_SET);
+    struct decision_step *step = trace_step(d, RULE_OWNED, state == SETTING_SET);
     step->state = state;
     step->from = state == SETTING_UNSET ? from_conf : from;
     if (state == SETTING_MALFORMED)
-        malformed(d, from);
+        trace_malformed(d, from);
     else if (state == SETTING_UNSET && d->unowned == 0)
-        made(d, VERDICT_REJECT, REASON_SENDER_NOT_OWNED, origin);
+        trace_made(d, VERDICT_REJECT, REASON_SENDER_NOT_OWNED, origin);
     else if (state == SETTING_UNSET) {
         d->verdict.read_as =
             d->unowned < facts->n_senders ? REASON_SENDER_NOT_OWNED : REASON_SENDER_AMBIGUOUS;
-        made(d, VERDICT_REJECT, REASON_SENDER_AMBIGUOUS, origin);
+        trace_made(d, VERDICT_REJECT, REASON_SENDER_AMBIGUOUS, origin);
     }
 }
 
@@ -385,9 +211,9 @@ static void judge_owned(struct decision *d, struct policy_origin origin) {
 static bool sender_refused(struct decision *d) {
     if (d->facts->n_senders == 0)
         return false;
-    const struct decision_step *sender = ask_policy(d, RULE_SENDER);
+    const struct decision_step *sender = trace_ask_policy(d, RULE_SENDER);
     if (sender->state == SETTING_MALFORMED)
-        malformed(d, sender->from);
+        trace_malformed(d, sender->from);
     else if (sender->value == SENDER_OWN)
         judge_owned(d, sender->from);
     return d->next == DECISION_MADE;
@@ -395,7 +221,7 @@ static bool sender_refused(struct decision *d) {
 
 /* Does an entry of the account list the client's address? */
 static const struct decision_step *ask_listed(struct decision *d) {
-    struct decision_step *step = add_step(d, RULE_LISTED, false);
+    struct decision_step *step = trace_step(d, RULE_LISTED, false);
     d->listed = d->n_steps - 1;
     step->state = policy_ip_listed(d->policy, &d->facts->client, d->facts->now, &step->from);
     step->value = step->state == SETTING_SET;
@@ -413,28 +239,28 @@ bool decision_asks_source(const struct decision_rules *rules, const char *servic
 static bool password_refused(struct decision *d) {
     if (d->listener->door == DOOR_MTA || strcmp(d->listener->service, "webmail") == 0)
         return false;
-    const struct decision_step *step = ask_policy(d, RULE_PASSWORD);
+    const struct decision_step *step = trace_ask_policy(d, RULE_PASSWORD);
     if (step->state == SETTING_MALFORMED)
-        malformed(d, step->from);
+        trace_malformed(d, step->from);
     else if (step->value == PASSWORD_APPLICATION && !d->facts->app_password)
-        made(d, VERDICT_REJECT, REASON_APP_PASSWORD_REQUIRED, step->from);
+        trace_made(d, VERDICT_REJECT, REASON_APP_PASSWORD_REQUIRED, step->from);
     return d->next == DECISION_MADE;
 }
 
 static enum decision_next listed(struct decision *d, struct policy_origin from) {
-    return made(d, VERDICT_ACCEPT, d->facts->logged_in ? REASON_ACCOUNT : REASON_IP_AUTHORIZED,
-                from);
+    return trace_made(d, VERDICT_ACCEPT,
+                      d->facts->logged_in ? REASON_ACCOUNT : REASON_IP_AUTHORIZED, from);
 }
 
 /* No entry has listed the client. */
 static enum decision_next not_listed(struct decision *d) {
     const struct decision_step *step = &d->steps[d->listed];
     if (step->state == SETTING_MALFORMED)
-        return made_by(d, d->listed, VERDICT_DEFER, REASON_POLICY_MALFORMED, step->from);
+        return trace_made_by(d, d->listed, VERDICT_DEFER, REASON_POLICY_MALFORMED, step->from);
     if (!d->facts->logged_in)
         return want_spf(d);
     /* it is the source that asks for a listed address, and was asked before */
-    return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, d->steps[d->listed - 1].from);
+    return trace_made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, d->steps[d->listed - 1].from);
 }
 
 static enum decision_next next_provider(struct decision *d) {
@@ -462,7 +288,7 @@ size_t decision_evaluations_left(const struct decision *d) {
 }
 
 enum decision_next decision_provider(struct decision *d, enum spf_result result, unsigned prefix) {
-    struct decision_step *step = add_step(d, RULE_PROVIDER, (int)result);
+    struct decision_step *step = trace_step(d, RULE_PROVIDER, (int)result);
     step->from = d->providers[d->provider++].from;
     step->too_wide = is_too_wide(d, result, prefix);
     if (result == RESULT_PASS && !step->too_wide)
@@ -475,32 +301,32 @@ enum decision_next decision_provider(struct decision *d, enum spf_result result,
 /* Rule 4: a login. */
 static enum decision_next judge_login(struct decision *d) {
     bool known = policy_is_known(d->policy);
-    if (!ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown_login))
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
+    if (!trace_ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown_login))
+        return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
     if (service_refused(d))
         return DECISION_MADE;
-    const struct decision_step *tls = ask_policy(d, RULE_ACCOUNT_TLS);
+    const struct decision_step *tls = trace_ask_policy(d, RULE_ACCOUNT_TLS);
     if (tls->state == SETTING_MALFORMED)
-        return malformed(d, tls->from);
+        return trace_malformed(d, tls->from);
     if (tls->value == NEED_REQUIRED && !d->facts->tls && !d->listener->tls_offloaded)
-        return made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
+        return trace_made(d, VERDICT_REJECT, REASON_TLS_REQUIRED, tls->from);
     if (password_refused(d) || sender_refused(d))
         return DECISION_MADE;
-    const struct decision_step *source = ask_policy(d, RULE_SOURCE);
+    const struct decision_step *source = trace_ask_policy(d, RULE_SOURCE);
     if (!decision_asks_source(d->rules, decision_service(d->listener, true)))
-        return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
+        return trace_made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
     if (source->state == SETTING_MALFORMED)
-        return malformed(d, source->from);
+        return trace_malformed(d, source->from);
     if (source->value == SOURCE_ANY)
-        return made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
+        return trace_made(d, VERDICT_ACCEPT, REASON_ACCOUNT, from_conf);
     return judge_listed(d);
 }
 
 /* Rule 5, up to SPF: a sender who is not logged in. */
 static enum decision_next judge_sender(struct decision *d) {
     bool known = policy_is_known(d->policy);
-    if (!ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown))
-        return made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
+    if (!trace_ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown))
+        return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
     if (known && service_refused(d))
         return DECISION_MADE;
     return judge_listed(d);
@@ -516,7 +342,7 @@ static bool is_any_there(const struct policy_set *policy) {
 enum decision_next decision_policy(struct decision *d, const struct policy_set *policy) {
     d->next = DECISION_WANTS_POLICY;
     d->policy = policy;
-    add_step(d, RULE_POLICY, is_any_there(policy) ? POLICY_FOUND : POLICY_ABSENT);
+    trace_step(d, RULE_POLICY, is_any_there(policy) ? POLICY_FOUND : POLICY_ABSENT);
     return d->facts->logged_in ? judge_login(d) : judge_sender(d);
 }
 
@@ -532,19 +358,19 @@ static bool needs_pass(const struct decision *d) {
 static enum decision_next judge_authorized(struct decision *d, enum spf_result result,
                                            bool too_wide, struct policy_origin origin) {
     if (too_wide)
-        return made(d, VERDICT_REJECT, REASON_SPF_TOO_WIDE, origin);
+        return trace_made(d, VERDICT_REJECT, REASON_SPF_TOO_WIDE, origin);
     if (result == RESULT_PASS)
-        return made(d, VERDICT_ACCEPT, REASON_SPF_PASS, origin);
+        return trace_made(d, VERDICT_ACCEPT, REASON_SPF_PASS, origin);
     if (result == RESULT_TEMPERROR)
-        return made(d, VERDICT_DEFER, REASON_SPF, origin);
+        return trace_made(d, VERDICT_DEFER, REASON_SPF, origin);
     if (result == RESULT_NONE)
-        return made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, origin);
-    return made(d, VERDICT_REJECT, REASON_SPF_REQUIRED, origin);
+        return trace_made(d, VERDICT_REJECT, REASON_IP_NOT_AUTHORIZED, origin);
+    return trace_made(d, VERDICT_REJECT, REASON_SPF_REQUIRED, origin);
 }
 
 /* Rule 5 with `source any`: the action for this result, the most specific one. */
 static const struct decision_step *ask_action(struct decision *d, enum spf_result result) {
-    struct decision_step *step = add_step(d, RULE_ACTION, (int)d->rules->spf[result]);
+    struct decision_step *step = trace_step(d, RULE_ACTION, (int)d->rules->spf[result]);
     if (d->policy != NULL)
         step->state = policy_spf(d->policy, result, &step->value, &step->from);
     return step;
@@ -555,11 +381,11 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result, unsi
     bool helo = d->next == DECISION_WANTS_SPF_HELO, helo_first = helo && !d->facts->null_sender;
     d->verdict.identity = helo ? IDENTITY_HELO : IDENTITY_MAILFROM;
     d->verdict.spf = result;
-    add_step(d, RULE_SPF, (int)result)->too_wide = too_wide;
+    trace_step(d, RULE_SPF, (int)result)->too_wide = too_wide;
     if (d->policy != NULL && !helo_first) {
-        const struct decision_step *source = ask_policy(d, RULE_SOURCE);
+        const struct decision_step *source = trace_ask_policy(d, RULE_SOURCE);
         if (source->state == SETTING_MALFORMED)
-            return malformed(d, source->from);
+            return trace_malformed(d, source->from);
         if (source->value == SOURCE_AUTHORIZED)
             return judge_authorized(d, result, too_wide, source->from);
         d->steps[d->n_steps - 1].listener = needs_pass(d);
@@ -571,12 +397,12 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result, unsi
         return d->next = DECISION_WANTS_SPF_MAILFROM;
     const struct decision_step *action = ask_action(d, result);
     if (action->state == SETTING_MALFORMED)
-        return malformed(d, action->from);
+        return trace_malformed(d, action->from);
     if (helo_first && action->value != VERDICT_REJECT && action->value != VERDICT_DEFER)
         return d->next = DECISION_WANTS_SPF_MAILFROM;
-    return made(d, (enum verdict_kind)action->value, REASON_SPF, action->from);
+    return trace_made(d, (enum verdict_kind)action->value, REASON_SPF, action->from);
 }
 
 void decision_header_forged(struct decision *d) {
-    made(d, VERDICT_REJECT, REASON_HEADER_FORGED, from_conf);
+    trace_made(d, VERDICT_REJECT, REASON_HEADER_FORGED, from_conf);
 }

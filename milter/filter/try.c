@@ -61,13 +61,18 @@ static unsigned try_http(const struct config *config) {
     return say(config, "http_listen", config->http_listen, why.text);
 }
 
+/* A door's; dial_path() is for names as libmilter has them. */
+static bool is_unix(const char *value) {
+    return strncmp(value, "unix:", 5) == 0;
+}
+
 /* Tries each unix socket of the filter. */
 static unsigned try_each(const struct config *config,
                          unsigned try_one(const struct config *config, const char *setting,
                                           const char *value)) {
     unsigned found = try_one(config, "socket", config->socket);
     for (size_t i = 0; i < config->doors_listen.n; i++)
-        if (dial_path(config->doors_listen.items[i]) != NULL)
+        if (is_unix(config->doors_listen.items[i]))
             found += try_one(config, "doors_listen", config->doors_listen.items[i]);
     if (config->passwords_listen[0] != '\0')
         found += try_one(config, "passwords_listen", config->passwords_listen);
@@ -78,7 +83,7 @@ static unsigned try_door_addresses(const struct config *config) {
     unsigned found = 0;
     struct why why;
     for (size_t i = 0; i < config->doors_listen.n; i++)
-        if (dial_path(config->doors_listen.items[i]) == NULL &&
+        if (!is_unix(config->doors_listen.items[i]) &&
             place_try_address(config->doors_listen.items[i], &why) != 0)
             found += say(config, "doors_listen", config->doors_listen.items[i], why.text);
     return found;

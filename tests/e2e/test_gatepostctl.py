@@ -270,16 +270,35 @@ def test_refusals_in_json(ctl):
     assert problems[0]["subject"] == "account:a@b.example"
 
 
-@pytest.mark.parametrize("args", [
-    [], ["nonsense"], ["account"], ["account", "shew", "x"], ["account", "show"],
-    ["account", "show", "a", "b"], ["protocol", "off", "a"], ["mode", "a"], ["lint", "--force"],
-    ["ip", "list", "a", "--until", "x"], ["history", "--last", "x"], ["spf", "1.2.3.4", "helo"],
-    ["--nonsense"], ["export", "--nonsense"],
+@pytest.mark.parametrize("args, said", [
+    ([], "usage:"), (["nonsense"], "nonsense: no such command; gatepostctl help lists them all"),
+    (["acount", "show", "x"], "acount: no such command: did you mean account?"),
+    (["account"], "account what?\nusage:"),
+    (["account", "shew", "x"], "account shew: no such command: did you mean account show?"),
+    (["account", "show"], "account show: ACCOUNT is missing\nusage:"),
+    (["account", "show", "a", "b"], "account show: too many arguments"),
+    (["protocol", "off", "a"], "protocol off: NAME is missing\nusage:"),
+    (["spf", "set", "a", "fail"], "spf set: ACTION is missing\nusage:"),
+    (["mode", "a"], "mode a: no such command"), (["help", "acount"], "did you mean account?"),
+    (["lint", "--force"], "--force does not belong to this command"),
+    (["ip", "list", "a", "--until", "x"], "--until does not belong to this command"),
+    (["history", "--last", "x"], "x: not a number"), (["spf", "1.2.3.4", "helo"], "usage:"),
+    (["--nonsense"], "--nonsense: no such option\n"),
+    (["export", "--jsn"], "--jsn: no such option: did you mean --json?\n"),
+    (["history", "--last"], "--last: a value is missing\n"),
 ])
-def test_usage(on_redis, args):
+def test_usage(on_redis, args, said):
     run = on_redis.run(*args)
-    assert run.status == 2
-    assert "usage:" in run.err
+    assert (run.status, run.out) == (2, "")
+    assert said in run.err and (not args or len(run.err.splitlines()) < 15), run
+
+
+@pytest.mark.parametrize("args", [["help"], ["--help"], ["-h"], ["help", "ip"], ["ip", "--help"],
+                                  ["ip", "add", "--help"], ["help", "ip", "add"]])
+def test_help(on_redis, args):
+    run = on_redis.do(*args)
+    assert not run.err and "ip add ACCOUNT" in run.out
+    assert ("account show" in run.out) == ("ip" not in args)
 
 
 def test_what_cannot_be_done(folder):
@@ -667,7 +686,7 @@ def test_hostile_octets_are_escaped(either, on_either):
         assert is_shown(run.out + run.err), run
         as_json = on_either.run(args[0], "--json", *args[1:], text=text)
         assert is_shown(as_json.out + as_json.err), as_json
-        if "usage" not in run.err and args != ["import"]:
+        if not re.search("usage|no such option", run.err) and args != ["import"]:
             json.loads(as_json.out)
 
 
@@ -676,6 +695,8 @@ def test_hostile_octets_are_escaped(either, on_either):
     ["network", "list", "relays"], ["lint"], ["export"], ["history"], ["import", "--dry-run"],
     ["tls", "required", "alice", "--dry-run"], ["spf", "192.0.2.1", "localhost", "<>"],
     ["account", "delete", "nobody@example.com"], ["lint", "--since", "1h"],
+    ["as", "list", "alice"], ["as", "add", "alice", "bob"], ["as", "remove", "alice", "bob"],
+    ["sender", "own", "alice"], ["ip", "add", "alice", "spf:p.example"],
 ])
 def test_json_everywhere(ctl, args):
     ctl.do("import", text="account:alice@example.com ip:10.0.0.1 \u00e9\nnetwork:relays ::1\n")
@@ -1343,7 +1364,9 @@ def complete(ctl, line):
 def test_completion(redis, on_redis):
     subprocess.run(["bash", "-n", COMPLETION], check=True)
     on_redis.do("import", text="account:alice@example.com ip:192.0.2.1\naccount:alfred@x.example "
-                               "tls required\nnetwork:relays 10.0.0.0/8\n")
+                               "tls required\nnetwork:relays 10.0.0.0/8\n"
+                               "account:alfred@x.example ip:spf:p.example\n"
+                               "account:alfred@x.example as:sales@x.example the team\n")
     conf = f"gatepostctl -c {on_redis.conf} "
     sections = Gatepostctl(on_redis.conf + ".bound", {
         "store": redis.url, "protocol": {"both": {"services": ["submission", "submissions"]}}})
@@ -1360,6 +1383,12 @@ def test_completion(redis, on_redis):
             (conf + "protocol off alice@example.com pop3 im", ["imap"]),
             (bound + "protocol off alice@example.com ", ["both", *others]),
             (conf + "ip remove alice@example.com 1", ["192.0.2.1"]),
+            (conf + "ip remove alfred@x.example s", ["spf:p.example"]),
+            (conf + "as remove alfred@x.example s", ["sales@x.example"]),
+            ("gatepostctl as ", ["add", "remove", "list"]),
+            ("gatepostctl sender o", ["own"]),
+            ("gatepostctl as list --", ["--json"]),
+            ("gatepostctl as add x y --u", ["--until"]),
             (conf + "network remove r", ["relays"]),
             (conf + "network remove relays ", ["10.0.0.0/8"]),
             ("gatepostctl spf set x soft", ["softfail"]),

@@ -43,6 +43,7 @@ SPELLINGS = [
     (f"{ALICE[:5]}\U000e0100{ALICE[5:]}", None),
     (b"alice\xc0\xa0@example.com", None),
     (b"alice\xa0@example.com", None),
+    (f"{ALICE}@", None),
     ("alice@-", None),
     ("alice@example..com", None),
     ("alice@.example.com", None),

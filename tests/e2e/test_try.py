@@ -124,6 +124,20 @@ def test_an_address_that_is_taken(try_out, setting, form):
     assert try_out(**{setting: value}) == []
 
 
+def test_an_address_of_the_doors(try_out, place):
+    token = os.path.join(place, "token")
+    with open(token, "w") as file:
+        file.write("a token\n")
+    os.chmod(token, 0o600)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        value = "127.0.0.1:%d" % taken.getsockname()[1]
+        settings = {"doors_listen": [f"unix:{place}/doors.sock", value], "doors_token_file": token}
+        assert try_out(**settings) == [f'doors_listen "{value}": Address already in use']
+    assert try_out(**settings) == []
+
+
 def test_an_address_that_is_not_ours(try_out):
     elsewhere, nowhere = "inet:8892@192.0.2.1", "inet:8892@nowhere.invalid"
     assert try_out(socket=elsewhere) == [f'socket "{elsewhere}": Cannot assign requested address']
@@ -160,3 +174,17 @@ def test_networks(try_out, place, redis):
     assert try_out(trusted=["rellays"], store=redis.url) == [unknown]
     redis.cli("HSET", "gatepost:network:rellays", "192.0.2.0/24", "")
     assert try_out(trusted=["rellays"], store=redis.url) == []
+
+
+def test_addresses_of_doors(try_out, place):
+    """Over TCP a door is an address, not a path."""
+    token = os.path.join(place, "token")
+    with open(token, "w") as file:
+        file.write("correct-horse\n")
+    os.chmod(token, 0o600)
+    port = free_port()
+    doors = [f"unix:{place}/doors.sock", f"127.0.0.1:{port}", f"[::1]:{port}"]
+    assert try_out(doors_listen=doors, doors_token_file=token) == []
+    with socket.create_server(("127.0.0.1", port)):
+        in_use, = try_out(doors_listen=doors, doors_token_file=token)
+    assert in_use.startswith(f'doors_listen "127.0.0.1:{port}": ') and "in use" in in_use

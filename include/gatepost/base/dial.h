@@ -1,5 +1,5 @@
 /*
- * The filter's socket from the other side; `name` is its setting `socket`.
+ * The filter's socket from the other side; `name` is its setting `socket`, or one of the doors'.
  */
 #ifndef GATEPOST_BASE_DIAL_H
 #define GATEPOST_BASE_DIAL_H

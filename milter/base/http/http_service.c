@@ -17,8 +17,11 @@
 #include "gatepost/base/clock.h"
 #include "http_peers.h"
 
-/* Milliseconds: from the answer to the next request; for a request, and for taking its answer. */
-#define IDLE_MAX 60000
+/*
+ * Milliseconds: from the answer to the next request (nginx keeps a connection for 60 s); for a
+ * request, and for taking its answer.
+ */
+#define IDLE_MAX 90000
 #define REQUEST_MAX 10000
 #define CLOSE_MAX 2000
 #define LAST_ANSWER_MAX 500

@@ -10,6 +10,7 @@ import time
 from statistics import median
 
 import doors
+import logins
 import rows
 from machine import load_average
 from measure import middle, ratios, rounds, warm_up
@@ -189,7 +190,8 @@ def measure_waiting(stage, plan, report):
 SECTIONS = {"tables": measure_tables, "postfix": measure_postfix, "waiting": measure_waiting,
             "idle": measure_idle, "connections": measure_connections, "accounts": measure_accounts,
             "networks": measure_networks, "changes": measure_changes,
-            "lookups": measure_look_ups, "forged": measure_forged, "doors": doors.measure}
+            "lookups": measure_look_ups, "forged": measure_forged, "doors": doors.measure,
+            "logins": logins.measure}
 
 
 def read_arguments():

@@ -127,6 +127,11 @@ class Stage:
             if cli.returncode != 0:
                 raise RuntimeError("redis-cli --pipe failed")
 
+    @property
+    def redis(self):
+        """Its first database has the fewest accounts."""
+        return self._redis
+
     def sub(self, name):
         """A folder of that name, which others may enter."""
         os.chmod(self.folder, 0o755)

@@ -101,21 +101,17 @@ class DovecotDoors:
 
     def localized(self, name, places=()):
         """A file of conf/dovecot with this host's sockets and ports in it, and what else is given."""
+        sockets = {"/run/gatepost/": self._sockets + "/"}
+        doors = {"127.0.0.1:9479": f"127.0.0.1:{self._doors_port}"}
+        ports = {number: str(self.ports[number]) for number in (465, 10143)}
         here = {
-            "gatepost.lua": ("/run/gatepost/", '["465"]', '["10143"]'),
-            "gatepost.conf": ("/run/gatepost/", "127.0.0.1:9479", "daemon_port = 465",
-                              "daemon_port = 10143"),
-            "dovecot-2.3.conf": ("127.0.0.1:9479",),
-            "dovecot-2.4.conf": ("/run/gatepost/",),
+            "gatepost.lua": {**sockets, **{f'["{n}"]': f'["{ports[n]}"]' for n in ports}},
+            "gatepost.conf": {**sockets, **doors,
+                              **{f"daemon_port = {n}": f"daemon_port = {ports[n]}" for n in ports}},
+            "dovecot-2.3.conf": doors,
+            "dovecot-2.4.conf": sockets,
         }
-        return shipped("dovecot/" + name,
-                       {**{word: self._here(word) for word in here[name]}, **dict(places)})
-
-    def _here(self, word):
-        """What that word of the examples is on this host."""
-        return (word.replace("/run/gatepost/", self._sockets + "/")
-                .replace(":9479", f":{self._doors_port}").replace("465", str(self.ports[465]))
-                .replace("10143", str(self.ports[10143])))
+        return shipped("dovecot/" + name, {**here[name], **dict(places)})
 
     def _path(self, name):
         return os.path.join(self.etc, name)

@@ -108,11 +108,41 @@ static void test_condition(void **state) {
     pthread_cond_destroy(&cond);
 }
 
+static void *wait_alone(void *arg) {
+    struct waiting w;
+    waiting_holds_up_nobody();
+    w = waiting_begin(clock_now_ms() + 30);
+    *(int *)arg = waiting_poll(&w, NULL, 0);
+    waiting_end(&w);
+    return NULL;
+}
+
+/* A thread that holds up nobody asks for nothing, and does not make others ask. */
+static void test_alone(void **state) {
+    pthread_t thread;
+    int rc = -1, fds[2];
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, wait_alone, &rc), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(rc, 0);
+    assert_int_equal(atomic_load(&asked), 0);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    struct pollfd ready = {.fd = fds[0], .events = POLLIN};
+    struct waiting w = waiting_begin(clock_now_ms() + 60000);
+    assert_int_equal(waiting_poll(&w, &ready, 1), 1);
+    waiting_end(&w);
+    assert_int_equal(atomic_load(&asked), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_quick, setup),
                                        cmocka_unit_test_setup(test_deadline, setup),
                                        cmocka_unit_test_setup(test_one_descriptor, setup),
                                        cmocka_unit_test_setup(test_beside_another, setup),
-                                       cmocka_unit_test_setup(test_condition, setup)};
+                                       cmocka_unit_test_setup(test_condition, setup),
+                                       cmocka_unit_test_setup(test_alone, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
