@@ -461,13 +461,14 @@ def test_no_verdict_is_no_answer(ctl, tmp_path):
 
 @pytest.mark.parametrize("command, words", [
     ("protocol off a@b.example pop4", "pop4"),
-    ("protocol off a@b.example", "too few arguments"),
+    ("protocol off a@b.example", "NAME is missing"),
     ("ip add a@b.example 192.0.2.1/24", "host bits"),
     ("ip remove a@b.example 192.0.2.1", "has no ip:192.0.2.1"),
     ("account delete a@b.example", "no policy of that name"),
     ("protocol off a@b.example 'pop3", "quote"),
-    ("frobnicate a@b.example", "no such command"),
-    ("", "no such command"),
+    ("frobnicate a@b.example", "frobnicate"),
+    ("protokol off a@b.example imap", "protocol off"),
+    ("", "there is no command"),
     ("export", "changes one subject"),
     ("import /etc/passwd", "changes one subject"),
     ("replay --with x", "changes one subject"),
