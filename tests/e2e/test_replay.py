@@ -467,7 +467,7 @@ def test_no_verdict_is_no_answer(ctl, tmp_path):
     ("account delete a@b.example", "no policy of that name"),
     ("protocol off a@b.example 'pop3", "quote"),
     ("frobnicate a@b.example", "frobnicate"),
-    ("protokol off a@b.example imap", "protocol off"),
+    ("protokol off a@b.example imap", "did you mean protocol?"),
     ("", "there is no command"),
     ("export", "changes one subject"),
     ("import /etc/passwd", "changes one subject"),
