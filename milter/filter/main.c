@@ -1,6 +1,7 @@
 /*
  * gatepost: the command line and the start; everything else is the modules'.
  */
+#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,9 +37,11 @@ static int usage(FILE *to, int status) {
 
 /* Returns -1 to go on, or the exit status to leave with. */
 static int read_arguments(int argc, char **argv, struct arguments *out) {
+    static const struct option long_options[] = {
+        {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
     int option;
     *out = (struct arguments){.config = GATEPOST_CONF};
-    while ((option = getopt(argc, argv, "c:tnVh")) != -1) {
+    while ((option = getopt_long(argc, argv, "c:tnVh", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             out->config = optarg;

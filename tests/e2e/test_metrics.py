@@ -91,7 +91,7 @@ def test_every_number_of_known_sessions(start_served, milter_session, redis, dns
     assert metrics("gatepost_dns_queries_total", outcome="late") == 1
     assert metrics("gatepost_dns_queries_total", outcome="ok") == 1
     assert metrics("gatepost_dns_queries_total", outcome="cached") == 3
-    version = subprocess.run([BINARY, "-V"], capture_output=True, text=True).stdout.split()[1]
+    version = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.split()[1]
     assert metrics("gatepost_build_info", version=version) == 1
     assert 'listener="a\\"b\\\\{}=,#\'%s"' in metrics.text
 
