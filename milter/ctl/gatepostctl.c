@@ -106,8 +106,10 @@ static int run_words(struct ctl *ctl, int argc, char **argv) {
         return CTL_FAILED;
     const struct command *command = line.command;
     const char *problem = NULL;
+    if (command == NULL && line.n > 0)
+        return ctl_no_such_command(line.n, line.words);
     if (command == NULL)
-        problem = "no such command";
+        problem = "there is no command";
     else if ((command->options & BIT(OPT_DRY_RUN)) == 0 || command->run == ctl_import ||
              line.path != NULL)
         problem = "not a command that changes one subject";

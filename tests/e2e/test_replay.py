@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -460,13 +461,14 @@ def test_no_verdict_is_no_answer(ctl, tmp_path):
 
 @pytest.mark.parametrize("command, words", [
     ("protocol off a@b.example pop4", "pop4"),
-    ("protocol off a@b.example", "too few arguments"),
+    ("protocol off a@b.example", "NAME is missing"),
     ("ip add a@b.example 192.0.2.1/24", "host bits"),
     ("ip remove a@b.example 192.0.2.1", "has no ip:192.0.2.1"),
     ("account delete a@b.example", "no policy of that name"),
     ("protocol off a@b.example 'pop3", "quote"),
-    ("frobnicate a@b.example", "no such command"),
-    ("", "no such command"),
+    ("frobnicate a@b.example", "frobnicate"),
+    ("protokol off a@b.example imap", "did you mean protocol?"),
+    ("", "there is no command"),
     ("export", "changes one subject"),
     ("import /etc/passwd", "changes one subject"),
     ("replay --with x", "changes one subject"),
@@ -541,6 +543,29 @@ def test_many_strangers_cost_bounded_memory(ctl, policy):
 
 
 # --- what a person sees
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress(ctl, terminal):
+    """On a terminal the lines so far are told while it takes long; elsewhere nothing is."""
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    os.set_blocking(ours, False)
+    with subprocess.Popen([CTL, "-c", ctl.conf, "replay", "--json"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        lines = ((LINE + "\n") * 1024).encode()
+        sent, told, began = 0, b"", time.monotonic()
+        while not told and time.monotonic() - began < (60 if terminal else 3):
+            process.stdin.write(lines)
+            sent += 1024
+            try:
+                told = os.read(ours, 1000)
+            except BlockingIOError:
+                pass
+        out = json.loads(process.communicate(timeout=60)[0])
+    os.close(ours)
+    assert told.startswith(b"\rreplay: lines: ") if terminal else told == b""
+    assert out["told"] == out["lines"] == sent
 
 
 def test_golden(ctl, policy, tmp_path):
