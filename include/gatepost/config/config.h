@@ -64,6 +64,7 @@ struct config {
     bool record_use;
     const char *use_store; /* "": the same as `store` */
     int64_t use_kept;      /* milliseconds */
+    bool self_facts;       /* users may restrict themselves: there is a settings section */
     struct config_list trusted;
     struct config_list nameservers;
     int64_t spf_timeout; /* milliseconds */
