@@ -87,6 +87,8 @@ struct self_view {
 
 /* Own addresses of one account. */
 #define SELF_IPS_MAX 32
+/* Protocols in one change. */
+#define SELF_PROTOCOLS_MAX 100
 /* Octets of a note. */
 #define SELF_NOTE_MAX 200
 
