@@ -30,6 +30,7 @@ enum ctl_exit {
 /* What explain is asked; texts of the command line, NULL where not given. */
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
+    const char *session; /* whose line of the log is meant; NULL: the last one */
     bool app_password;
     const char *door, *service; /* of a login elsewhere than at the MTA */
     bool tls;
