@@ -220,6 +220,96 @@ def test_unused(ctl, fresh, redis):
     assert ctl.run("unused", "--for", "soon").status == 1
 
 
+# ---- suggest ----
+
+@pytest.fixture
+def year(fresh, redis):
+    """A record of 200 days, and a function that notes a use: from and until so many days ago."""
+    now = time.time()
+
+    def used(account, service, block, first, last=1):
+        redis.cli("HSET", "gatepost-use:" + account, f"{service} {block}",
+                  f"{stamp(now - last * 86400)} {stamp(now - first * 86400)}")
+
+    redis.cli("HSET", "gatepost-use:*", "since", stamp(now - 200 * 86400))
+    for service in ("imap", "pop3", "submission", "submissions"):
+        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now)}")
+    return used
+
+
+def suggested(ctl, *args):
+    return [" ".join(row["command"]) for row in ctl.json("suggest", *args)]
+
+
+def test_suggest(ctl, year, redis):
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    year("alice@example.com", "submissions", "2001:db8:7::/48", 90, 20)
+    year("alice@example.com", "imap", "10.0.0.0/24", 100)       # reading is from anywhere
+    year("alice@example.com", "pop3", "10.0.0.0/24", 190, 120)
+    assert suggested(ctl, "alice*") == [
+        "protocol off alice@example.com pop3",
+        "ip add alice@example.com 192.0.2.0/24",
+        "ip add alice@example.com 2001:db8:7::/48",
+        "source authorized alice@example.com"]
+    rows = ctl.json("suggest")
+    assert rows[0]["reason"].startswith("last used 20")
+    assert rows[3]["reason"] == "99 days of logins from 2 blocks only"
+    told = ctl.run("suggest")
+    assert told.out.splitlines()[0] == "alice@example.com" and "replay --with" in told.err
+    assert max(map(len, told.out.splitlines())) <= 80
+    # the commands do what they say, and then there is nothing left
+    lines = ctl.run("suggest", "--commands").out.splitlines()
+    assert lines[0] == "gatepostctl protocol off alice@example.com pop3"
+    assert lines[1].count(" && ") == 2 and lines[1].endswith(" source authorized alice@example.com")
+    for line in lines:
+        for command in line.split(" && "):
+            ctl.do(*command.split(" ")[1:])
+    assert suggested(ctl) == []
+
+
+def test_suggest_keeps_what_may_be_needed(ctl, year, redis):
+    for number in range(4):                                     # too many blocks
+        year("many@example.com", "submission", f"10.0.{number}.0/24", 100)
+    year("short@example.com", "submission", "192.0.2.0/24", 20)
+    year("odd@example.com", "submission", "192.0.2.0/24", 100)
+    year("odd@example.com", "submission", "unknown", 100)
+    year("full@example.com", "submission", "192.0.2.0/24", 100)
+    for number in range(63):                                    # others may have made room
+        year("full@example.com", "imap", f"10.0.{number}.0/24", 100)
+    year("bad@example.com", "submission", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:bad@example.com", "ip:nonsense", "")
+    year("gone@example.com", "submission", "192.0.2.0/24", 190, 100)
+    for account in ("many", "short", "odd", "full", "bad"):
+        assert not [command for command in suggested(ctl, account + "@*")
+                    if command.startswith(("ip ", "source "))], account
+    # nobody came in by any protocol for 90 days: no protocol goes
+    assert not [command for command in suggested(ctl, "gone@*") if command.startswith("protocol")]
+    assert "source authorized short@example.com" in suggested(ctl, "short@*", "--for", "10d")
+
+
+def test_suggest_locks_nobody_out(ctl, year, redis):
+    """Who only reads keeps a way to send; what is listed already is not listed again."""
+    year("reader@example.com", "imap", "10.0.0.0/24", 100)
+    commands = suggested(ctl, "reader@*")
+    off = {command.split(" ")[-1] for command in commands}
+    assert "pop3" in off and len(off & {"submission", "submissions"}) == 1
+    for command in commands:
+        ctl.do(*command.split(" "))
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:@example.com", "ip:192.0.0.0/16", "office")
+    ips = [command for command in suggested(ctl, "alice@*")
+           if command.startswith(("ip ", "source "))]
+    assert ips == ["source authorized alice@example.com"]
+    redis.cli("HSET", "gatepost:account:@example.com", "ip:192.0.0.0/16",
+              "until=2099-01-01T00:00:00Z office")
+    assert "ip add alice@example.com 192.0.2.0/24" in suggested(ctl, "alice@*")
+
+
+def test_suggest_without_a_record(ctl, fresh, redis):
+    told = ctl.run("suggest")
+    assert (told.status, told.out) == (0, "") and "record_use = on" in told.err
+
+
 # ---- stores of other kinds, and least rights ----
 
 CONF = {"record_use": True, "store_timeout": "2s", "trusted": [], "network": {},
