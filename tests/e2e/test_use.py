@@ -310,6 +310,55 @@ def test_suggest_without_a_record(ctl, fresh, redis):
     assert (told.status, told.out) == (0, "") and "record_use = on" in told.err
 
 
+def test_suggest_needs_a_record_of_each_service(site, redis_server, year, redis):
+    """A service that asks for the source and that no door tells of: its addresses are not known."""
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    services = ["submission", "submissions", "sieve"]
+    ctl = Gatepostctl(site.folder.file("use-sources.conf"),
+                      {**CONF, "store": redis_server.url, "source_services": services})
+    assert "source authorized alice@example.com" not in suggested(ctl)
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:sieve", "off")
+    assert "source authorized alice@example.com" in suggested(ctl)
+
+
+def test_lint_of_unused_doors(ctl, site, redis_server, year, redis):
+    def found(of=ctl):
+        return {f["subject"]: f["problem"] for f in of.run("lint", "--json").json()["findings"]
+                if f["kind"] == "unused-door"}
+
+    year("alice@example.com", "imap", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:submissions", "off")
+    problem, = found().values()
+    assert "90d: submission, pop3" in problem or "90d: pop3, submission" in problem
+    off = Gatepostctl(site.folder.file("use-off.conf"), {**CONF, "store": redis_server.url,
+                                                         "record_use": False})
+    assert not found(off)
+    other = Gatepostctl(site.folder.file("use-none.conf"),
+                        {**CONF, "store": redis_server.url, "use_store": "redis://127.0.0.1:1/0"})
+    assert not found(other)
+    assert "cannot check which protocols are used" in other.run("lint").err
+    for number in range(30):
+        year(f"user{number}@example.com", "imap", "192.0.2.0/24", 100)
+    told = found()
+    assert len(told) == 21 and told[None] == "the same of 11 more accounts: see unused"
+    redis.cli("HSET", "gatepost-use:*", "since", stamp(time.time() - 80 * 86400))
+    assert not found()
+
+
+def test_lint_says_nothing_of_the_eviction_of_use(site, redis_server, redis):
+    with_use = RedisServer(site.folder.sub("use-evicts"))
+    with_use.start()
+    try:
+        ctl = Gatepostctl(site.folder.file("use-evicts.conf"),
+                          {**CONF, "store": redis_server.url, "use_store": with_use.url})
+        with_use.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        redis.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        kinds = [f["kind"] for f in ctl.run("lint", "--json").json()["findings"]]
+        assert "eviction" not in kinds
+    finally:
+        with_use.stop()
+
+
 # ---- stores of other kinds, and least rights ----
 
 CONF = {"record_use": True, "store_timeout": "2s", "trusted": [], "network": {},

@@ -59,6 +59,14 @@ int ctl_use_read(const struct ctl *ctl, struct use_store *store, const char *acc
     return CTL_DONE;
 }
 
+int ctl_use_since(struct use_store *store, int64_t *since, struct why *why) {
+    struct ctl_use all = {.n = 0};
+    int rc = use_read(store, "*", take, &all, why);
+    *since = all.since;
+    ctl_use_clear(&all);
+    return rc < 0 ? -1 : 0;
+}
+
 void ctl_use_clear(struct ctl_use *use) {
     for (size_t i = 0; i < use->n; i++) {
         free(use->lines[i].service);

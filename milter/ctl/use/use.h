@@ -30,6 +30,9 @@ int ctl_use_read(const struct ctl *ctl, struct use_store *store, const char *acc
                  struct ctl_use *out);
 void ctl_use_clear(struct ctl_use *use);
 
+/* When recording began, 0 for never. Returns 0, or -1 with the reason. */
+int ctl_use_since(struct use_store *store, int64_t *since, struct why *why);
+
 /* When the service was used last, at any block; 0: never, as far as the record goes. */
 int64_t ctl_use_last(const struct ctl_use *use, const char *service);
 
