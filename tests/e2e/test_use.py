@@ -345,6 +345,27 @@ def test_lint_of_unused_doors(ctl, site, redis_server, year, redis):
     assert not found()
 
 
+def test_account_show_tells_when(ctl, site, redis_server, year, redis):
+    year("alice@example.com", "imap", "192.0.2.0/24", 100, 3)
+    day = stamp(time.time() - 3 * 86400)[:10]
+    told = ctl.run("account", "show", "alice@example.com")
+    assert re.search(rf"^  imap +on +used {day}  built-in$", told.out, re.MULTILINE)
+    assert re.search(r"^  pop3 +on +not used +built-in$", told.out, re.MULTILINE)
+    assert re.search(r"^  smtp +on +built-in$", told.out, re.MULTILINE)
+    shown = ctl.json("account", "show", "alice@example.com")["protocols"]
+    assert shown["imap"]["last_use"]["imap"].startswith(day) and shown["pop3"]["last_use"] == {}
+    assert "last_use" not in shown["smtp"]
+    of_all = ctl.json("account", "show", "*")["protocols"]
+    assert "last_use" not in of_all["imap"]
+    off = Gatepostctl(site.folder.file("use-off.conf"), {**CONF, "store": redis_server.url,
+                                                         "record_use": False})
+    assert "used" not in off.run("account", "show", "alice@example.com").out
+    other = Gatepostctl(site.folder.file("use-none.conf"),
+                        {**CONF, "store": redis_server.url, "use_store": "redis://127.0.0.1:1/0"})
+    told = other.run("account", "show", "alice@example.com")
+    assert told.status == 0 and "cannot read when" in told.err and "used" not in told.out
+
+
 def test_lint_says_nothing_of_the_eviction_of_use(site, redis_server, redis):
     with_use = RedisServer(site.folder.sub("use-evicts"))
     with_use.start()
