@@ -10,7 +10,7 @@
 #include "effective.h"
 #include "entries.h"
 #include "memory.h"
-#include "print.h"
+#include "table.h"
 #include "use/use.h"
 #include "write/write.h"
 
@@ -35,6 +35,11 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
             putchar('\n');
         }
     }
+    if (names.n == 0)
+        ctl_say_empty(ctl,
+                      argc > 0 ? "no account with policy of its own matches %s"
+                               : "no account has policy%s",
+                      argc > 0 ? argv[0] : "");
     if (names.odd > 0)
         ctl_warn("%zu keys have a NUL octet in their names and are not listed", names.odd);
     ctl_names_clear(&names);
@@ -43,34 +48,60 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
 
 /* ---- show: as text ---- */
 
-static void put_shown(const struct effective *s) {
-    fputs("  ", stdout);
-    ctl_put_column(stdout, s->name, 16);
-    putchar(' ');
-    ctl_put_column(stdout, s->value, 12);
-    putchar(' ');
+/* A part of what is shown: an object or array of JSON, or rows. */
+struct part {
+    json_t *json; /* the whole's; NULL: rows */
+    struct ctl_table rows;
+    size_t hidden; /* rows that are left out */
+};
+
+static void add_row(struct ctl_table *rows, const struct effective *s) {
+    static const char *const bad[] = {"off", "refused", "malformed"};
+    char from[1000];
+    enum ctl_paint paint = CTL_PLAIN;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (strcmp(s->value, bad[i]) == 0)
+            paint = CTL_BAD;
+    ctl_table_add(rows, s->name);
+    ctl_table_add_painted(rows, s->value, paint);
     if (s->origin.subject == NULL) {
-        puts(s->from);
+        ctl_table_add(rows, s->from);
         return;
     }
-    printf("%s: ", s->from);
-    ctl_puts(stdout, s->origin.subject);
-    putchar(' ');
-    ctl_puts(stdout, s->origin.field);
-    putchar('\n');
+    snprintf(from, sizeof from, "%.600s %.300s", s->origin.subject, s->origin.field);
+    ctl_table_add(rows, from);
 }
 
-/* Where what is shown goes: into `json` under its name, or out. */
-static void tell(json_t *json, const struct effective *s) {
-    if (json != NULL)
-        json_object_set_new(json, s->name, effective_json(s));
+/* Where what is shown goes: into the JSON under its name, or into a row. */
+static void tell(struct part *part, const struct effective *s) {
+    if (part->json != NULL)
+        json_object_set_new(part->json, s->name, effective_json(s));
     else
-        put_shown(s);
+        add_row(&part->rows, s);
 }
 
 static void title(const json_t *json, const char *text) {
-    if (json == NULL)
-        printf("\n%s\n", text);
+    if (json != NULL)
+        return;
+    putchar('\n');
+    ctl_paint(stdout, CTL_TITLE);
+    fputs(text, stdout);
+    ctl_paint(stdout, CTL_PLAIN);
+    putchar('\n');
+}
+
+static struct part begin_part(json_t *all, const char *name) {
+    struct part part = {.rows = {.columns = 3, .indent = 2}};
+    if (all != NULL)
+        json_object_set_new(all, name, part.json = json_object());
+    title(all, name);
+    return part;
+}
+
+static void end_part(struct part *part, const char *what) {
+    ctl_table_print(&part->rows);
+    if (part->hidden > 0)
+        printf("  (%zu %s that no listener serves: --all shows them)\n", part->hidden, what);
 }
 
 /* ---- show: the parts ---- */
@@ -88,61 +119,108 @@ static const char *state_of(const struct store_hash *hash) {
     }
 }
 
+static void add_subject(struct ctl_table *rows, const char *subject,
+                        const struct store_hash *hash) {
+    char fields[40];
+    snprintf(fields, sizeof fields, "%zu %s", hash->n, hash->n == 1 ? "field" : "fields");
+    ctl_table_add(rows, subject);
+    ctl_table_add(rows, hash->answer == STORE_FOUND        ? fields
+                        : hash->answer == STORE_ABSENT     ? "no policy"
+                        : hash->answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
+                                                           : state_of(hash));
+}
+
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
+    struct ctl_table rows = {.columns = 2, .indent = 2};
     for (size_t i = 0; i < SUBJECTS; i++) {
         if (p->subjects[i] == NULL)
             continue;
-        const char *state = state_of(&p->hashes[i]);
         if (json != NULL) {
             json_t *told = json_object();
             json_object_set_new(told, "subject", json_text(p->subjects[i]));
-            json_object_set_new(told, "state", json_text(state));
+            json_object_set_new(told, "state", json_text(state_of(&p->hashes[i])));
             json_object_set_new(told, "fields", json_integer((json_int_t)p->hashes[i].n));
             json_array_append_new(json, told);
         } else {
-            fputs("  ", stdout);
-            ctl_put_column(stdout, p->subjects[i], 40);
-            if (p->hashes[i].answer == STORE_FOUND)
-                printf(" %zu fields\n", p->hashes[i].n);
-            else
-                printf(" %s\n", p->hashes[i].answer == STORE_ABSENT       ? "no policy"
-                                : p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
-                                                                          : state);
+            add_subject(&rows, p->subjects[i], &p->hashes[i]);
         }
     }
+    ctl_table_print(&rows);
 }
 
 /* Fields with one setting come first, those with one for each key follow. */
-static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
     static const enum policy_field_kind kinds[] = {FIELD_IS_SETTING, FIELD_HAS_KEYS};
+    struct part part = begin_part(all, "settings");
     for (size_t i = 0; i < 2 * POLICY_FIELDS; i++) {
         const struct policy_field *field = &policy_fields[i % POLICY_FIELDS];
         if (field->kind != kinds[i / POLICY_FIELDS])
             continue;
         for (size_t number = 0; number < policy_field_settings(field); number++) {
             struct effective s = effective_setting(&ctl->config->rules, set, field->id, number);
-            tell(json, &s);
+            tell(&part, &s);
         }
     }
+    end_part(&part, "");
 }
 
-static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+/* ---- show: what is served ---- */
+
+/* Without listeners there is the MTA, by what it says of the session. */
+static bool is_served(const struct config *config, const char *service) {
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (strcmp(config->listeners[i].rules.service, service) == 0)
+            return true;
+    /* a login at such a listener is one of submission */
+    return strcmp(service, "submission") == 0
+               ? config->n_listeners == 0 || is_served(config, "smtp")
+               : config->n_listeners == 0 && strcmp(service, "smtp") == 0;
+}
+
+static bool serves_any(const struct config *config, const char *protocol) {
+    const struct decision_rules *rules = &config->rules;
+    for (size_t i = 0; i < rules->n_protocols; i++) {
+        if (strcmp(rules->protocols[i].name, protocol) != 0)
+            continue;
+        for (size_t j = 0; j < rules->protocols[i].n_services; j++)
+            if (is_served(config, rules->protocols[i].services[j]))
+                return true;
+        return false;
+    }
+    return is_served(config, protocol);
+}
+
+/* One that nobody serves says nothing here, unless somebody has set it; JSON has all. */
+static void tell_if_served(const struct ctl *ctl, struct part *part, const struct effective *s,
+                           bool served) {
+    if (served || ctl->all || part->json != NULL || s->origin.subject != NULL)
+        tell(part, s);
+    else
+        part->hidden++;
+}
+
+static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
     const struct decision_rules *rules = &ctl->config->rules;
+    struct part part = begin_part(all, "protocols");
     size_t n = fact_protocols(rules, NULL, 0);
     const char **names = xcalloc(n, sizeof *names);
     fact_protocols(rules, names, n);
     for (size_t i = 0; i < n; i++) {
         struct effective s = effective_protocol(set, names[i]);
-        tell(json, &s);
+        tell_if_served(ctl, &part, &s, serves_any(ctl->config, names[i]));
     }
     free((void *)names);
+    end_part(&part, "more");
 }
 
-static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
+    struct part part = begin_part(all, "services");
     for (size_t i = 0; i < service_words.count; i++) {
-        struct effective s = effective_service(&ctl->config->rules, set, service_words.names[i]);
-        tell(json, &s);
+        const char *name = service_words.names[i];
+        struct effective s = effective_service(&ctl->config->rules, set, name);
+        tell_if_served(ctl, &part, &s, is_served(ctl->config, name));
     }
+    end_part(&part, "more");
 }
 
 static void tell_faults(const struct ctl_policies *p, json_t *json) {
@@ -187,13 +265,12 @@ static size_t count_entries(const struct ctl_policies *p, enum entry_list which)
     return n;
 }
 
-static json_t *part(json_t *all, const char *name, json_t *value) {
-    if (all == NULL || value == NULL) {
-        json_decref(value);
-        return NULL;
-    }
-    json_object_set_new(all, name, value);
-    return value;
+/* A new list of that name in `all`; NULL for NULL. */
+static json_t *add_list(json_t *all, const char *name) {
+    json_t *list = all == NULL ? NULL : json_array();
+    if (list != NULL)
+        json_object_set_new(all, name, list);
+    return list;
 }
 
 static int show(const struct ctl *ctl, const struct ctl_policies *p) {
@@ -207,26 +284,21 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
         ctl_puts(stdout, name);
         puts(p->own != SUBJECT_ACCOUNT ? "" : known ? " (known)" : " (not known)");
     }
-    tell_subjects(p, part(all, "subjects", ctl->json ? json_array() : NULL));
-    title(all, "settings");
-    tell_settings(ctl, &p->set, part(all, "settings", ctl->json ? json_object() : NULL));
-    title(all, "protocols");
-    tell_protocols(ctl, &p->set, part(all, "protocols", ctl->json ? json_object() : NULL));
-    title(all, "services");
-    tell_services(ctl, &p->set, part(all, "services", ctl->json ? json_object() : NULL));
+    tell_subjects(p, add_list(all, "subjects"));
+    tell_settings(ctl, &p->set, all);
+    tell_protocols(ctl, &p->set, all);
+    tell_services(ctl, &p->set, all);
     if (count_entries(p, ENTRIES_LISTED) > 0 || ctl->json) {
         title(all, "listed addresses");
-        ctl_list_entries(ctl, ENTRIES_LISTED, p,
-                         part(all, "addresses", ctl->json ? json_array() : NULL));
+        ctl_list_entries(ctl, ENTRIES_LISTED, p, 2, add_list(all, "addresses"));
     }
     if (count_entries(p, ENTRIES_AS) > 0 || ctl->json) {
         title(all, "sends also as");
-        ctl_list_entries(ctl, ENTRIES_AS, p,
-                         part(all, "sends_as", ctl->json ? json_array() : NULL));
+        ctl_list_entries(ctl, ENTRIES_AS, p, 2, add_list(all, "sends_as"));
     }
     if (count_faults(p) > 0 || ctl->json) {
         title(all, "problems");
-        tell_faults(p, part(all, "problems", ctl->json ? json_array() : NULL));
+        tell_faults(p, add_list(all, "problems"));
     }
     return ctl->json ? ctl_print_json(all) : CTL_DONE;
 }

@@ -265,7 +265,8 @@ int ctl_unused(struct ctl *ctl, int argc, char **argv) {
     const char *length = ctl->length == NULL ? DEFAULT_FOR : ctl->length;
     int64_t period;
     if (duration_parse(length, &period) != 0 || period <= 0)
-        return ctl_refuse(ctl, "--for %.60s: it must be a length of time like 90d or 12h", length);
+        return ctl_refuse(ctl, "--for %.60s: it must be a length of time like 90d, 12w or 12h",
+                          length);
     int status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
         status = ctl_use_open(ctl, &s.store);
