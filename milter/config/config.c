@@ -60,7 +60,9 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->doors_token_file = cfg_getstr(cfg, "doors_token_file");
     config->passwords_listen = cfg_getstr(cfg, "passwords_listen");
     config->log_level = log_level_of(cfg_getstr(cfg, "log_level"));
-    config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
+    config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0    ? LOG_TO_STDERR
+                  : strcmp(cfg_getstr(cfg, "log"), "journal") == 0 ? LOG_TO_JOURNAL
+                                                                   : LOG_TO_SYSLOG;
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }
 

@@ -299,6 +299,21 @@ static void test_nameservers(void **state) {
     }
 }
 
+/* What only libsystemd can do is no setting where it is missing: nothing would be logged. */
+static void test_journal(void **state) {
+    struct why why;
+    struct config *config = load("log = journal\n", &why);
+    (void)state;
+    assert_int_equal(config != NULL, log_has_journal());
+    if (config != NULL)
+        assert_int_equal(config->log, LOG_TO_JOURNAL);
+    else
+        assert_non_null(strstr(why.text, "built without it: it must be syslog or stderr"));
+    config_free(config);
+    assert_null(load("log = paper\n", &why));
+    assert_non_null(strstr(why.text, "it must be syslog"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),        cmocka_unit_test(test_missing_file),
@@ -306,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_print_changed), cmocka_unit_test(test_print_defaults),
         cmocka_unit_test(test_slashes),       cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_durations),     cmocka_unit_test(test_nameservers),
+        cmocka_unit_test(test_journal),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
 }
