@@ -9,6 +9,7 @@
 
 #include "effective.h"
 #include "entries.h"
+#include "gatepost/core/timestamp.h"
 #include "memory.h"
 #include "table.h"
 #include "use/use.h"
@@ -55,7 +56,8 @@ struct part {
     size_t hidden; /* rows that are left out */
 };
 
-static void add_row(struct ctl_table *rows, const struct effective *s) {
+/* `used`: when that was, in a column of its own; NULL: without that column. */
+static void add_row(struct ctl_table *rows, const struct effective *s, const char *used) {
     static const char *const bad[] = {"off", "refused", "malformed"};
     char from[1000];
     enum ctl_paint paint = CTL_PLAIN;
@@ -64,6 +66,8 @@ static void add_row(struct ctl_table *rows, const struct effective *s) {
             paint = CTL_BAD;
     ctl_table_add(rows, s->name);
     ctl_table_add_painted(rows, s->value, paint);
+    if (used != NULL)
+        ctl_table_add(rows, used);
     if (s->origin.subject == NULL) {
         ctl_table_add(rows, s->from);
         return;
@@ -77,7 +81,7 @@ static void tell(struct part *part, const struct effective *s) {
     if (part->json != NULL)
         json_object_set_new(part->json, s->name, effective_json(s));
     else
-        add_row(&part->rows, s);
+        add_row(&part->rows, s, part->rows.columns == 4 ? "" : NULL);
 }
 
 static void title(const json_t *json, const char *text) {
@@ -166,30 +170,6 @@ static void tell_settings(const struct ctl *ctl, const struct policy_set *set, j
 
 /* ---- show: what is served ---- */
 
-/* Without listeners there is the MTA, by what it says of the session. */
-static bool is_served(const struct config *config, const char *service) {
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (strcmp(config->listeners[i].rules.service, service) == 0)
-            return true;
-    /* a login at such a listener is one of submission */
-    return strcmp(service, "submission") == 0
-               ? config->n_listeners == 0 || is_served(config, "smtp")
-               : config->n_listeners == 0 && strcmp(service, "smtp") == 0;
-}
-
-static bool serves_any(const struct config *config, const char *protocol) {
-    const struct decision_rules *rules = &config->rules;
-    for (size_t i = 0; i < rules->n_protocols; i++) {
-        if (strcmp(rules->protocols[i].name, protocol) != 0)
-            continue;
-        for (size_t j = 0; j < rules->protocols[i].n_services; j++)
-            if (is_served(config, rules->protocols[i].services[j]))
-                return true;
-        return false;
-    }
-    return is_served(config, protocol);
-}
-
 /* One that nobody serves says nothing here, unless somebody has set it; JSON has all. */
 static void tell_if_served(const struct ctl *ctl, struct part *part, const struct effective *s,
                            bool served) {
@@ -199,15 +179,43 @@ static void tell_if_served(const struct ctl *ctl, struct part *part, const struc
         part->hidden++;
 }
 
-static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
+/* One protocol with when it was used last. */
+static void tell_used(const struct ctl *ctl, struct part *part, const struct effective *s,
+                      const struct ctl_use *use) {
+    char time[TIMESTAMP_SIZE], used[40] = "not used";
+    int64_t last;
+    json_t *services = ctl_use_of_protocol(&ctl->config->rules, use, s->name, &last);
+    if (part->json != NULL) {
+        json_t *told = effective_json(s);
+        json_object_set(told, "last_use", services);
+        json_object_set_new(part->json, s->name, told);
+    } else if (last == 0 && !ctl->all && s->origin.subject == NULL &&
+               !effective_protocol_is_served(ctl->config, s->name)) {
+        part->hidden++;
+    } else {
+        if (last != 0)
+            snprintf(used, sizeof used, "used %.10s", timestamp_format(last, time));
+        add_row(&part->rows, s, used);
+    }
+    json_decref(services);
+}
+
+/* `use` is NULL where it is not known. */
+static void tell_protocols(const struct ctl *ctl, const struct policy_set *set,
+                           const struct ctl_use *use, json_t *all) {
     const struct decision_rules *rules = &ctl->config->rules;
     struct part part = begin_part(all, "protocols");
+    part.rows.columns = use == NULL ? 3 : 4;
     size_t n = fact_protocols(rules, NULL, 0);
     const char **names = xcalloc(n, sizeof *names);
     fact_protocols(rules, names, n);
     for (size_t i = 0; i < n; i++) {
         struct effective s = effective_protocol(set, names[i]);
-        tell_if_served(ctl, &part, &s, serves_any(ctl->config, names[i]));
+        /* nobody records mail without a login, which is what smtp is for */
+        if (use != NULL && (strcmp(s.name, "smtp") != 0 || fact_service_is_bound(rules, "smtp")))
+            tell_used(ctl, &part, &s, use);
+        else
+            tell_if_served(ctl, &part, &s, effective_protocol_is_served(ctl->config, names[i]));
     }
     free((void *)names);
     end_part(&part, "more");
@@ -218,7 +226,7 @@ static void tell_services(const struct ctl *ctl, const struct policy_set *set, j
     for (size_t i = 0; i < service_words.count; i++) {
         const char *name = service_words.names[i];
         struct effective s = effective_service(&ctl->config->rules, set, name);
-        tell_if_served(ctl, &part, &s, is_served(ctl->config, name));
+        tell_if_served(ctl, &part, &s, effective_is_served(ctl->config, name));
     }
     end_part(&part, "more");
 }
@@ -273,7 +281,7 @@ static json_t *add_list(json_t *all, const char *name) {
     return list;
 }
 
-static int show(const struct ctl *ctl, const struct ctl_policies *p) {
+static int show(const struct ctl *ctl, const struct ctl_policies *p, const struct ctl_use *use) {
     const char *name = p->subjects[p->own] + strlen("account:");
     bool known = policy_is_known(&p->set);
     json_t *all = ctl->json ? json_object() : NULL;
@@ -286,7 +294,7 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
     }
     tell_subjects(p, add_list(all, "subjects"));
     tell_settings(ctl, &p->set, all);
-    tell_protocols(ctl, &p->set, all);
+    tell_protocols(ctl, &p->set, use, all);
     tell_services(ctl, &p->set, all);
     if (count_entries(p, ENTRIES_LISTED) > 0 || ctl->json) {
         title(all, "listed addresses");
@@ -303,13 +311,33 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
     return ctl->json ? ctl_print_json(all) : CTL_DONE;
 }
 
+/* Reads its use where that is recorded. False, after a warning, where it cannot be read. */
+static bool read_use(const struct ctl *ctl, const struct ctl_policies *p, struct ctl_use *use) {
+    const struct store_settings settings = ctl_use_settings(ctl);
+    struct use_store *store;
+    struct why why;
+    *use = (struct ctl_use){.n = 0};
+    if (!ctl->config->record_use || p->own != SUBJECT_ACCOUNT)
+        return false;
+    int rc = use_store_open(&settings, &store, &why);
+    if (rc == 0) {
+        rc = ctl_use_try(store, p->subjects[p->own] + strlen("account:"), use, &why);
+        use_store_free(store);
+    }
+    if (rc < 0)
+        ctl_warn("cannot read when its protocols were used: %s", why.text);
+    return rc == 0;
+}
+
 int ctl_account_show(struct ctl *ctl, int argc, char **argv) {
     struct ctl_policies policies;
+    struct ctl_use use;
     (void)argc;
     int status = ctl_policies_of(ctl, argv[0], &policies);
     if (status != CTL_DONE)
         return status;
-    status = show(ctl, &policies);
+    status = show(ctl, &policies, read_use(ctl, &policies, &use) ? &use : NULL);
+    ctl_use_clear(&use);
     ctl_policies_clear(&policies);
     return status;
 }

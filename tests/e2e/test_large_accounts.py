@@ -256,7 +256,7 @@ def test_what_gatepostctl_says(server, site, domain):
     assert run.status == 1 and run.out.count("too large") == 1, run
     assert f"account:fat@{domain}" in run.out
     assert server.command_count("hlen") == 2
-    assert server.command_count("hgetall") == 2     # that of a, and the trial of changes
+    assert server.command_count("hgetall") == 2     # that of a, and of nobody: are changes reported?
     assert "too large" in ctl.do("account", "show", f"fat@{domain}").out
     assert server.command_count("hgetall") == 2
     assert "too large" in ctl.run("explain", "--ip", "192.0.2.1", "--from", f"fat@{domain}").out

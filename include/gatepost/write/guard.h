@@ -16,6 +16,21 @@
 bool guard_policy(const struct config *config, const struct policy_set *before,
                   const struct policy_set *after, int64_t now, struct why *why);
 
+/*
+ * Would a change open up more than its writer may think: by an `ip:` entry that lists nearly
+ * everybody or, with `inherited_goes`, by deleting a policy that others inherit and that holds them
+ * back? Of the subject's own policy before and after; NULL where there is none. As above.
+ */
+bool guard_opening(const struct policy *before, const struct policy *after, bool inherited_goes,
+                   int64_t now, struct why *why);
+
+/*
+ * The same of a member that is added to a network: one that has nearly every client, or one of a
+ * network whose name is a misspelling of one that the configuration asks for.
+ */
+bool guard_member(const struct config *config, const char *name, const char *member, size_t len,
+                  struct why *why);
+
 /* The same of a network that loses its last member in the store. */
 bool guard_network(const struct config *config, const char *name, struct why *why);
 
