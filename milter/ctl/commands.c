@@ -46,7 +46,7 @@ static const struct command other_commands[] = {
     {{"network", "add"}, "NAME CIDR [NOTE]", 2, 3, WRITES, ctl_network_add, {0}},
     {{"network", "remove"}, "NAME CIDR", 2, 2, WRITES, ctl_network_remove, {0}},
     {{"network", "list"}, "[NAME]", 0, 1, SHOWS, ctl_network_list, {0}},
-    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE), ctl_lint, {0}},
+    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE) | BIT(OPT_DNS), ctl_lint, {0}},
     {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export, {0}},
     {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE) | BIT(OPT_PRUNE), ctl_import, {0}},
     {{"history", NULL}, "[SUBJECT]", 0, 1, OF_HISTORY, ctl_history, {0}},

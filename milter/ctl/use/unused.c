@@ -28,11 +28,10 @@ static void add_row(struct ctl_table *table, const json_t *row) {
 static void print_table(const json_t *found) {
     static const char *const titles[] = {"ACCOUNT", "PROTOCOL", "LAST USED", ""};
     struct ctl_table table = {.columns = 4};
-    const json_t *row;
-    size_t i;
-    for (i = 0; json_array_size(found) > 0 && i < table.columns; i++)
+    for (size_t i = 0; json_array_size(found) > 0 && i < table.columns; i++)
         ctl_table_add_painted(&table, titles[i], CTL_TITLE);
-    json_array_foreach(found, i, row) add_row(&table, row);
+    for (size_t i = 0; i < json_array_size(found); i++)
+        add_row(&table, json_array_get(found, i));
     ctl_table_print(&table);
 }
 
