@@ -189,7 +189,7 @@ def test_which_doors_are_used(make_ctl, redis):
         redis.cli("HSET", key, f"{service} {block}", f"{last} {first}")
         redis.cli("HSET", "gatepost-use:*", service, f"{last} {first}")
     found = transcripts(section("## Which doors are used"))
-    assert len(found) == 3
+    assert len(found) == 4
     for command, shown in found:
         printed = ctl.do(*words_of(command)).out.splitlines()
         for line in shown.strip("\n").splitlines():
