@@ -277,7 +277,7 @@ int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account
     json_t *list = ctl->json ? json_array() : NULL;
     if (ctl_list_entries(ctl, which, &policies, 0, list) == 0)
         ctl_say_empty(ctl, "%s %s", policies.subjects[policies.own] + strlen("account:"),
-                      which == ENTRIES_AS ? "sends only under its own name"
+                      which == ENTRIES_AS ? "has no addresses to send as"
                                           : "has no listed addresses");
     ctl_policies_clear(&policies);
     return ctl->json ? ctl_print_json(list) : CTL_DONE;
