@@ -12,9 +12,8 @@
 
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/fact_name.h"
-#include "gatepost/write/suggest.h"
 #include "memory.h"
-#include "print.h"
+#include "table.h"
 #include "write/write.h"
 
 char *ctl_trim_note(const char *note) {
@@ -34,17 +33,11 @@ static int make_value(const struct ctl *ctl, const char *note, char **value) {
         *value = plain;
         return CTL_DONE;
     }
-    int status = CTL_DONE;
-    size_t len = strlen(ctl->until);
-    if (timestamp_parse(ctl->until, len, &seconds) != 0) {
-        bool near = suggest_time(ctl->until, len, good, sizeof good) == 0;
-        status = ctl_refuse(
-            ctl, "--until %.60s: it must be a UTC time like 2027-01-31T00:00:00Z%s%s%s", ctl->until,
-            near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
-    } else if (strncasecmp(plain, "until=", 6) == 0) {
+    int status = ctl_parse_until(ctl, &seconds);
+    if (status == CTL_DONE && strncasecmp(plain, "until=", 6) == 0) {
         status =
             ctl_refuse(ctl, "the note already begins with until=: use either until= or --until");
-    } else {
+    } else if (status == CTL_DONE) {
         *value = xasprintf("until=%s%s%s", timestamp_format(seconds, good),
                            plain[0] == '\0' ? "" : " ", plain);
     }
@@ -157,17 +150,30 @@ struct shown_entry {
     const char *subject;
     const char *name; /* without the field's name */
     size_t name_len;
-    const struct store_field *field;
+    const char *note; /* without its until=, where that can be read */
+    size_t note_len;
     bool malformed, expired;
     int64_t until; /* 0: without end */
 };
+
+/* What follows the time in a value that begins with "until=TIME". */
+static void skip_until(struct shown_entry *entry) {
+    if (entry->malformed || entry->until == 0)
+        return;
+    const char *space = memchr(entry->note, ' ', entry->note_len);
+    size_t skipped = space == NULL ? entry->note_len : (size_t)(space - entry->note);
+    while (skipped < entry->note_len && entry->note[skipped] == ' ')
+        skipped++;
+    entry->note += skipped;
+    entry->note_len -= skipped;
+}
 
 static json_t *entry_json(const struct shown_entry *entry, bool member) {
     char time[TIMESTAMP_SIZE];
     json_t *told = json_object();
     json_object_set_new(told, "subject", json_text(entry->subject));
     json_object_set_new(told, "address", json_octets(entry->name, entry->name_len));
-    json_object_set_new(told, "note", json_octets(entry->field->value, entry->field->value_len));
+    json_object_set_new(told, "note", json_octets(entry->note, entry->note_len));
     if (member)
         return told;
     json_object_set_new(told, "until",
@@ -178,17 +184,25 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
     return told;
 }
 
-static void put_entry(const struct shown_entry *entry, bool member) {
-    ctl_put_column(stdout, entry->name, 24);
-    putchar(' ');
-    if (!member) {
-        ctl_put_column(stdout, entry->subject, 32);
-        putchar(' ');
-    }
-    ctl_put(stdout, entry->field->value, entry->field->value_len);
-    if (entry->malformed || entry->expired)
-        fputs(entry->malformed ? " [malformed]" : " [expired]", stdout);
-    putchar('\n');
+static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
+    char time[TIMESTAMP_SIZE], *said = NULL;
+    char *note = xstrndup(entry->note, entry->note_len);
+    if (entry->until != 0)
+        said = xasprintf("%s %s%s%s", entry->expired ? "expired" : "until",
+                         timestamp_format(entry->until, time), note[0] == '\0' ? "" : ": ", note);
+    else if (entry->malformed)
+        said = xasprintf("malformed: %s", note);
+    ctl_table_add_octets(table, entry->name, entry->name_len);
+    ctl_table_add(table, entry->subject);
+    if (said != NULL)
+        ctl_table_add_painted(table, said,
+                              entry->malformed ? CTL_BAD
+                              : entry->expired ? CTL_ODD
+                                               : CTL_PLAIN);
+    else
+        ctl_table_add_octets(table, entry->note, entry->note_len);
+    free(said);
+    free(note);
 }
 
 /* The number of entries of a policy so far, in the order of their fields. */
@@ -218,7 +232,8 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         return false;
     bool as = row->id == FIELD_AS;
     size_t skip = as ? strlen("as:") : strlen("ip:");
-    shown->field = f;
+    shown->note = f->value;
+    shown->note_len = f->value_len;
     shown->name = f->name + skip;
     shown->name_len = f->name_len - skip;
     if (as)
@@ -227,11 +242,14 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         show_name(shown, &policy->providers[counts->providers++], now);
     else
         show_ip(shown, &policy->ips[counts->ips++], now);
+    skip_until(shown);
     return as == (list == ENTRIES_AS);
 }
 
-void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
-                      const struct ctl_policies *policies, json_t *list) {
+size_t ctl_list_entries(const struct ctl *ctl, enum entry_list which,
+                        const struct ctl_policies *policies, int indent, json_t *list) {
+    struct ctl_table table = {.columns = 3, .indent = indent};
+    size_t n = 0;
     for (size_t i = 0; i < SUBJECTS; i++) {
         const struct store_hash *hash = &policies->hashes[i];
         const struct policy *policy = policies->policies[i];
@@ -240,12 +258,15 @@ void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
             struct shown_entry shown = {.subject = policies->subjects[i]};
             if (!find_entry(which, &hash->fields[j], policy, &counts, ctl->now, &shown))
                 continue;
+            n++;
             if (list != NULL)
                 json_array_append_new(list, entry_json(&shown, false));
             else
-                put_entry(&shown, false);
+                add_row(&table, &shown);
         }
     }
+    ctl_table_print(&table);
+    return n;
 }
 
 int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account) {
@@ -254,19 +275,50 @@ int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account
     if (status != CTL_DONE)
         return status;
     json_t *list = ctl->json ? json_array() : NULL;
-    ctl_list_entries(ctl, which, &policies, list);
+    if (ctl_list_entries(ctl, which, &policies, 0, list) == 0)
+        ctl_say_empty(ctl, "%s %s", policies.subjects[policies.own] + strlen("account:"),
+                      which == ENTRIES_AS ? "sends only under its own name"
+                                          : "has no listed addresses");
     ctl_policies_clear(&policies);
     return ctl->json ? ctl_print_json(list) : CTL_DONE;
 }
 
-void ctl_list_members(const char *subject, const struct store_hash *hash, json_t *list) {
+/* ---- members of a network ---- */
+
+static void show_member(struct ctl_table *table, json_t *list, const struct shown_entry *entry,
+                        const char *from) {
+    if (list != NULL) {
+        json_t *told = entry_json(entry, true);
+        json_object_set_new(told, "from", json_text(from));
+        json_array_append_new(list, told);
+        return;
+    }
+    ctl_table_add_octets(table, entry->name, entry->name_len);
+    ctl_table_add(table, from);
+    ctl_table_add_octets(table, entry->note, entry->note_len);
+}
+
+size_t ctl_list_members(const struct ctl *ctl, const char *subject, const struct store_hash *hash,
+                        json_t *list) {
+    const struct config_network *network =
+        config_network(ctl->config, subject + strlen("network:"));
+    struct ctl_table table = {.columns = 3};
+    size_t configured = network == NULL ? 0 : network->texts.n;
+    for (size_t i = 0; i < configured; i++) {
+        const char *member = network->texts.items[i];
+        const struct shown_entry shown = {
+            .subject = subject, .name = member, .name_len = strlen(member), .note = ""};
+        show_member(&table, list, &shown, "configuration");
+    }
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        const struct shown_entry shown = {
-            .subject = subject, .name = f->name, .name_len = f->name_len, .field = f};
-        if (list != NULL)
-            json_array_append_new(list, entry_json(&shown, true));
-        else
-            put_entry(&shown, true);
+        const struct shown_entry shown = {.subject = subject,
+                                          .name = f->name,
+                                          .name_len = f->name_len,
+                                          .note = f->value,
+                                          .note_len = f->value_len};
+        show_member(&table, list, &shown, "store");
     }
+    ctl_table_print(&table);
+    return configured + hash->n;
 }

@@ -37,7 +37,9 @@ static int look_at_eviction(struct redis_client *talk, const char *name, store_t
     if (reply->str != NULL) {
         info_value(reply->str, "\nmaxmemory_policy", policy, sizeof policy);
         info_value(reply->str, "\nmaxmemory", limit, sizeof limit);
-        if (policy[0] != '\0' && strcmp(policy, "noeviction") != 0) {
+        /* volatile-*: only keys that expire, and those of policy do not */
+        if (policy[0] != '\0' && strcmp(policy, "noeviction") != 0 &&
+            strncmp(policy, "volatile-", strlen("volatile-")) != 0) {
             snprintf(complaint, sizeof complaint,
                      "%s evicts keys when its memory is full (maxmemory-policy %s%s): set "
                      "maxmemory-policy noeviction, a policy that is evicted is no policy",

@@ -40,7 +40,7 @@ THIRD_PARTY = {
     "microhttpd.h": ("base",),
     "openssl": ("base", "store", "milter/ctl/doors/tls.c"),
     "spf2": ("spf",),
-    "systemd": ("base", "filter"),
+    "systemd": ("milter/base/log_journal.c", "milter/filter/service_manager.c"),
     "unicase.h": ("base",),
     "uninorm.h": ("base",),
     "unistr.h": ("base",),
