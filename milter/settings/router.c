@@ -70,12 +70,15 @@ static void read_account_path(const char *rest, struct target *out) {
             (struct target){PASSWORD, out->account, rest + 1, out->account_len, strlen(rest + 1)};
 }
 
-static struct target read_path(const char *path) {
+static struct target read_path(const struct router *router, const char *path) {
+    struct page_file file;
     struct target target = {.resource = NOTHING};
     if (strncmp(path, ACCOUNTS, sizeof ACCOUNTS - 1) == 0)
         read_account_path(path + sizeof ACCOUNTS - 1, &target);
     else if (strcmp(path, "/v1/openapi.json") == 0)
         target.resource = OPENAPI;
+    else if (page_find(router->page, path, NULL, &file))
+        target.resource = PAGE;
     return target;
 }
 
@@ -101,10 +104,9 @@ static bool turn_away(const struct http_request *request, struct http_response *
 
 bool router_admit(void *context, const struct http_request *request,
                   struct http_response *response) {
-    const struct target target = read_path(request->path);
+    const struct target target = read_path(context, request->path);
     struct office *office = office_current();
     struct token_grant grant;
-    (void)context;
     bool known = office != NULL && caller_has_token(office->tokens, request, &grant);
     office_release(office);
     if (!known)
@@ -199,9 +201,25 @@ static void answer_for(struct office *office, struct visit *visit, const struct 
     caller_clear(&caller);
 }
 
+/* The page in the language that the browser prefers. */
+static void answer_page(const struct page *page, const struct http_request *request,
+                        struct http_response *response) {
+    const char *languages;
+    struct page_file file;
+    if (http_request_field(request, "Accept-Language", &languages) != 1)
+        languages = NULL;
+    page_find(page, request->path, languages, &file);
+    answer_octets(response, 200, file.type, file.body, file.len);
+    if (file.language == NULL)
+        return;
+    http_response_field(response, "Content-Language", file.language);
+    http_response_field(response, "Vary", "Accept-Language");
+}
+
 void router_answer(void *context, const struct http_request *request,
                    struct http_response *response) {
-    const struct target target = read_path(request->path);
+    const struct router *router = context;
+    const struct target target = read_path(router, request->path);
     const struct route *route = find_route(target.resource, request->method);
     struct office *office = office_current();
     if (office == NULL) {
@@ -218,7 +236,9 @@ void router_answer(void *context, const struct http_request *request,
         answer_refusal(response, 400, NULL, "there are no parameters here");
     else if (target.resource == OPENAPI)
         answer_octets(response, 200, JSON_TYPE, openapi_text, strlen(openapi_text));
+    else if (target.resource == PAGE)
+        answer_page(router->page, request, response);
     else
-        answer_for(office, &visit, route, &target, context);
+        answer_for(office, &visit, route, &target, router->rate);
     office_release(office);
 }

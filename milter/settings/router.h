@@ -5,9 +5,16 @@
 #define GATEPOST_SETTINGS_ROUTER_H
 
 #include "gatepost/base/http_service.h"
+#include "page.h"
 #include "rate.h"
 
-/* Those of http_service_settings; the context is the struct rate. Offices are published. */
+/* What all requests share; the caller's. */
+struct router {
+    struct rate *rate;
+    const struct page *page;
+};
+
+/* Those of http_service_settings; the context is a struct router. Offices are published. */
 bool router_admit(void *context, const struct http_request *request,
                   struct http_response *response);
 void router_answer(void *context, const struct http_request *request,

@@ -28,7 +28,8 @@
 struct service {
     struct named_socket socket;
     struct workers *workers;
-    struct rate *rate;
+    struct page *page;
+    struct router router;
     struct http_service *http;
 };
 
@@ -57,14 +58,17 @@ static int open_service(struct service *service, const struct config *config) {
     if (named_socket_open(&place, settings->socket_mode, &service->socket) != 0)
         return -1;
     if (workers_open(WORKERS_MAX, WAITING_MAX, &service->workers) != 0 ||
-        (service->rate = rate_new()) == NULL)
+        (service->router.rate = rate_new()) == NULL)
         return fail("settings: listen", settings->listen, "no memory");
+    if (page_open(&service->page, &why) != 0)
+        return fail("settings: listen", settings->listen, why.text);
+    service->router.page = service->page;
     const struct http_service_settings http = {.workers = service->workers,
                                                .connections = connections(),
                                                .admit = router_admit,
                                                .answer = router_answer,
                                                .refuse = router_refuse,
-                                               .context = service->rate};
+                                               .context = &service->router};
     int listener = service->socket.listener;
     service->socket.listener = -1; /* taken over */
     if (http_service_open(listener, &http, &service->http, &why) == 0)
@@ -75,7 +79,8 @@ static int open_service(struct service *service, const struct config *config) {
 static void close_service(struct service *service) {
     http_service_close(service->http);
     workers_close(service->workers);
-    rate_free(service->rate);
+    rate_free(service->router.rate);
+    page_free(service->page);
     named_socket_close(&service->socket);
 }
 
