@@ -77,8 +77,9 @@ static int read_protocols(struct ctl *ctl, int n, char **names, char **protocols
 static int read_note(const struct ctl *ctl) {
     const char *note = ctl->note == NULL ? "" : ctl->note;
     size_t len = strlen(note);
-    if (strncmp(note, "until=", 6) == 0)
-        return ctl_refuse(ctl, "--note: a note cannot begin with until=: there is --until");
+    if (strncmp(note, "until=", 6) == 0 || strncmp(note, "from=", 5) == 0)
+        return ctl_refuse(ctl,
+                          "--note: a note cannot begin with from= or until=: there is --until");
     for (size_t i = 0, sequence; i < len; i += sequence) {
         sequence = utf8_sequence(note + i, len - i);
         if (sequence == 0 || utf8_is_deceptive(note + i, sequence))
@@ -149,6 +150,7 @@ int ctl_password_add(struct ctl *ctl, int argc, char **argv) {
 struct listing {
     json_t *json; /* NULL: as text */
     size_t unreadable, n;
+    int64_t now;
 };
 
 static json_t *part_json(struct app_password_part part) {
@@ -162,6 +164,8 @@ static void list_json(json_t *list, const struct app_password *password) {
     json_object_set_new(told, "protocols", part_json(password->protocols));
     json_object_set_new(told, "services", part_json(password->services));
     json_object_set_new(told, "created", json_text(timestamp_format(password->created, text)));
+    if (password->from != 0)
+        json_object_set_new(told, "from", json_text(timestamp_format(password->from, text)));
     json_object_set_new(told, "until",
                         password->until == 0 ? json_null()
                                              : json_text(timestamp_format(password->until, text)));
@@ -195,12 +199,14 @@ static void list_one(void *context, const struct app_password *password) {
     printf("%s %s ", timestamp_format(password->created, created),
            password->until == 0 ? "-                   "
                                 : timestamp_format(password->until, until));
+    if (password->from > listing->now)
+        printf("[from %s] ", timestamp_format(password->from, created));
     ctl_put(stdout, password->note.text, password->note.len);
     putchar('\n');
 }
 
 int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
-    struct listing listing = {.json = ctl->json ? json_array() : NULL};
+    struct listing listing = {.json = ctl->json ? json_array() : NULL, .now = ctl->now};
     struct password_store *store;
     struct why why;
     char *account = NULL;

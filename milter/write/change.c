@@ -44,7 +44,7 @@ static enum change_result ask_guard(struct change *c, const struct change_before
                    : CHANGE_DONE;
     }
     struct policy_set after = *before->policies;
-    struct policy *policy = c->drop ? NULL : plan_policy(before->hash, &c->plan, &gone);
+    struct policy *policy = c->drop ? NULL : plan_policy(c->subject, before->hash, &c->plan, &gone);
     if (policy == NULL && !gone && !c->drop) {
         why_set(why, "no memory");
         return CHANGE_FAILED;

@@ -15,7 +15,9 @@ static bool listed_nowhere(const struct policy_set *set, int64_t now) {
     int source = SOURCE_ANY;
     if (policy_source(set, &source, &origin) != SETTING_SET || source != SOURCE_AUTHORIZED)
         return false;
-    for (size_t i = 0; i < SUBJECTS; i++)
+    /* a user's own entries are of use only where it is he who demands them */
+    size_t n = policy_is_own(set, &origin) ? ALL_SUBJECTS : SUBJECTS;
+    for (size_t i = 0; i < n; i++)
         for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_ips; j++)
             if (policy_ip_counts(&set->policies[i]->ips[j], now))
                 return false;
@@ -76,8 +78,10 @@ static struct doors open_doors(const struct config *config, const struct policy_
 
 bool guard_policy(const struct config *config, const struct policy_set *before,
                   const struct policy_set *after, int64_t now, struct why *why) {
-    struct doors was = open_doors(config, before), is = open_doors(config, after);
-    if (listed_nowhere(after, now) && !listed_nowhere(before, now))
+    struct policy_set old = *before, new = *after;
+    old.now = new.now = now;
+    struct doors was = open_doors(config, &old), is = open_doors(config, &new);
+    if (listed_nowhere(&new, now) && !listed_nowhere(&old, now))
         why_set(why,
                 "source authorized without a listed address: no login could send, and without a "
                 "login only what SPF passes; add an address first (ip add)");

@@ -11,6 +11,13 @@
 /* For the kinds: this edit was not done, for `why`; the first reason stays. */
 void store_edit_refuse(struct store_edit *edit, const char *why);
 
+/* In Redis each has a stream of its own: who writes self facts must not write the other. */
+enum history { HISTORY_POLICY, HISTORY_SELF, HISTORIES };
+extern const char *const history_names[HISTORIES]; /* as subjects */
+
+/* In which a change of the subject is recorded. */
+enum history history_of(const char *subject);
+
 /* What a kind of writer implements; a struct store_writer begins with a pointer to it. */
 struct store_writer_ops {
     size_t batch;

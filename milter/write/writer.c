@@ -4,9 +4,16 @@
  */
 #include "gatepost/write/writer.h"
 
+#include "gatepost/core/self_fact.h"
 #include "implement.h"
 
 #include <stdio.h>
+
+const char *const history_names[HISTORIES] = {"history", SELF_HISTORY};
+
+enum history history_of(const char *subject) {
+    return self_is_subject(subject) ? HISTORY_SELF : HISTORY_POLICY;
+}
 
 void store_writer_free(struct store_writer *writer) {
     if (writer != NULL)

@@ -41,7 +41,7 @@ THIRD_PARTY = {
     "microhttpd.h": ("base",),
     "openssl": ("base", "store", "milter/ctl/doors/tls.c"),
     "spf2": ("spf",),
-    "systemd": ("base", "filter"),
+    "systemd": ("base", "filter", "settings"),
     "unicase.h": ("base",),
     "uninorm.h": ("base",),
     "unistr.h": ("base",),

@@ -23,15 +23,18 @@ void password_store_free(struct password_store *store);
 struct new_password {
     const char *account, *protocols, *services; /* names with commas between them */
     const char *note;
-    int64_t now, until; /* seconds since the epoch; 0: it does not end */
+    int64_t now, from, until; /* seconds since the epoch; 0: good at once, does not end */
 };
 
 #define PASSWORD_ID_SIZE 9
 
 /*
  * Makes one and stores its hash. The secret is in `secret` and nowhere else; `id` names it from now
- * on. Returns 0, or -1 with the reason: the account has APP_PASSWORDS_MAX, for one.
+ * on. Returns 0, PASSWORDS_FULL when the account has APP_PASSWORDS_MAX, or -1; both with the
+ * reason.
  */
+#define PASSWORDS_FULL (-2)
+
 int password_add(struct password_store *store, const struct new_password *password,
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why);

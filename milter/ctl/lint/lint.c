@@ -139,7 +139,7 @@ static void lint_account(struct round *round, const char *subject, struct store_
         return;
     ctl_sort_hash(hash);
     lint_facts(lint, subject, hash);
-    struct policy *policy = ctl_decode(hash);
+    struct policy *policy = ctl_decode(subject, hash);
     lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
     lint_names(lint, subject, policy, &heritage);
     lint_note_domains(lint, subject, policy);

@@ -50,14 +50,23 @@ static int draw(char *out, size_t n, struct why *why) {
     return 0;
 }
 
+/* "NAME=TIME ", or nothing where there is no time. */
+#define TIMED_SIZE (sizeof "until= " + TIMESTAMP_SIZE)
+static const char *timed(const char *name, int64_t time, char out[static TIMED_SIZE]) {
+    char text[TIMESTAMP_SIZE];
+    out[0] = '\0';
+    if (time != 0)
+        snprintf(out, TIMED_SIZE, "%s=%s ", name, timestamp_format(time, text));
+    return out;
+}
+
 static char *value_of(const struct new_password *password, const char *id) {
-    char created[TIMESTAMP_SIZE], until[TIMESTAMP_SIZE], *value;
-    bool ends = password->until != 0;
+    char created[TIMESTAMP_SIZE], from[TIMED_SIZE], until[TIMED_SIZE], *value;
     int len =
-        asprintf(&value, "id=%s protocols=%s services=%s created=%s %s%s%s%s", id,
+        asprintf(&value, "id=%s protocols=%s services=%s created=%s %s%s%s", id,
                  password->protocols, password->services, timestamp_format(password->now, created),
-                 ends ? "until=" : "", ends ? timestamp_format(password->until, until) : "",
-                 ends ? " " : "", password->note == NULL ? "" : password->note);
+                 timed("from", password->from, from), timed("until", password->until, until),
+                 password->note == NULL ? "" : password->note);
     return len < 0 ? NULL : value;
 }
 
@@ -66,22 +75,24 @@ static int has_room(struct password_store *store, const char *account, struct wh
     redisReply *reply = beside_ask(&store->keys, account, words, why);
     if (reply == NULL)
         return -1;
-    int rc = reply->type == REDIS_REPLY_INTEGER && reply->integer < APP_PASSWORDS_MAX
-                 ? 0
-                 : why_set(why, "the account has %d app passwords already: remove one first",
-                           APP_PASSWORDS_MAX);
+    bool has = reply->type == REDIS_REPLY_INTEGER && reply->integer < APP_PASSWORDS_MAX;
     freeReplyObject(reply);
-    return rc;
+    if (has)
+        return 0;
+    why_set(why, "the account has %d app passwords already: remove one first", APP_PASSWORDS_MAX);
+    return PASSWORDS_FULL;
 }
 
 int password_add(struct password_store *store, const struct new_password *password,
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why) {
     char plain[APP_PASSWORD_SIZE], hash[SHA256_TEXT_SIZE], *value = NULL;
-    if (has_room(store, password->account, why) != 0 ||
-        draw(plain, APP_PASSWORD_LETTERS, why) != 0 || draw(id, PASSWORD_ID_SIZE - 1, why) != 0)
+    int rc = has_room(store, password->account, why);
+    if (rc != 0)
+        return rc;
+    if (draw(plain, APP_PASSWORD_LETTERS, why) != 0 || draw(id, PASSWORD_ID_SIZE - 1, why) != 0)
         return -1;
-    int rc = sha256_text(plain, APP_PASSWORD_LETTERS, hash);
+    rc = sha256_text(plain, APP_PASSWORD_LETTERS, hash);
     if (rc == 0 && (value = value_of(password, id)) == NULL)
         rc = -1;
     if (rc != 0)
