@@ -26,15 +26,15 @@ export function fill(element, text) {
     element.hidden = !text;
 }
 
-// Fills a list anew. What had the focus keeps it, or gives it to the button that takes its wish back,
-// or to `heir`.
+// Fills a list anew. What had the focus keeps it, or gives it to the other control of its
+// row, or to `heir`.
 export function fillList(list, items, heir) {
     const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
     list.replaceChildren(...items);
     list.hidden = items.length === 0;
     if (focused !== null) {
-        const able = [find(focused), find(`${focused}-cancel`)].find(next => next && !next.disabled);
-        (able ?? heir).focus();
+        const next = [focused, `${focused}-cancel`, focused.replace(/-cancel$/, "")].map(find);
+        (next.find(element => element && !element.disabled) ?? heir).focus();
     }
 }
 

@@ -31,11 +31,12 @@ async function saveChoice(event) {
     event.preventDefault();
     const authorized = find("source-authorized").checked;
     const problem = await change({source: authorized ? "authorized" : null});
+    showError(find("source-error"), [], problem && !problem.left ? problem.text : null,
+        problem?.detail);
     if (problem) {
-        showError(find("source-error"), [], problem.text, problem.detail);
+        announce(problem.text);
         return;
     }
-    showError(find("source-error"), [], null);
     if (pendingTime(state, "source")) {
         announce(say("pending.said"));
         find("source-cancel").focus();
