@@ -91,7 +91,7 @@ _gatepostctl_options() {
     case "$head $sub" in
     ' ') echo -c -V -h ;;
     'account ' | 'account show' | 'ip ' | 'as ' | 'network ' | *' list' | 'spf ' | 'spf check' | lint\ * | \
-        export\ * | history\ * | use\ * | unused\ * | replay\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
+        export\ * | history\ * | use\ * | unused\ * | suggest\ * | replay\ * | doors\ * | explain\ * | status\ * | reload\ *) ;;
     *) echo --dry-run --force --actor ;;
     esac
     grep -o -e '--[a-z-]*' <<<"${usage[*]}"

@@ -9,6 +9,7 @@
 
 #include "effective.h"
 #include "entries.h"
+#include "gatepost/core/timestamp.h"
 #include "memory.h"
 #include "print.h"
 #include "use/use.h"
@@ -43,12 +44,13 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
 
 /* ---- show: as text ---- */
 
-static void put_shown(const struct effective *s) {
+/* `middle` comes before where it is from. */
+static void put_shown(const struct effective *s, const char *middle) {
     fputs("  ", stdout);
     ctl_put_column(stdout, s->name, 16);
     putchar(' ');
     ctl_put_column(stdout, s->value, 12);
-    putchar(' ');
+    printf(" %s", middle);
     if (s->origin.subject == NULL) {
         puts(s->from);
         return;
@@ -65,7 +67,7 @@ static void tell(json_t *json, const struct effective *s) {
     if (json != NULL)
         json_object_set_new(json, s->name, effective_json(s));
     else
-        put_shown(s);
+        put_shown(s, "");
 }
 
 static void title(const json_t *json, const char *text) {
@@ -126,14 +128,38 @@ static void tell_settings(const struct ctl *ctl, const struct policy_set *set, j
     }
 }
 
-static void tell_protocols(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+/* One protocol with when it was used last. */
+static void tell_used(const struct ctl *ctl, const struct effective *s, const struct ctl_use *use,
+                      json_t *json) {
+    char time[TIMESTAMP_SIZE], middle[40] = "not used         ";
+    int64_t last;
+    json_t *services = ctl_use_of_protocol(&ctl->config->rules, use, s->name, &last);
+    if (json != NULL) {
+        json_t *told = effective_json(s);
+        json_object_set(told, "last_use", services);
+        json_object_set_new(json, s->name, told);
+    } else {
+        if (last != 0)
+            snprintf(middle, sizeof middle, "used %.10s  ", timestamp_format(last, time));
+        put_shown(s, middle);
+    }
+    json_decref(services);
+}
+
+/* `use` is NULL where it is not known. */
+static void tell_protocols(const struct ctl *ctl, const struct policy_set *set,
+                           const struct ctl_use *use, json_t *json) {
     const struct decision_rules *rules = &ctl->config->rules;
     size_t n = fact_protocols(rules, NULL, 0);
     const char **names = xcalloc(n, sizeof *names);
     fact_protocols(rules, names, n);
     for (size_t i = 0; i < n; i++) {
         struct effective s = effective_protocol(set, names[i]);
-        tell(json, &s);
+        /* nobody records mail without a login, which is what smtp is for */
+        if (use != NULL && (strcmp(s.name, "smtp") != 0 || fact_service_is_bound(rules, "smtp")))
+            tell_used(ctl, &s, use, json);
+        else
+            tell(json, &s);
     }
     free((void *)names);
 }
@@ -196,7 +222,7 @@ static json_t *part(json_t *all, const char *name, json_t *value) {
     return value;
 }
 
-static int show(const struct ctl *ctl, const struct ctl_policies *p) {
+static int show(const struct ctl *ctl, const struct ctl_policies *p, const struct ctl_use *use) {
     const char *name = p->subjects[p->own] + strlen("account:");
     bool known = policy_is_known(&p->set);
     json_t *all = ctl->json ? json_object() : NULL;
@@ -211,7 +237,7 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
     title(all, "settings");
     tell_settings(ctl, &p->set, part(all, "settings", ctl->json ? json_object() : NULL));
     title(all, "protocols");
-    tell_protocols(ctl, &p->set, part(all, "protocols", ctl->json ? json_object() : NULL));
+    tell_protocols(ctl, &p->set, use, part(all, "protocols", ctl->json ? json_object() : NULL));
     title(all, "services");
     tell_services(ctl, &p->set, part(all, "services", ctl->json ? json_object() : NULL));
     if (count_entries(p, ENTRIES_LISTED) > 0 || ctl->json) {
@@ -231,13 +257,33 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p) {
     return ctl->json ? ctl_print_json(all) : CTL_DONE;
 }
 
+/* Reads its use where that is recorded. False, after a warning, where it cannot be read. */
+static bool read_use(const struct ctl *ctl, const struct ctl_policies *p, struct ctl_use *use) {
+    const struct store_settings settings = ctl_use_settings(ctl);
+    struct use_store *store;
+    struct why why;
+    *use = (struct ctl_use){.n = 0};
+    if (!ctl->config->record_use || p->own != SUBJECT_ACCOUNT)
+        return false;
+    int rc = use_store_open(&settings, &store, &why);
+    if (rc == 0) {
+        rc = ctl_use_try(store, p->subjects[p->own] + strlen("account:"), use, &why);
+        use_store_free(store);
+    }
+    if (rc < 0)
+        ctl_warn("cannot read when its protocols were used: %s", why.text);
+    return rc == 0;
+}
+
 int ctl_account_show(struct ctl *ctl, int argc, char **argv) {
     struct ctl_policies policies;
+    struct ctl_use use;
     (void)argc;
     int status = ctl_policies_of(ctl, argv[0], &policies);
     if (status != CTL_DONE)
         return status;
-    status = show(ctl, &policies);
+    status = show(ctl, &policies, read_use(ctl, &policies, &use) ? &use : NULL);
+    ctl_use_clear(&use);
     ctl_policies_clear(&policies);
     return status;
 }

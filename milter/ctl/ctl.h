@@ -30,6 +30,7 @@ enum ctl_exit {
 /* What explain is asked; texts of the command line, NULL where not given. */
 struct ctl_question {
     const char *ip, *helo, *from, *login, *listener, *log;
+    const char *session; /* whose line of the log is meant; NULL: the last one */
     bool app_password;
     const char *door, *service; /* of a login elsewhere than at the MTA */
     bool tls;
@@ -71,7 +72,7 @@ struct ctl {
     const char *until;  /* --until as given; NULL */
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
-    const char *length; /* --for of unused; NULL */
+    const char *length; /* --for of unused and suggest; NULL */
     const char *policy; /* --policy of replay; NULL */
     const char **with;  /* --with of replay, as often as it was given; owned */
     size_t n_with, with_room;
@@ -110,7 +111,7 @@ ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
 ctl_command ctl_network_add, ctl_network_remove, ctl_network_list;
 ctl_command ctl_spf_set, ctl_spf_unset, ctl_spf_check;
 ctl_command ctl_lint, ctl_export, ctl_import, ctl_history;
-ctl_command ctl_use, ctl_unused, ctl_replay;
+ctl_command ctl_use, ctl_unused, ctl_suggest, ctl_replay;
 ctl_command ctl_password_add, ctl_password_list, ctl_password_remove;
 ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
 

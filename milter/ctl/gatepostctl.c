@@ -13,6 +13,7 @@
 #include "gatepost/base/idna.h"
 #include "gatepost/base/log.h"
 #include "memory.h"
+#include "new_file.h"
 #include "print.h"
 
 /* What stands on the command line. */
@@ -145,10 +146,15 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
     ctl->fact_rules = (struct fact_rules){&ctl->config->rules, &ctl->address_rules};
     ctl->setting = command->setting;
     ctl->run_words = run_words;
-    int status = command->run(ctl, argc, argv);
+    struct new_file file = {0};
+    bool writes = (command->options & BIT(OPT_DRY_RUN)) != 0 && !ctl->dry_run;
+    int status = writes ? new_file_begin(ctl, &file) : CTL_DONE;
+    if (status == CTL_DONE)
+        status = command->run(ctl, argc, argv);
     free(ctl->with);
     store_writer_free(ctl->writer);
     store_free(ctl->store);
+    status = new_file_end(ctl, &file, status);
     config_free(ctl->config);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         perror("gatepostctl: standard output");

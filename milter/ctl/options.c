@@ -26,6 +26,7 @@ const struct option ctl_long_options[] = {
     {"tls", no_argument, NULL, OPT_TLS},
     {"listener", required_argument, NULL, OPT_LISTENER},
     {"log", required_argument, NULL, OPT_LOG},
+    {"session", required_argument, NULL, OPT_SESSION},
     {"watch", no_argument, NULL, OPT_WATCH},
     {"door", required_argument, NULL, OPT_DOOR},
     {"service", required_argument, NULL, OPT_SERVICE},
@@ -153,6 +154,9 @@ int ctl_take_option(struct ctl *ctl, int option) {
         break;
     case OPT_LOG:
         ctl->question.log = optarg;
+        break;
+    case OPT_SESSION:
+        ctl->question.session = optarg;
         break;
     case OPT_WATCH:
         ctl->watch = true;

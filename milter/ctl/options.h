@@ -26,6 +26,7 @@ enum {
     OPT_TLS,
     OPT_LISTENER,
     OPT_LOG,
+    OPT_SESSION,
     OPT_WATCH,
     OPT_DOOR,
     OPT_SERVICE,
@@ -54,7 +55,8 @@ enum {
 #define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
-     BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_DOOR) | BIT(OPT_SERVICE) | BIT(OPT_APP_PASSWORD))
+     BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_SESSION) | BIT(OPT_DOOR) | BIT(OPT_SERVICE) |      \
+     BIT(OPT_APP_PASSWORD))
 #define OF_DOORS                                                                                   \
     (SHOWS | BIT(OPT_CANARY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PORT) | BIT(OPT_PATH) |            \
      BIT(OPT_ADDRESS) | BIT(OPT_TIMEOUT))

@@ -203,7 +203,10 @@ static sfsistat judge_end(SMFICTX *ctx, struct session *session) {
     if (refused != SMFIS_CONTINUE)
         return refused;
     if (change_header(ctx, &changes) != MI_SUCCESS) {
-        log_event(LOG_ERR, "header-refused", "step", "end of message", (char *)NULL);
+        log_event(LOG_ERR, "header-refused", "step", "end of message", "problem",
+                  "the MTA did not take a change of the header: it must allow them, or "
+                  "authentication_results and received_spf be off",
+                  (char *)NULL);
         return SMFIS_TEMPFAIL;
     }
     return SMFIS_ACCEPT;

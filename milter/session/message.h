@@ -25,6 +25,7 @@ struct message {
      */
     struct verdict refusal;
     char *login, *account;
+    bool tls;
     char *from[2]; /* what refusal.from points to */
     /* Of its header so far. */
     struct claim_reader reader; /* unused as long as nothing was seen */

@@ -180,6 +180,7 @@ static void expect_header(struct session *session, const struct judgement *j, co
     if (message_keep(session->message, &refusal.verdict, login,
                      j->facts.has_account ? j->account.text : NULL) != 0)
         session->message->failed = true;
+    session->message->tls = j->facts.tls;
 }
 
 /* As whom a login would send: the reading of the sender that decided, or else the plain one. */
@@ -342,6 +343,7 @@ static void refuse_header(struct session *session, const char *queue,
                                          .account = message->account,
                                          .values = &values,
                                          .decision = &decision,
+                                         .tls = message->tls ? "yes" : "no",
                                          .reply = &answer->reply,
                                          .microseconds = took});
 }

@@ -121,12 +121,13 @@ static void answer_outcome(struct visit *visit, const struct self_outcome *outco
 }
 
 static void change(struct visit *visit, const struct patch *patch) {
-    char client[300];
+    char actor[300];
     struct self_outcome outcome;
     struct why why;
     uint64_t state;
     struct self_change wanted = {.account = visit->account,
-                                 .client = visit_client(visit, client, sizeof client),
+                                 .actor = caller_name(visit->caller, actor, sizeof actor),
+                                 .client = visit_client(visit),
                                  .now = visit->now,
                                  .loosen_after = visit->config->settings.loosen_after / 1000,
                                  .confirm = patch->confirm,

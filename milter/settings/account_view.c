@@ -127,7 +127,7 @@ json_t *account_view_json(const struct self_view *view, int64_t now) {
 int account_view_tag(const struct self_view *view, const json_t *shown,
                      char out[static ACCOUNT_TAG_SIZE]) {
     char hash[SHA256_TEXT_SIZE];
-    char *text = json_dumps(shown, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dump_malloc(shown, JSON_COMPACT | JSON_SORT_KEYS);
     int rc = text == NULL ? -1 : sha256_text(text, strlen(text), hash);
     free(text);
     if (rc == 0)

@@ -36,7 +36,7 @@ void answer_octets(struct http_response *response, unsigned status, const char *
 
 void answer_json(struct http_response *response, unsigned status, json_t *body) {
     static const char no_memory[] = "{\"status\":503,\"reason\":\"no memory\"}\n";
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    char *text = json_dump_malloc(body, JSON_COMPACT);
     if (text != NULL)
         answer_octets(response, status, JSON_TYPE, text, strlen(text));
     else

@@ -210,11 +210,11 @@ static int read_until(const struct visit *visit, struct wanted *wanted, const js
 static int read_wanted(const struct visit *visit, struct wanted *wanted, json_t *body) {
     const char *name;
     json_t *value;
-    json_object_foreach(
-        body, name, value) if (strcmp(name, "protocols") != 0 && strcmp(name, "note") != 0 &&
-                               strcmp(name, "until") !=
-                                   0) return refuse(visit, 400, NULL,
-                                                    "the members are protocols, note and until");
+    json_object_foreach(body, name, value) {
+        if (strcmp(name, "protocols") != 0 && strcmp(name, "note") != 0 &&
+            strcmp(name, "until") != 0)
+            return refuse(visit, 400, NULL, "the members are protocols, note and until");
+    }
     return read_protocols(visit, wanted, json_object_get(body, "protocols")) != 0 ||
                    read_note(visit, wanted, json_object_get(body, "note")) != 0 ||
                    read_until(visit, wanted, json_object_get(body, "until")) != 0
@@ -234,11 +234,21 @@ static int make(struct visit *visit, const struct new_password *password,
     return rc;
 }
 
-/* What the log says of an app password: which, and what it is good for. */
-static void log_password(const struct visit *visit, const char *id, size_t id_len, const char *old,
-                         const char *new_value) {
-    char field[80];
-    int len = snprintf(field, sizeof field, "password:%.*s", (int)(id_len < 40 ? id_len : 40), id);
+/* What log and history say of an app password: which, and what it is good for. */
+static void tell(const struct visit *visit, const char *id, const char *old,
+                 const char *new_value) {
+    char field[80], who[400];
+    int len = snprintf(field, sizeof field, "password:%.40s", id);
+    const struct password_event event = {.account = visit->account,
+                                         .id = id,
+                                         .actor = caller_name(visit->caller, who, sizeof who),
+                                         .client = visit_client(visit),
+                                         .old = old,
+                                         .new_value = new_value};
+    struct why why;
+    if (password_record(visit->desk->passwords, &event, &why) != 0)
+        log_event(LOG_ERR, "change-unrecorded", "account", visit->account, "problem", why.text,
+                  (char *)NULL);
     visit_log_change(visit, (struct store_text){field, (size_t)len},
                      (struct store_text){old, old == NULL ? 0 : strlen(old)},
                      (struct store_text){new_value, new_value == NULL ? 0 : strlen(new_value)});
@@ -261,7 +271,7 @@ static void add(struct visit *visit, const struct wanted *wanted) {
     } else if (rc != 0) {
         visit_unavailable(visit, why.text);
     } else {
-        log_password(visit, id, strlen(id), NULL, wanted->protocols);
+        tell(visit, id, NULL, wanted->protocols);
         json_t *body = json_pack("{s:s, s:s, s:o}", "id", id, "password", secret, "from",
                                  time_or_null(password.from));
         answer_json(visit->response, 201, body);
@@ -303,7 +313,7 @@ void visit_revoke_password(struct visit *visit) {
     } else if (removed == 0) {
         refuse(visit, 404, NULL, "there is no app password of this id");
     } else {
-        log_password(visit, id, strlen(id), "good", NULL);
+        tell(visit, id, "good", NULL);
         answer_octets(visit->response, 204, "", NULL, 0);
     }
 }

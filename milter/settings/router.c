@@ -178,27 +178,25 @@ static void visit_desk(struct office *office, struct visit *visit, const struct 
 
 /* Who asks, about whom, and then the endpoint. */
 static void answer_for(struct office *office, struct visit *visit, const struct route *route,
-                       const struct target *target, struct rate *rate) {
-    struct caller caller;
+                       const struct target *target, struct rate *rate, struct caller *caller) {
     struct why why;
     char *account = NULL;
-    unsigned status =
-        caller_identify(office->config, office->tokens, visit->request, &caller, &why);
-    if (status == 0 && route->own && caller.self == NULL) {
+    unsigned status = caller_identify(office->config, office->tokens, visit->request, caller, &why);
+    if (status == 0 && route->own && caller->self == NULL) {
         why_set(&why, "app passwords are none of a panel's business");
         status = 403;
     }
     if (status == 0)
-        status = caller_account(&caller, office->config, target->account, target->account_len,
+        status = caller_account(caller, office->config, target->account, target->account_len,
                                 &account, &why);
-    visit->caller = &caller;
+    visit->caller = caller;
     visit->account = account;
     if (status != 0)
         turn_away(visit->request, visit->response, status, why.text);
     else if (!is_write(route) || check_write(visit, route, rate))
         visit_desk(office, visit, route);
     free(account);
-    caller_clear(&caller);
+    caller_clear(caller);
 }
 
 /* The page in the language that the browser prefers. */
@@ -222,6 +220,7 @@ void router_answer(void *context, const struct http_request *request,
     const struct target target = read_path(router, request->path);
     const struct route *route = find_route(target.resource, request->method);
     struct office *office = office_current();
+    struct caller caller;
     if (office == NULL) {
         answer_refusal(response, 503, NULL, "stopping: try again later");
         return;
@@ -239,6 +238,6 @@ void router_answer(void *context, const struct http_request *request,
     else if (target.resource == PAGE)
         answer_page(router->page, request, response);
     else
-        answer_for(office, &visit, route, &target, router->rate);
+        answer_for(office, &visit, route, &target, router->rate, &caller);
     office_release(office);
 }

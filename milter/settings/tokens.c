@@ -1,5 +1,5 @@
 /*
- * The tokens. Owns the syntax of their file and how they are compared. Of a token only its SHA-256
+ * The tokens. Owns their file and how they are compared. Of a token only its SHA-256
  * is kept.
  */
 #include "tokens.h"
@@ -15,10 +15,10 @@
 #include "gatepost/base/log.h"
 #include "gatepost/base/regular_file.h"
 #include "gatepost/base/sha256.h"
+#include "token_line.h"
 
 /* Shorter ones can be guessed, which the log says. */
 #define TOKEN_SHORT 16
-#define TOKEN_LONGEST 512
 #define TOKENS_MAX 1000
 
 struct token {
@@ -31,38 +31,6 @@ struct tokens {
     struct token *all;
     size_t n;
 };
-
-static char *next_word(char **rest) {
-    char *word = *rest + strspn(*rest, " \t");
-    size_t len = strcspn(word, " \t");
-    *rest = word + len;
-    if (**rest != '\0')
-        *(*rest)++ = '\0';
-    return word;
-}
-
-int token_line(char *line, const char **token, const char **holder, bool *write, struct why *why) {
-    char *rest = line;
-    *token = next_word(&rest);
-    if ((*token)[0] == '\0' || (*token)[0] == '#')
-        return 0;
-    *holder = next_word(&rest);
-    const char *scope = next_word(&rest);
-    const char *more = next_word(&rest);
-    bool proxy = strcmp(*holder, "proxy") == 0;
-    *write = proxy || strcmp(scope, "write") == 0;
-    for (const char *p = *token; *p != '\0'; p++)
-        if ((unsigned char)*p < 0x21 || (unsigned char)*p > 0x7e)
-            return why_set(why, "a token must be printable US-ASCII");
-    if (strlen(*token) > TOKEN_LONGEST)
-        return why_set(why, "the token is longer than %d octets", TOKEN_LONGEST);
-    if ((*holder)[0] == '\0' || more[0] != '\0' || (proxy && scope[0] != '\0') ||
-        (!proxy && !*write && strcmp(scope, "read") != 0))
-        return why_set(why, "it must be TOKEN proxy, TOKEN DOMAIN read or TOKEN DOMAIN write");
-    if (!proxy && (strcspn(*holder, "@*/,:") != strlen(*holder) || strchr(*holder, '.') == NULL))
-        return why_set(why, "\"%.100s\" is no domain", *holder);
-    return 1;
-}
 
 /* As accounts have it; NULL when there is no memory. */
 static char *canonical(const char *domain) {

@@ -35,10 +35,4 @@ struct token_grant {
  */
 bool tokens_find(const struct tokens *tokens, const char *given, struct token_grant *out);
 
-/*
- * Takes one line, without its end, which it changes. Returns 1 and what it says; 0 when it says
- * nothing; -1 with the reason. For tokens_read(), and for tests.
- */
-int token_line(char *line, const char **token, const char **holder, bool *write, struct why *why);
-
 #endif

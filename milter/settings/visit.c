@@ -25,16 +25,13 @@ void visit_log_change(const struct visit *visit, struct store_text field, struct
     char who[400];
     char *name = copy(field), *before = copy(old), *after = copy(new_value);
     log_event(LOG_INFO, "change", "who", caller_name(visit->caller, who, sizeof who), "account",
-              visit->account, "client",
-              visit->caller->client[0] == '\0' ? NULL : visit->caller->client, "field", name, "old",
-              before, "new", after, (char *)NULL);
+              visit->account, "client", visit_client(visit), "field", name, "old", before, "new",
+              after, (char *)NULL);
     free(name);
     free(before);
     free(after);
 }
 
-const char *visit_client(const struct visit *visit, char *out, size_t size) {
-    if (visit->caller->self == NULL)
-        return caller_name(visit->caller, out, size);
+const char *visit_client(const struct visit *visit) {
     return visit->caller->client[0] == '\0' ? NULL : visit->caller->client;
 }

@@ -33,8 +33,8 @@ void visit_unavailable(const struct visit *visit, const char *why);
 void visit_log_change(const struct visit *visit, struct store_text field, struct store_text old,
                       struct store_text new_value);
 
-/* Whom the history names as the one who asks: his address, or "panel:DOMAIN", or NULL. */
-const char *visit_client(const struct visit *visit, char *out, size_t size);
+/* The address that the request comes from; NULL: not known. */
+const char *visit_client(const struct visit *visit);
 
 /* The app passwords that are good now; -1 with the reason. */
 int visit_count_passwords(struct visit *visit, struct why *why);

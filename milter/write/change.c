@@ -33,16 +33,27 @@ static enum change_result guarded(struct change *c, const struct why *reason, st
     return c->force ? CHANGE_DONE : CHANGE_GUARDED;
 }
 
+/* Does the change empty a network that is needed, or add to it what nobody may want? */
+static bool asks_network(const struct change *c, const struct change_before *before,
+                         struct why *reason) {
+    const char *name = c->subject + strlen("network:");
+    if (c->plan.state == 0 && before->hash->n > 0 && guard_network(c->config, name, reason))
+        return true;
+    for (size_t i = 0; !c->drop && i < c->plan.n; i++) {
+        const struct store_change *change = &c->plan.changes[i];
+        if (change->old.text == NULL && change->new_value.text != NULL &&
+            guard_member(c->config, name, change->field.text, change->field.len, reason))
+            return true;
+    }
+    return false;
+}
+
 static enum change_result ask_guard(struct change *c, const struct change_before *before,
                                     struct why *why) {
     struct why reason;
     bool gone = false;
-    if (before->policies == NULL) {
-        bool emptied = c->plan.state == 0 && before->hash->n > 0;
-        return emptied && guard_network(c->config, c->subject + strlen("network:"), &reason)
-                   ? guarded(c, &reason, why)
-                   : CHANGE_DONE;
-    }
+    if (before->policies == NULL)
+        return asks_network(c, before, &reason) ? guarded(c, &reason, why) : CHANGE_DONE;
     struct policy_set after = *before->policies;
     struct policy *policy = c->drop ? NULL : plan_policy(c->subject, before->hash, &c->plan, &gone);
     if (policy == NULL && !gone && !c->drop) {
@@ -50,9 +61,11 @@ static enum change_result ask_guard(struct change *c, const struct change_before
         return CHANGE_FAILED;
     }
     after.policies[before->own] = policy;
-    bool locked_out = guard_policy(c->config, before->policies, &after, c->now, &reason);
+    bool asks = guard_policy(c->config, before->policies, &after, c->now, &reason) ||
+                guard_opening(before->policies->policies[before->own], policy,
+                              c->drop && before->own != SUBJECT_ACCOUNT, c->now, &reason);
     policy_free(policy);
-    return locked_out ? guarded(c, &reason, why) : CHANGE_DONE;
+    return asks ? guarded(c, &reason, why) : CHANGE_DONE;
 }
 
 static enum change_result write_plan(struct change *c, bool *again, struct why *why) {

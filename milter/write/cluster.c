@@ -54,6 +54,14 @@ static int cluster_begin(struct store_writer *writer, const char *subject, struc
     return rc;
 }
 
+/* As in redis.c. */
+static void cluster_leave(struct store_writer *writer) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    if (w->begun.to != NULL)
+        redis_client_disconnect(&w->begun.to->talk);
+    w->begun.to = NULL;
+}
+
 /* ---- writing ---- */
 
 static int make_jobs(struct writer_cluster *w, const struct store_edit *edits, size_t n,
@@ -212,6 +220,7 @@ static void cluster_free(struct store_writer *writer) {
 
 static const struct store_writer_ops cluster_ops = {.batch = REDIS_EDIT_BATCH,
                                                     .begin = cluster_begin,
+                                                    .leave = cluster_leave,
                                                     .write = cluster_write,
                                                     .scan = cluster_scan,
                                                     .history = cluster_history,

@@ -22,6 +22,7 @@ enum history history_of(const char *subject);
 struct store_writer_ops {
     size_t batch;
     int (*begin)(struct store_writer *writer, const char *subject, struct why *why);
+    void (*leave)(struct store_writer *writer);
     enum store_written (*write)(struct store_writer *writer, struct store_edit *edits, size_t n,
                                 struct why *why);
     int (*scan)(struct store_writer *writer, store_take_subject *take, void *context,

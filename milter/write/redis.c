@@ -47,6 +47,11 @@ static int redis_begin(struct store_writer *writer, const char *subject, struct 
     return 0;
 }
 
+/* A key stays watched until its connection writes something, or ends. */
+static void redis_leave(struct store_writer *writer) {
+    redis_client_disconnect(&((struct writer_redis *)writer)->talk);
+}
+
 static void close_scribes(struct redis_scribe scribes[HISTORIES]) {
     for (size_t i = 0; i < HISTORIES; i++)
         free((void *)scribes[i].stream);
@@ -172,6 +177,7 @@ static void redis_free(struct store_writer *writer) {
 
 static const struct store_writer_ops redis_ops = {.batch = REDIS_EDIT_BATCH,
                                                   .begin = redis_begin,
+                                                  .leave = redis_leave,
                                                   .write = redis_write,
                                                   .scan = redis_names,
                                                   .history = redis_history,

@@ -24,6 +24,10 @@ int store_writer_begin(struct store_writer *writer, const char *subject, struct 
     return writer->ops->begin(writer, subject, why);
 }
 
+void store_writer_leave(struct store_writer *writer) {
+    writer->ops->leave(writer);
+}
+
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,
                                       size_t n, struct why *why) {
     return writer->ops->write(writer, edits, n, why);

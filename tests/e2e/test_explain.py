@@ -176,7 +176,7 @@ def test_protocols_that_contain_the_service(policy, dns):
     assert [(f["name"], f["value"], f["from"]) for f in step_of(told, "service")["facts"]] == [
         ("imap4-smtp", "off", "account"), ("pop3-smtp", "off", "domain")]
     policy("account:@b.example protocol:pop3-smtp off\n")
-    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example", "--listener", "mx")
     assert (status, told["service"]) == (0, "submission")
     service = step_of(told, "service")
     assert "counts" in service["because"]
@@ -187,7 +187,7 @@ def test_protocols_that_contain_the_service(policy, dns):
 def test_an_address_that_has_expired(ctl, policy):
     policy("account:a@b.example source authorized\n"
            "account:@b.example ip:192.0.2.0/24 until=2020-01-01T00:00:00Z hotel\n")
-    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example")
+    status, told = explain(ctl, "--ip", "192.0.2.1", "--login", "a@b.example", "--tls")
     assert (status, told["reason"]) == (5, "ip-not-authorized")
     listed = step_of(told, "listed")
     assert [(f["value"], f["key"], f["field"]) for f in listed["facts"]] == [
@@ -198,7 +198,7 @@ def test_an_address_that_has_expired(ctl, policy):
 def test_what_is_malformed_is_named(ctl, redis):
     """In Redis: a policy file with such a line is not taken at all."""
     on_redis = Gatepostctl(ctl.conf + ".redis", {**SETTINGS, "store": redis.url})
-    words = ["--ip", "192.0.2.1", "--login", "a@b.example"]
+    words = ["--ip", "192.0.2.1", "--login", "a@b.example", "--tls"]
     redis.cli("HSET", "gatepost:account:a@b.example", "tls", "reqired", "protocl:pop3", "off")
     redis.cli("SET", "gatepost:account:*", "a string")
     status, told = explain(on_redis, *words)

@@ -150,7 +150,8 @@ LONG = "x" * 397 + "..."
     (["--ip", "", "--from", "a@b.example"], 1, "not an IPv4"),
     (["--ip", "192.0.2.1", "--from", "a@b.example", "--listener", "nix"], 1,
      "there is no listener nix"),
-    (["--log", ""], 1, "there is no line with event=verdict; --log takes a line, or - for standard input"),
+    (["--log", ""], 1,
+     "there is no line with event=verdict; --log takes a line, a file, or - for standard input"),
     (["--log", "event=store-up"], 1, "there is no line"),
     (["--log", "{\"event\":\"verdict\""], 1, "there is no line"),
     (["--log", "{\"event\":7}"], 1, "there is no line"),
@@ -206,3 +207,35 @@ def test_random_lines_harm_nothing(ctl):
             text = text[:chance.randrange(len(text) + 1)]
         run = ctl.run("explain", "--log", "-", text=bytes(text))
         assert run.status in (0, 1, 3, 4, 5), (bytes(text), run)
+
+
+def test_a_file_and_one_session_of_it(ctl, policy):
+    """The log itself, by its name; of which session, or else the last verdict."""
+    log = policy.path + ".log"
+    lines = [LINE.replace("886e3baa-16", f"886e3baa-{n}").replace("bob@b", f"bob{n}@b")
+             for n in (1, 16, 160)]
+    with open(log, "w", encoding="utf-8") as file:
+        file.write("\n".join(["Nov 22 00:48:52 host postfix/smtpd[78]: connect"] + lines) + "\n")
+    assert explain(ctl, "--log", log)[1]["sender"] == "bob160@b.example"
+    for n in (1, 16, 160):
+        for words in (["--log", log], ["--log", "-"]):
+            status, told = explain(ctl, *words, "--session", f"886e3baa-{n}",
+                                   text="\n".join(lines))
+            assert (status, told["sender"]) == (0, f"bob{n}@b.example"), words
+    run = ctl.run("explain", "--log", log, "--session", "886e3baa-6")
+    assert run.status == 1 and "no line with event=verdict of session 886e3baa-6\n" in run.err
+    run = ctl.run("explain", "--session", "886e3baa-6", "--ip", "192.0.2.7", "--from", "a@b.example")
+    assert run.status == 2 and "--session needs --log" in run.err
+    for name, reason in ((log + ".gone", "No such file"), (os.path.dirname(log), "Is a directory")):
+        run = ctl.run("explain", "--log", name)
+        assert run.status == 1 and reason in run.err, run.err
+
+
+def test_a_login_comes_by_the_submission_listener(ctl):
+    """Unless another one is named, or a line of the log says that there was none."""
+    question = ["--ip", "192.0.2.7", "--login", "bob@b.example"]
+    assert explain(ctl, *question)[1]["listener"] == "submission"
+    assert explain(ctl, *question, "--listener", "mx")[1]["listener"] == "mx"
+    assert explain(ctl, "--ip", "192.0.2.7", "--from", "bob@b.example")[1]["listener"] == "mx"
+    line = LINE.replace("login=", "login=bob@b.example")
+    assert explain(ctl, "--log", line)[1]["listener"] == "mx"

@@ -503,6 +503,23 @@ GUARDED = [
     ("", ["as", "add", "alice", "b@x.example", "--until", "2020-01-01T00:00:00Z"], "in the past"),
     ("network:gate 192.0.2.0/24", ["network", "remove", "gate", "192.0.2.0/24"],
      "lets in only clients"),
+    ("", ["network", "add", "relays", "0.0.0.0/0"], "the network is trusted"),
+    ("", ["network", "add", "relays", "10.0.0.0/7"], "wider than /8"),
+    ("", ["network", "add", "relays", "2001:db8::/31"], "wider than /8 (IPv6: /32)"),
+    ("", ["network", "add", "gate", "::/0"], "nearly every client would be in the network"),
+    ("", ["network", "add", "relay", "192.0.2.0/24"], "did you mean relays?"),
+    ("", ["ip", "add", "*", "0.0.0.0/0"], "hold nobody back"),
+    ("account:alice@example.com ip:192.0.2.1", ["ip", "add", "alice", "128.0.0.0/1"],
+     "hold nobody back"),
+    ("", ["ip", "add", "@example.com", "2000::/15"], "hold nobody back"),
+    ("account:* tls required\naccount:* ip:192.0.2.1 the office\naccount:* protocol:pop3 off\n"
+     "account:* ip:192.0.2.2 until=2020-01-01T00:00:00Z\naccount:* protocol:imap on",
+     ["account", "delete", "*"], "would lose tls required, protocol:pop3 off, ip:192.0.2.1"),
+    ("account:@example.com spf:fail reject\naccount:@example.com sender own\n"
+     "account:@example.com spf:none accept\naccount:@example.com mode monitor",
+     ["account", "delete", "@example.com"], "would lose spf:fail reject, sender own"),
+    ("account:@.example.com source authorized", ["account", "delete", "@.example.com"],
+     "would lose source authorized"),
 ]
 
 
@@ -535,6 +552,15 @@ def test_guard(ctl, before, args, words):
     ("network:gate 192.0.2.0/24\nnetwork:gate 192.0.2.1",
      ["network", "remove", "gate", "192.0.2.1"]),
     ("network:relays 192.0.2.0/24", ["network", "remove", "relays", "192.0.2.0/24"]),
+    ("", ["network", "add", "relays", "10.0.0.0/8"]),
+    ("", ["network", "add", "relays", "2001:db8::/32"]),
+    ("", ["network", "add", "office", "192.0.2.0/24"]),
+    ("network:relays 0.0.0.0/0 old", ["network", "add", "relays", "0.0.0.0/0", "new"]),
+    ("account:alice@example.com ip:0.0.0.0/0 old", ["ip", "add", "alice", "192.0.2.1"]),
+    ("", ["ip", "add", "alice", "10.0.0.0/8"]),
+    ("account:alice@example.com tls required", ["account", "delete", "alice"]),
+    ("account:* mode monitor\naccount:* tls optional", ["account", "delete", "*"]),
+    ("account:* spf:fail reject", ["spf", "unset", "*", "fail"]),
 ])
 def test_guard_lets_pass(ctl, before, args):
     ctl.do("import", text=before + "\n")
@@ -758,6 +784,10 @@ def test_import_warns_of_what_the_guard_would_refuse(ctl):
                                 "account:c@e.example source authorized\n")
     assert "warning: account:a@b.example" in run.err and "c@e.example" not in run.err
     assert len(facts(ctl)) == 3
+    run = ctl.do("import", text="network:relays ::/0\naccount:a@b.example ip:0.0.0.0/1\n")
+    assert "1: warning: network:relays" in run.err and "2: warning: account:a@b" in run.err
+    assert len(facts(ctl)) == 5
+    assert "warning" not in ctl.do("import", text="network:relays ::/0\n").err
 
 
 def test_export_round_trip(ctl, folder):
@@ -772,7 +802,7 @@ def test_export_round_trip(ctl, folder):
     with open(path, "w", encoding="utf-8") as exported:
         exported.write(before)
     for name in names:
-        ctl.do("account", "delete", name)
+        ctl.do("account", "delete", name, "--force")
     assert ctl.json("account", "list") == []
     ctl.do("import", path)
     assert ctl.do("export").out == before

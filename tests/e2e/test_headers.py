@@ -346,7 +346,7 @@ class TestTooManyForged:
         before = gatepost.verdict(stage="mail")
         assert list(verdict) == list(before)
         for key in ("session", "listener", "client", "helo", "sender", "login", "account",
-                    "service"):
+                    "service", "tls"):
             assert verdict[key] == before[key], key
         assert (verdict["verdict"], verdict["reason"], verdict["from"], verdict["mode"],
                 verdict["queue"]) == ("reject", "header-forged", "conf", "enforce", "4ABCDEF")

@@ -256,9 +256,9 @@ def test_what_gatepostctl_says(server, site, domain):
     assert run.status == 1 and run.out.count("too large") == 1, run
     assert f"account:fat@{domain}" in run.out
     assert server.command_count("hlen") == 2
-    assert server.command_count("hgetall") == 1     # that of a
+    assert server.command_count("hgetall") == 2     # that of a, and of nobody: are changes reported?
     assert "too large" in ctl.do("account", "show", f"fat@{domain}").out
-    assert server.command_count("hgetall") == 1
+    assert server.command_count("hgetall") == 2
     assert "too large" in ctl.run("explain", "--ip", "192.0.2.1", "--from", f"fat@{domain}").out
     assert ctl.do("export").out.count("\n") == 20001
     ctl.do("ip", "remove", f"fat@{domain}", "10.0.0.0")

@@ -220,6 +220,166 @@ def test_unused(ctl, fresh, redis):
     assert ctl.run("unused", "--for", "soon").status == 1
 
 
+# ---- suggest ----
+
+@pytest.fixture
+def year(fresh, redis):
+    """A record of 200 days, and a function that notes a use: from and until so many days ago."""
+    now = time.time()
+
+    def used(account, service, block, first, last=1):
+        redis.cli("HSET", "gatepost-use:" + account, f"{service} {block}",
+                  f"{stamp(now - last * 86400)} {stamp(now - first * 86400)}")
+
+    redis.cli("HSET", "gatepost-use:*", "since", stamp(now - 200 * 86400))
+    for service in ("imap", "pop3", "submission", "submissions"):
+        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now)}")
+    return used
+
+
+def suggested(ctl, *args):
+    return [" ".join(row["command"]) for row in ctl.json("suggest", *args)]
+
+
+def test_suggest(ctl, year, redis):
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    year("alice@example.com", "submissions", "2001:db8:7::/48", 90, 20)
+    year("alice@example.com", "imap", "10.0.0.0/24", 100)       # reading is from anywhere
+    year("alice@example.com", "pop3", "10.0.0.0/24", 190, 120)
+    assert suggested(ctl, "alice*") == [
+        "protocol off alice@example.com pop3",
+        "ip add alice@example.com 192.0.2.0/24",
+        "ip add alice@example.com 2001:db8:7::/48",
+        "source authorized alice@example.com"]
+    rows = ctl.json("suggest")
+    assert rows[0]["reason"].startswith("last used 20")
+    assert rows[3]["reason"] == "99 days of logins from 2 blocks only"
+    told = ctl.run("suggest")
+    assert told.out.splitlines()[0] == "alice@example.com" and "replay --with" in told.err
+    assert max(map(len, told.out.splitlines())) <= 80
+    # the commands do what they say, and then there is nothing left
+    lines = ctl.run("suggest", "--commands").out.splitlines()
+    assert lines[0] == "gatepostctl protocol off alice@example.com pop3"
+    assert lines[1].count(" && ") == 2 and lines[1].endswith(" source authorized alice@example.com")
+    for line in lines:
+        for command in line.split(" && "):
+            ctl.do(*command.split(" ")[1:])
+    assert suggested(ctl) == []
+
+
+def test_suggest_keeps_what_may_be_needed(ctl, year, redis):
+    for number in range(4):                                     # too many blocks
+        year("many@example.com", "submission", f"10.0.{number}.0/24", 100)
+    year("short@example.com", "submission", "192.0.2.0/24", 20)
+    year("odd@example.com", "submission", "192.0.2.0/24", 100)
+    year("odd@example.com", "submission", "unknown", 100)
+    year("full@example.com", "submission", "192.0.2.0/24", 100)
+    for number in range(63):                                    # others may have made room
+        year("full@example.com", "imap", f"10.0.{number}.0/24", 100)
+    year("bad@example.com", "submission", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:bad@example.com", "ip:nonsense", "")
+    year("gone@example.com", "submission", "192.0.2.0/24", 190, 100)
+    for account in ("many", "short", "odd", "full", "bad"):
+        assert not [command for command in suggested(ctl, account + "@*")
+                    if command.startswith(("ip ", "source "))], account
+    # nobody came in by any protocol for 90 days: no protocol goes
+    assert not [command for command in suggested(ctl, "gone@*") if command.startswith("protocol")]
+    assert "source authorized short@example.com" in suggested(ctl, "short@*", "--for", "10d")
+
+
+def test_suggest_locks_nobody_out(ctl, year, redis):
+    """Who only reads keeps a way to send; what is listed already is not listed again."""
+    year("reader@example.com", "imap", "10.0.0.0/24", 100)
+    commands = suggested(ctl, "reader@*")
+    off = {command.split(" ")[-1] for command in commands}
+    assert "pop3" in off and len(off & {"submission", "submissions"}) == 1
+    for command in commands:
+        ctl.do(*command.split(" "))
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:@example.com", "ip:192.0.0.0/16", "office")
+    ips = [command for command in suggested(ctl, "alice@*")
+           if command.startswith(("ip ", "source "))]
+    assert ips == ["source authorized alice@example.com"]
+    redis.cli("HSET", "gatepost:account:@example.com", "ip:192.0.0.0/16",
+              "until=2099-01-01T00:00:00Z office")
+    assert "ip add alice@example.com 192.0.2.0/24" in suggested(ctl, "alice@*")
+
+
+def test_suggest_without_a_record(ctl, fresh, redis):
+    told = ctl.run("suggest")
+    assert (told.status, told.out) == (0, "") and "record_use = on" in told.err
+
+
+def test_suggest_needs_a_record_of_each_service(site, redis_server, year, redis):
+    """A service that asks for the source and that no door tells of: its addresses are not known."""
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    services = ["submission", "submissions", "sieve"]
+    ctl = Gatepostctl(site.folder.file("use-sources.conf"),
+                      {**CONF, "store": redis_server.url, "source_services": services})
+    assert "source authorized alice@example.com" not in suggested(ctl)
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:sieve", "off")
+    assert "source authorized alice@example.com" in suggested(ctl)
+
+
+def test_lint_of_unused_doors(ctl, site, redis_server, year, redis):
+    def found(of=ctl):
+        return {f["subject"]: f["problem"] for f in of.run("lint", "--json").json()["findings"]
+                if f["kind"] == "unused-door"}
+
+    year("alice@example.com", "imap", "192.0.2.0/24", 100)
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:submissions", "off")
+    problem, = found().values()
+    assert "90d: submission, pop3" in problem or "90d: pop3, submission" in problem
+    off = Gatepostctl(site.folder.file("use-off.conf"), {**CONF, "store": redis_server.url,
+                                                         "record_use": False})
+    assert not found(off)
+    other = Gatepostctl(site.folder.file("use-none.conf"),
+                        {**CONF, "store": redis_server.url, "use_store": "redis://127.0.0.1:1/0"})
+    assert not found(other)
+    assert "cannot check which protocols are used" in other.run("lint").err
+    for number in range(30):
+        year(f"user{number}@example.com", "imap", "192.0.2.0/24", 100)
+    told = found()
+    assert len(told) == 21 and told[None] == "the same of 11 more accounts: see unused"
+    redis.cli("HSET", "gatepost-use:*", "since", stamp(time.time() - 80 * 86400))
+    assert not found()
+
+
+def test_account_show_tells_when(ctl, site, redis_server, year, redis):
+    year("alice@example.com", "imap", "192.0.2.0/24", 100, 3)
+    day = stamp(time.time() - 3 * 86400)[:10]
+    told = ctl.run("account", "show", "alice@example.com")
+    assert re.search(rf"^  imap +on +used {day}  built-in$", told.out, re.MULTILINE)
+    assert re.search(r"^  pop3 +on +not used +built-in$", told.out, re.MULTILINE)
+    assert re.search(r"^  smtp +on +built-in$", told.out, re.MULTILINE)
+    shown = ctl.json("account", "show", "alice@example.com")["protocols"]
+    assert shown["imap"]["last_use"]["imap"].startswith(day) and shown["pop3"]["last_use"] == {}
+    assert "last_use" not in shown["smtp"]
+    of_all = ctl.json("account", "show", "*")["protocols"]
+    assert "last_use" not in of_all["imap"]
+    off = Gatepostctl(site.folder.file("use-off.conf"), {**CONF, "store": redis_server.url,
+                                                         "record_use": False})
+    assert "used" not in off.run("account", "show", "alice@example.com").out
+    other = Gatepostctl(site.folder.file("use-none.conf"),
+                        {**CONF, "store": redis_server.url, "use_store": "redis://127.0.0.1:1/0"})
+    told = other.run("account", "show", "alice@example.com")
+    assert told.status == 0 and "cannot read when" in told.err and "used" not in told.out
+
+
+def test_lint_says_nothing_of_the_eviction_of_use(site, redis_server, redis):
+    with_use = RedisServer(site.folder.sub("use-evicts"))
+    with_use.start()
+    try:
+        ctl = Gatepostctl(site.folder.file("use-evicts.conf"),
+                          {**CONF, "store": redis_server.url, "use_store": with_use.url})
+        with_use.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        redis.cli("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        kinds = [f["kind"] for f in ctl.run("lint", "--json").json()["findings"]]
+        assert "eviction" not in kinds
+    finally:
+        with_use.stop()
+
+
 # ---- stores of other kinds, and least rights ----
 
 CONF = {"record_use": True, "store_timeout": "2s", "trusted": [], "network": {},

@@ -39,6 +39,17 @@ int password_add(struct password_store *store, const struct new_password *passwo
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why);
 
+/* What was done with one, for the history of self facts; a text that is NULL is left out. */
+struct password_event {
+    const char *account, *id;
+    const char *actor, *client; /* who, and the address from which */
+    const char *old, *new_value;
+};
+
+/* Records it, as a change of subject `password:ACCOUNT`. Returns 0, or -1 with the reason. */
+int password_record(struct password_store *store, const struct password_event *event,
+                    struct why *why);
+
 /* Takes what is stored of one, NULL where that cannot be read; lasts until it returns. */
 typedef void password_take(void *context, const struct app_password *password);
 

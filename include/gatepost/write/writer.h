@@ -58,6 +58,9 @@ enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT, WRITE_UNRECO
  */
 int store_writer_begin(struct store_writer *writer, const char *subject, struct why *why);
 
+/* Nothing will be written of what was begun: others may change it again. */
+void store_writer_leave(struct store_writer *writer);
+
 /*
  * Writes edits of different subjects, at most store_writer_batch(), each with its history.
  * WRITE_CONFLICT when something has changed since store_writer_begin(): nothing is written, begin

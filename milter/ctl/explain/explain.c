@@ -5,12 +5,15 @@
  */
 #include "explain.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/base/regular_file.h"
 #include "gatepost/session/door.h"
 #include "log_line.h"
 
@@ -99,6 +102,20 @@ static void tell_door(struct explanation *e, const struct door_question *q, cons
     explanation_put(e->told, "listener", e->listener == NULL ? NULL : e->listener->rules.name);
 }
 
+/* The listener that is meant: the one named or, for a login at the MTA, the first for submission.
+ */
+static const char *choose_listener(const struct config *config, const struct ctl_question *q) {
+    if (q->listener != NULL || q->login == NULL || q->door != NULL)
+        return q->listener;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct decision_listener *rules = &config->listeners[i].rules;
+        if (rules->door == DOOR_MTA && rules->service != NULL && rules->name != NULL &&
+            strcmp(rules->service, "submission") == 0)
+            return rules->name;
+    }
+    return NULL;
+}
+
 /* A login at another door than the MTA's. */
 static int explain_door(const struct ctl *ctl, struct explanation *e, struct runtime *runtime,
                         const struct ctl_question *given, const struct ip_address *client) {
@@ -150,24 +167,43 @@ static int explain(const struct ctl *ctl, struct explanation *e, struct runtime 
     return statuses[e->kind];
 }
 
+/* Where the line is: standard input, a file of that name, or the words themselves. */
+static FILE *open_log(const struct ctl *ctl, const char *log, int *status) {
+    *status = CTL_DONE;
+    if (strcmp(log, "-") == 0) {
+        if (ungetc(getc(stdin), stdin) != EOF)
+            return stdin;
+        *status = ctl_refuse(ctl, "--log -: standard input is empty");
+        return NULL;
+    }
+    if (log[0] == '\0')
+        log = "\n"; /* fmemopen() wants an octet */
+    bool is_line = strpbrk(log, "={\n") != NULL && access(log, F_OK) != 0;
+    FILE *from = is_line ? fmemopen((char *)log, strlen(log), "r") : fopen(log, "re");
+    if (from == NULL && is_line)
+        no_memory();
+    if (from == NULL)
+        *status = ctl_refuse(ctl, "--log %.200s: %s", log, strerror(errno));
+    return from;
+}
+
 /* The question as the options and the line of the log put it. */
 static int read_question(const struct ctl *ctl, struct ctl_question *q, struct log_line *line) {
     struct why why;
-
-    bool standard = q->log != NULL && strcmp(q->log, "-") == 0;
-    if (standard && ungetc(getc(stdin), stdin) == EOF)
-        return ctl_refuse(ctl, "--log -: standard input is empty");
+    int status;
+    if (q->session != NULL && q->log == NULL)
+        return ctl_fail(ctl, "--session needs --log with the log to look in");
     if (q->log != NULL) {
-        FILE *from = standard ? stdin : fmemopen((char *)q->log, strlen(q->log), "r");
+        FILE *from = open_log(ctl, q->log, &status);
         if (from == NULL)
-            no_memory();
+            return status;
         int rc = log_line_read(from, line, q, &why);
-        if (!standard)
+        if (from != stdin)
             fclose(from);
         if (rc != 0)
             return ctl_refuse(ctl, "--log: %s", why.text);
-    }
-    q->log = NULL;
+    } else
+        q->listener = choose_listener(ctl->config, q);
     if (q->ip == NULL || (q->from == NULL && q->login == NULL && !q->connect_only))
         return ctl_fail(ctl, "explain needs either --ip with --from or --login, or --log");
     if (q->from == NULL)

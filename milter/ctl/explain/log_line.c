@@ -14,19 +14,32 @@
 #include "gatepost/base/line.h"
 #include "gatepost/core/vocabulary.h"
 
+/* Is it a line of the session that is asked for? */
+static bool is_of(const struct verdict_line *line, const char *session) {
+    return session == NULL || strcmp(line->values[KEY_SESSION].text, session) == 0;
+}
+
 /* The last of the lines that is a verdict, malloc'd; NULL when none is, with the reason. */
-static char *last_verdict(FILE *from, struct verdict_line *verdict, struct why *why) {
+static char *last_verdict(FILE *from, const char *session, struct verdict_line *verdict,
+                          struct why *why) {
     char *found = NULL, *line = NULL;
     size_t room = 0;
     ssize_t len;
     unsigned long number = 1;
-    why_set(why,
-            "there is no line with event=verdict; --log takes a line, or - for standard input");
+    if (session == NULL)
+        why_set(why, "there is no line with event=verdict; --log takes a line, a file, or - for "
+                     "standard input");
+    else
+        why_set(why, "there is no line with event=verdict of session %.60s", session);
     for (; (len = line_read(from, &line, &room)) >= 0; number++) {
         struct verdict_line these = {0};
         line[strcspn(line, "\r\n")] = '\0'; /* what follows a NUL is not looked at */
         if (verdict_line_take(&these, line, strlen(line)) != LINE_VERDICT)
             continue;
+        if (!is_of(&these, session)) {
+            verdict_line_clear(&these);
+            continue;
+        }
         verdict_line_clear(verdict);
         free(found);
         *verdict = these;
@@ -100,7 +113,7 @@ int log_line_read(FILE *from, struct log_line *line, struct ctl_question *questi
                   struct why *why) {
     const char *found[VERDICT_KEYS];
     struct verdict_line parts = {0};
-    char *verdict = last_verdict(from, &parts, why);
+    char *verdict = last_verdict(from, question->session, &parts, why);
     *line = (struct log_line){0};
     if (verdict == NULL)
         return -1;

@@ -18,7 +18,8 @@ struct log_line {
 /*
  * Reads `from` to its end, and the question that a line is the answer to: client, HELO, sender,
  * login, listener, door and service, whether it was asked at connect. Of several lines the last
- * verdict counts; what stands in front of an event, such as syslog's time and host, is skipped.
+ * verdict counts, with `question->session` that of this session; what stands in front of an event,
+ * such as syslog's time and host, is skipped.
  * What the question has already stays. Where an old line does not say whether there was TLS, there
  * was, unless the reason is tls-required. Returns 0 with texts that belong to `line`, or -1 with
  * the reason and nothing to clear.

@@ -347,6 +347,8 @@ int ctl_lint(struct ctl *ctl, int argc, char **argv) {
         status = ctl_open_writer(ctl);
     if (status == CTL_DONE)
         status = lint_store(&lint);
+    if (status == CTL_DONE)
+        status = lint_doors(&lint);
     if (status == CTL_DONE && ctl->since != NULL)
         status = lint_since(&lint, since);
     return finish(&lint, status);

@@ -66,6 +66,13 @@ void lint_members(struct lint *lint, const char *subject, const struct store_has
  */
 void lint_logins(const struct config *config, const struct ctl_names *names);
 
+/*
+ * Protocols that nobody comes in by, where use is recorded; nothing where it is recorded too short
+ * a time, and a warning where the record cannot be read. CTL_DONE, or another status after saying
+ * why.
+ */
+int lint_doors(struct lint *lint);
+
 /* What was changed by others than gatepostctl since then (milliseconds). The exit status. */
 int lint_since(struct lint *lint, int64_t since);
 

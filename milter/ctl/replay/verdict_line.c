@@ -13,6 +13,7 @@
 #include "gatepost/core/textbuf.h"
 
 static const char *const keys[VERDICT_KEYS] = {
+    [KEY_SESSION] = "session",
     [KEY_STAGE] = "stage",
     [KEY_LISTENER] = "listener",
     [KEY_SERVICE] = "service",

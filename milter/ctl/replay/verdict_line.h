@@ -10,6 +10,7 @@
 /* The keys that a reader of the log asks for. */
 enum verdict_key {
     KEY_STAGE,
+    KEY_SESSION,
     KEY_LISTENER,
     KEY_SERVICE,
     KEY_CLIENT,

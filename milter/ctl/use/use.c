@@ -48,15 +48,28 @@ static int compare_lines(const void *a, const void *b) {
     return services != 0 ? services : strcmp(x->block, y->block);
 }
 
+int ctl_use_try(struct use_store *store, const char *account, struct ctl_use *out,
+                struct why *why) {
+    *out = (struct ctl_use){.n = 0};
+    if (use_read(store, account, take, out, why) < 0)
+        return -1;
+    if (out->n > 1)
+        qsort(out->lines, out->n, sizeof *out->lines, compare_lines);
+    return 0;
+}
+
 int ctl_use_read(const struct ctl *ctl, struct use_store *store, const char *account,
                  struct ctl_use *out) {
     struct why why;
-    *out = (struct ctl_use){.n = 0};
-    if (use_read(store, account, take, out, &why) < 0)
-        return ctl_fail(ctl, "%s", why.text);
-    if (out->n > 1)
-        qsort(out->lines, out->n, sizeof *out->lines, compare_lines);
-    return CTL_DONE;
+    return ctl_use_try(store, account, out, &why) == 0 ? CTL_DONE : ctl_fail(ctl, "%s", why.text);
+}
+
+int ctl_use_since(struct use_store *store, int64_t *since, struct why *why) {
+    struct ctl_use all = {.n = 0};
+    int rc = use_read(store, "*", take, &all, why);
+    *since = all.since;
+    ctl_use_clear(&all);
+    return rc < 0 ? -1 : 0;
 }
 
 void ctl_use_clear(struct ctl_use *use) {
@@ -73,6 +86,33 @@ int64_t ctl_use_last(const struct ctl_use *use, const char *service) {
         if (strcmp(use->lines[i].service, service) == 0)
             return use->lines[i].last;
     return 0;
+}
+
+static void add_service(const struct ctl_use *use, const char *service, json_t *told,
+                        int64_t *last) {
+    char text[TIMESTAMP_SIZE];
+    int64_t at = ctl_use_last(use, service);
+    if (at != 0)
+        json_object_set_new(told, service, json_text(timestamp_format(at, text)));
+    if (at > *last)
+        *last = at;
+}
+
+json_t *ctl_use_of_protocol(const struct decision_rules *rules, const struct ctl_use *use,
+                            const char *protocol, int64_t *last) {
+    json_t *told = json_object();
+    bool defined = false;
+    *last = 0;
+    for (size_t i = 0; i < rules->n_protocols; i++) {
+        if (strcmp(rules->protocols[i].name, protocol) != 0)
+            continue;
+        defined = true;
+        for (size_t j = 0; j < rules->protocols[i].n_services; j++)
+            add_service(use, rules->protocols[i].services[j], told, last);
+    }
+    if (!defined)
+        add_service(use, protocol, told, last);
+    return told;
 }
 
 /* ---- the command ---- */

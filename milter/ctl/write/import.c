@@ -116,7 +116,8 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     if (will == NULL && !gone)
         no_memory();
     if (rc == 0 && !im->ctl->force &&
-        guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out))
+        (guard_policy(im->ctl->config, &before, &after, im->ctl->now, &locked_out) ||
+         guard_opening(was, will, false, im->ctl->now, &locked_out)))
         input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
                       locked_out.text);
     if (rc == 0 && names.own != SUBJECT_ACCOUNT && names.own != SUBJECT_SELF) {
@@ -127,6 +128,18 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
     policy_free(will);
     ctl_policies_clear(&names);
     return rc;
+}
+
+/* The same of a network. */
+static void ask_network_guard(struct import *im, const struct pending *p) {
+    const char *name = p->facts->subject + strlen("network:");
+    struct why wide;
+    for (size_t i = 0; !im->ctl->force && i < p->plan.n; i++) {
+        const struct store_change *change = &p->plan.changes[i];
+        if (change->old.text == NULL && change->new_value.text != NULL &&
+            guard_member(im->ctl->config, name, change->field.text, change->field.len, &wide))
+            input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false, wide.text);
+    }
 }
 
 static void count(struct import *im, const struct change_plan *plan) {
@@ -164,7 +177,9 @@ static int add_pending(struct import *im, struct input_facts *facts, struct stor
     }
     if (plan_changes(network, hash, facts->wanted, facts->n, im->ctl->replace, &p->plan) != 0)
         no_memory();
-    if (!network && ask_guard(im, p, why) != 0)
+    if (network)
+        ask_network_guard(im, p);
+    else if (ask_guard(im, p, why) != 0)
         return -1;
     if (p->plan.n == 0) {
         im->unchanged++;

@@ -11,9 +11,15 @@
 #include "beside.h"
 #include "gatepost/base/sha256.h"
 #include "gatepost/core/timestamp.h"
+#include "gatepost/write/writer.h"
+
+/* A number as the word of a command. */
+#define HISTORY_DIGITS(number) #number
+#define HISTORY_TEXT(number) HISTORY_DIGITS(number)
 
 struct password_store {
     struct beside keys;
+    struct beside self; /* what users do has its history there */
 };
 
 int password_store_open(const struct store_settings *settings, struct password_store **out,
@@ -25,6 +31,11 @@ int password_store_open(const struct store_settings *settings, struct password_s
         free(store);
         return -1;
     }
+    if (beside_open(&store->self, settings, "self", why) != 0) {
+        beside_clear(&store->keys);
+        free(store);
+        return -1;
+    }
     *out = store;
     return 0;
 }
@@ -33,6 +44,7 @@ void password_store_free(struct password_store *store) {
     if (store == NULL)
         return;
     beside_clear(&store->keys);
+    beside_clear(&store->self);
     free(store);
 }
 
@@ -143,4 +155,25 @@ int password_remove(struct password_store *store, const char *account, const cha
     }
     freeReplyObject(reply);
     return removed;
+}
+
+int password_record(struct password_store *store, const struct password_event *event,
+                    struct why *why) {
+    const char *words[20] = {"XADD", "MAXLEN", "~", HISTORY_TEXT(HISTORY_KEPT), "*"};
+    char *subject = NULL;
+    size_t n = 5;
+    if (asprintf(&subject, "password:%s", event->account) < 0)
+        return why_set(why, "no memory");
+    const char *const pairs[][2] = {{"actor", event->actor}, {"client", event->client},
+                                    {"subject", subject},    {"field", event->id},
+                                    {"old", event->old},     {"new", event->new_value}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        if (pairs[i][1] == NULL)
+            continue;
+        words[n++] = pairs[i][0];
+        words[n++] = pairs[i][1];
+    }
+    int rc = beside_run(&store->self, "history", words, why);
+    free(subject);
+    return rc;
 }

@@ -1,0 +1,332 @@
+/*
+ * `suggest`: what the recorded use would allow to tighten. Owns what is proposed, and what it rests
+ * on. Nothing is proposed that the guard would refuse, or where the record may be incomplete.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../effective.h"
+#include "../memory.h"
+#include "../print.h"
+#include "gatepost/core/timestamp.h"
+#include "gatepost/write/guard.h"
+#include "search.h"
+
+#define PROTOCOLS_FOR (90 * 86400) /* seconds, without --for */
+#define SOURCES_FOR "30d"
+#define BLOCKS_MAX 3
+
+/* One change, of which words after the account are NULL where it has none. */
+struct change {
+    const char *verb, *kind, *account, *what;
+};
+
+static void propose(struct use_search *s, const struct change *change, json_t *from, json_t *until,
+                    bool leads, char *reason) {
+    const char *const words[] = {change->verb, change->kind, change->account, change->what};
+    json_t *told = json_object(), *command = json_array();
+    for (size_t i = 0; i < 4; i++)
+        if (words[i] != NULL)
+            json_array_append_new(command, json_text(words[i]));
+    json_object_set_new(told, "account", json_text(change->account));
+    json_object_set_new(told, "command", command);
+    json_object_set_new(told, "first", from);
+    json_object_set_new(told, "last", until);
+    json_object_set_new(told, "leads", json_boolean(leads)); /* to the next one */
+    json_object_set_new(told, "reason", json_text(reason));
+    json_array_append_new(s->found, told);
+    free(reason);
+}
+
+/* ---- the policy as it would be ---- */
+
+struct field {
+    const char *name, *value;
+};
+
+/* The account's own policy with these fields on top; to be freed. */
+static struct policy *with_fields(const struct ctl_policies *policies, const struct field *fields,
+                                  size_t n) {
+    const struct store_hash *hash = &policies->hashes[policies->own];
+    struct policy *after = policy_new();
+    bool good = after != NULL;
+    for (size_t i = 0; good && i < hash->n; i++) {
+        const struct store_field *f = &hash->fields[i];
+        bool replaced = false;
+        for (size_t j = 0; j < n; j++)
+            replaced |= strlen(fields[j].name) == f->name_len &&
+                        strncasecmp(fields[j].name, f->name, f->name_len) == 0;
+        good = replaced || policy_add(after, f->name, f->name_len, f->value, f->value_len) == 0;
+    }
+    for (size_t j = 0; good && j < n; j++)
+        good = policy_add(after, fields[j].name, strlen(fields[j].name), fields[j].value,
+                          strlen(fields[j].value)) == 0;
+    if (!good)
+        no_memory();
+    return after;
+}
+
+static bool locks_out(const struct use_search *s, const struct ctl_policies *policies,
+                      const struct field *fields, size_t n) {
+    struct policy_set set = policies->set;
+    struct policy *after = with_fields(policies, fields, n);
+    struct why why;
+    set.policies[policies->own] = after;
+    bool locked = guard_policy(s->ctl->config, &policies->set, &set, s->ctl->now, &why);
+    policy_free(after);
+    return locked;
+}
+
+/* ---- protocols ---- */
+
+static void suggest_protocol(struct use_search *s, const char *account, const json_t *row) {
+    const char *protocol = json_string_value(json_object_get(row, "protocol"));
+    json_t *last = json_object_get(row, "last");
+    char since[TIMESTAMP_SIZE];
+    timestamp_format(s->everybody.since, since);
+    char *reason = json_is_null(last) ? xasprintf("never used, recorded since %.10s", since)
+                                      : xasprintf("last used %.10s", json_string_value(last));
+    propose(s, &(struct change){"protocol", "off", account, protocol}, json_text(since),
+            json_incref(last), false, reason);
+}
+
+/* Each is tried on top of those that were proposed before. */
+static void suggest_protocols(struct use_search *s, const char *account,
+                              const struct ctl_policies *policies, const struct ctl_use *use) {
+    int64_t period = s->ctl->length == NULL ? PROTOCOLS_FOR : s->period;
+    int64_t from = s->ctl->now - period;
+    if (s->everybody.since > from || use->n == 0 || use->lines[0].last < from)
+        return; /* who does not come in at all tells nothing about how he does */
+    json_t *rows = use_unused(s, account, &policies->set, use, from);
+    struct field *off = xcalloc(json_array_size(rows), sizeof *off);
+    size_t n = 0, i;
+    const json_t *row;
+    json_array_foreach(rows, i, row) {
+        if (json_array_size(json_object_get(row, "not_recorded")) > 0)
+            continue;
+        char *name = xasprintf("protocol:%s", json_string_value(json_object_get(row, "protocol")));
+        off[n] = (struct field){name, "off"};
+        if (locks_out(s, policies, off, n + 1)) {
+            free(name);
+            continue;
+        }
+        n++;
+        suggest_protocol(s, account, row);
+    }
+    while (n > 0)
+        free((void *)off[--n].name);
+    free(off);
+    json_decref(rows);
+}
+
+/* ---- addresses ---- */
+
+struct sources {
+    struct {
+        const char *text; /* the record's */
+        struct netblock block;
+        int64_t first, last;
+        bool listed;
+    } blocks[BLOCKS_MAX];
+    size_t n;
+    int64_t first, last;
+};
+
+static bool asks_source(const struct decision_rules *rules, const char *service) {
+    for (size_t i = 0; i < rules->n_source_services; i++)
+        if (strcmp(rules->source_services[i], service) == 0)
+            return true;
+    return false;
+}
+
+/* False when there are too many, or one cannot be read. */
+static bool add_source(struct sources *all, const struct ctl_use_line *line) {
+    struct why why;
+    size_t i = 0;
+    while (i < all->n && strcmp(all->blocks[i].text, line->block) != 0)
+        i++;
+    if (i == BLOCKS_MAX)
+        return false;
+    if (i == all->n) {
+        if (netblock_parse(line->block, strlen(line->block), &all->blocks[i].block, &why) != 0)
+            return false;
+        all->blocks[i].text = line->block;
+        all->blocks[i].first = line->first;
+        all->n++;
+    }
+    if (line->first < all->blocks[i].first)
+        all->blocks[i].first = line->first;
+    if (line->last > all->blocks[i].last)
+        all->blocks[i].last = line->last;
+    if (all->first == 0 || line->first < all->first)
+        all->first = line->first;
+    if (line->last > all->last)
+        all->last = line->last;
+    return true;
+}
+
+/* What the MTA serves is recorded by the filter itself. */
+static bool is_of_mta(const struct config *config, const char *service) {
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].rules.door == DOOR_MTA &&
+            config->listeners[i].rules.service != NULL &&
+            strcmp(config->listeners[i].rules.service, service) == 0)
+            return true;
+    return strcmp(service, "smtp") == 0 || strcmp(service, "submission") == 0 ||
+           strcmp(service, "submissions") == 0;
+}
+
+/* Is there a service that asks for the source, is open, and may be used without a record? */
+static bool may_be_unseen(const struct use_search *s, const struct policy_set *set) {
+    const struct config *config = s->ctl->config;
+    for (size_t i = 0; i < config->rules.n_source_services; i++) {
+        const char *service = config->rules.source_services[i];
+        struct policy_origin origin;
+        int on = 1;
+        if (is_of_mta(config, service) || use_is_recorded(s, service))
+            continue;
+        if (decision_service_state(&config->rules, set, service, &on, &origin) != SETTING_SET || on)
+            return true;
+    }
+    return false;
+}
+
+/* All that is known of an account's sources; false when it is not enough. */
+static bool find_sources(const struct use_search *s, const struct policy_set *set,
+                         const struct ctl_use *use, struct sources *all) {
+    if (use->n >= USE_FIELDS_MAX) /* some may have made room */
+        return false;
+    for (size_t i = 0; i < use->n; i++)
+        if (asks_source(&s->ctl->config->rules, use->lines[i].service) &&
+            !add_source(all, &use->lines[i]))
+            return false;
+    return all->n > 0 && all->last - all->first >= s->period && !may_be_unseen(s, set);
+}
+
+/* Marks the blocks that are listed for good. False when an entry cannot be read. */
+static bool find_listed(const struct policy_set *set, struct sources *all) {
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct policy *policy = set->policies[i];
+        if (policy != NULL && (policy->wrong_type || policy->too_large))
+            return false;
+        for (size_t j = 0; policy != NULL && j < policy->n_ips; j++) {
+            const struct ip_entry *entry = &policy->ips[j];
+            if (entry->malformed)
+                return false;
+            for (size_t k = 0; entry->until == 0 && k < all->n; k++)
+                all->blocks[k].listed |=
+                    entry->block.base.family == all->blocks[k].block.base.family &&
+                    entry->block.prefix <= all->blocks[k].block.prefix &&
+                    netblock_contains(&entry->block, &all->blocks[k].block.base);
+        }
+    }
+    return true;
+}
+
+static bool is_open(const struct use_search *s, const struct policy_set *set) {
+    const struct effective is = effective_setting(&s->ctl->config->rules, set, FIELD_SOURCE, 0);
+    return strcmp(is.value, "any") == 0;
+}
+
+static json_t *time_json(int64_t time) {
+    char text[TIMESTAMP_SIZE];
+    return json_text(timestamp_format(time, text));
+}
+
+static void propose_sources(struct use_search *s, const char *account, const struct sources *all) {
+    char first[TIMESTAMP_SIZE], last[TIMESTAMP_SIZE];
+    for (size_t i = 0; i < all->n; i++)
+        if (!all->blocks[i].listed)
+            propose(s, &(struct change){"ip", "add", account, all->blocks[i].text},
+                    time_json(all->blocks[i].first), time_json(all->blocks[i].last), true,
+                    xasprintf("used %.10s to %.10s", timestamp_format(all->blocks[i].first, first),
+                              timestamp_format(all->blocks[i].last, last)));
+    propose(s, &(struct change){"source", "authorized", account, NULL}, time_json(all->first),
+            time_json(all->last), false,
+            xasprintf("%lld days of logins from %zu block%s only",
+                      (long long)(all->last - all->first) / 86400, all->n, all->n == 1 ? "" : "s"));
+}
+
+static void suggest_sources(struct use_search *s, const char *account,
+                            const struct ctl_policies *policies, const struct ctl_use *use) {
+    struct sources all = {.n = 0};
+    struct field fields[BLOCKS_MAX + 1];
+    if (!is_open(s, &policies->set) || !find_sources(s, &policies->set, use, &all) ||
+        !find_listed(&policies->set, &all))
+        return;
+    for (size_t i = 0; i < all.n; i++)
+        fields[i] = (struct field){xasprintf("ip:%s", all.blocks[i].text), ""};
+    fields[all.n] = (struct field){"source", "authorized"};
+    if (!locks_out(s, policies, fields, all.n + 1))
+        propose_sources(s, account, &all);
+    for (size_t i = 0; i < all.n; i++)
+        free((void *)fields[i].name);
+}
+
+/* ---- what is found ---- */
+
+static void visit(struct use_search *s, const char *account, const struct ctl_policies *policies,
+                  const struct ctl_use *use) {
+    suggest_protocols(s, account, policies, use);
+    suggest_sources(s, account, policies, use);
+}
+
+static const char *word_of(const json_t *row, size_t i) {
+    return json_string_value(json_array_get(json_object_get(row, "command"), i));
+}
+
+/* What only holds after the one before stands on one line with it. */
+static void put_command(const json_t *row) {
+    fputs("gatepostctl", stdout);
+    for (size_t i = 0; word_of(row, i) != NULL; i++) {
+        putchar(' ');
+        use_put_word(word_of(row, i));
+    }
+    fputs(json_is_true(json_object_get(row, "leads")) ? " && " : "\n", stdout);
+}
+
+static void put_row(const json_t *row) {
+    const char *what = word_of(row, 3);
+    char *change = xasprintf("%s %s%s%s", word_of(row, 0), word_of(row, 1), what == NULL ? "" : " ",
+                             what == NULL ? "" : what);
+    fputs("  ", stdout);
+    ctl_put_column(stdout, change, 28);
+    printf(" %s\n", json_string_value(json_object_get(row, "reason")));
+    free(change);
+}
+
+static int print(const struct ctl *ctl, json_t *found) {
+    const char *account = "";
+    bool sources = false;
+    const json_t *row;
+    size_t i;
+    json_array_foreach(found, i, row) sources |= strcmp(word_of(row, 0), "source") == 0;
+    if (sources)
+        ctl_warn("source authorized holds for mail without a login too, which is not recorded: "
+                 "try it first with replay --with");
+    if (ctl->json)
+        return ctl_print_json(json_incref(found));
+    json_array_foreach(found, i, row) {
+        if (ctl->commands) {
+            put_command(row);
+            continue;
+        }
+        if (strcmp(account, word_of(row, 2)) != 0) {
+            account = word_of(row, 2);
+            ctl_puts(stdout, account);
+            putchar('\n');
+        }
+        put_row(row);
+    }
+    return CTL_DONE;
+}
+
+int ctl_suggest(struct ctl *ctl, int argc, char **argv) {
+    struct use_search s = {.ctl = ctl, .visit = visit, .found = json_array()};
+    int status = use_search(&s, argc > 0 ? argv[0] : "*", SOURCES_FOR);
+    if (status == CTL_DONE)
+        status = print(ctl, s.found);
+    json_decref(s.found);
+    return status;
+}
