@@ -150,7 +150,7 @@ struct shown_entry {
     const char *subject;
     const char *name; /* without the field's name */
     size_t name_len;
-    const char *note; /* without its until=, where that can be read */
+    const char *note; /* without its time, where that can be read */
     size_t note_len;
     bool malformed, expired;
     bool pending;        /* it does not count yet */

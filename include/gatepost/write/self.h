@@ -122,6 +122,7 @@ struct self_wish_ip {
 
 struct self_change {
     const char *account;  /* canonical */
+    const char *actor;    /* whom the history names; NULL: himself, "self:ACCOUNT" */
     const char *client;   /* address of who asks, for the history; NULL: unknown */
     int64_t now;          /* seconds since the epoch */
     int64_t loosen_after; /* seconds; 0: loosening acts at once, too */
@@ -160,7 +161,7 @@ struct self_outcome {
 
 /*
  * Makes a change, all of it or nothing, and records it in the history of self facts with the actor
- * "self:ACCOUNT" and the client. self_outcome_clear() in every case.
+ * "self:ACCOUNT", or the one that is given, and the client. self_outcome_clear() in every case.
  */
 void self_change(struct self_store *store, const struct self_change *change,
                  struct self_outcome *out);

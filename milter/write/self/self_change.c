@@ -91,7 +91,7 @@ static void write_plan(struct attempt *a, struct self_outcome *out) {
     struct change_plan *changes = &a->plan.changes;
     snprintf(actor, sizeof actor, SELF_SUBJECT "%s", a->change->account);
     struct store_edit edit = {.subject = a->facts.set.subjects[SUBJECT_SELF],
-                              .actor = actor,
+                              .actor = a->change->actor != NULL ? a->change->actor : actor,
                               .client = a->change->client,
                               .changes = changes->changes,
                               .n = changes->n,
