@@ -387,7 +387,7 @@ static void test_view(void **state) {
     write_text(policy, HOST "protocol:sieve off\n" HOST "ip:192.0.2.0/24 office\n" HOST
                             "protocol:caldav maybe\n" OWN "protocol:pop3 off until=" TOMORROW
                             "\n" OWN "source authorized\n" OWN "ip:192.0.2.7 from=" TOMORROW
-                            " my note\n" OWN "protocol:jmap off\n");
+                            " my note\n" OWN "protocol:jmap off\n" OWN "protocol:webdav maybe\n");
     struct self_store *store = open_store();
     assert_int_equal(self_read(store, ALICE, NOW, &view, &why), 0);
     const struct self_protocol *pop3 = protocol(&view, "pop3"), *mail = protocol(&view, "mail");
@@ -404,6 +404,9 @@ static void test_view(void **state) {
     assert_string_equal(sieve->from.subject, "account:@example.com");
     assert_true(!jmap->on && jmap->set_off && jmap->may_on && !jmap->may_off);
     assert_true(protocol(&view, "caldav")->malformed && !protocol(&view, "caldav")->on);
+    assert_false(protocol(&view, "caldav")->may_on); /* it is the host's that cannot be read */
+    const struct self_protocol *webdav = protocol(&view, "webdav");
+    assert_true(webdav->malformed && !webdav->set_off && webdav->may_off && webdav->may_on);
     assert_string_equal(view.source.value, "authorized");
     assert_true(view.source.set && view.source.may_unset && !view.source.may_restrict);
     assert_string_equal(view.password.value, "any");
@@ -415,6 +418,10 @@ static void test_view(void **state) {
     assert_int_equal(view.ips[1].note.len, 7);
     assert_memory_equal(view.ips[1].note.text, "my note", 7);
     assert_true(view.may_add_ips);
+    self_view_clear(&view);
+    write_text(policy, OWN "protocol:* off\n");
+    assert_int_equal(self_read(store, ALICE, NOW, &view, &why), 0);
+    assert_true(protocol(&view, "pop3")->set_off && !protocol(&view, "pop3")->may_on);
     self_view_clear(&view);
     self_store_free(store);
 }
