@@ -121,6 +121,10 @@ def test_only_app_passwords(gate, ctl, redis):
     assert ask_door(gate, app="app") == {"status": 0}
     assert ask_door(gate, app="no")["status"] == -1
     assert ask_door(gate, local_port="10143") == {"status": 0}      # webmail by its port
+    # a web server knows no app passwords, so all that it asks about is closed but webmail
+    web = DoorClient(os.path.join(folder_of(gate), "doors"))
+    assert [web.allow("alice@example.com", service).status
+            for service in ("caldav", "activesync", "webmail")] == [403, 403, 200]
     ctl.do("mode", "monitor", "alice@example.com")
     gate.catch_up(redis)
     assert check(gate, "main")[:2] == (403, "app-password-required")
