@@ -3,6 +3,7 @@
 What stands on a terminal of 80 columns is in golden/terminal.txt; UPDATE_GOLDEN=1 writes it anew.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from support import logfmt
 from support.folder import Folder
 from support.gatepostctl import CTL, Gatepostctl
 from support.ports import free_port
@@ -71,10 +73,28 @@ def seen(ctl, *words, **options):
 TOLD = ["account list", "account list 'x*'", "account show carol", "account show carol --all",
         "account show @example.com", "ip list carol", "ip list dave", "as list carol",
         "network list", "network list relays", "network list gate", "lint",
-        "history --last 4", "history dave", "use carol", "help history", "help ip"]
+        "history --last 4", "history dave", "use carol", "help history", "help ip",
+        "explain --ip 203.0.113.7 --login carol --tls", "explain --ip 192.0.2.1 --login carol --tls",
+        "explain --ip 192.0.2.1 --from <> --helo h.example.com", "password list carol",
+        "protocol off carol pop3 --dry-run", "protocol off carol imap4", "protocol of carol imap4-smtp",
+        "spf check 192.0.2.1 mail.example.com carol@example.com"]
+
+USE = {"carol@example.com": {"imap 198.51.100.0/24": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z"},
+       "*": {"since": "2020-01-01T00:00:00Z",
+             "imap": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
+             "submission": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
+             "pop3": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z"}}
+TOLD_OF_USE = ["use carol", "use dave", "unused", "unused --commands", "unused x*", "account show carol"]
+PAST = "".join(
+    logfmt.verdict("door", service=service, client=client, login="carol@example.com",
+                   account="carol@example.com", tls="yes", door="dovecot") + "\n"
+    for service, client in (("pop3", "198.51.100.7"), ("imap", "198.51.100.7")))
 
 
-def test_what_a_terminal_shows(ctl, folder, start_gatepost, redis):
+def test_what_a_terminal_shows(folder, start_gatepost, redis, dns):
+    ctl = Gatepostctl(folder.file("dns.conf"), {**SETTINGS, "store": redis.url,
+                                                "spf": {"nameservers": [dns.address]}})
+    dns.zones["example.com"] = {"TXT": ["v=spf1 ip4:198.51.100.0/24 -all"]}
     settings = {**SETTINGS, "store": redis.url, "http_listen": f"127.0.0.1:{free_port()}"}
     empty = [shlex.split(c) for c in ("account list", "history", "lint")]
     shown = [(words, seen(ctl, *words)) for words in empty]
@@ -84,6 +104,17 @@ def test_what_a_terminal_shows(ctl, folder, start_gatepost, redis):
     running = Gatepostctl(gatepost.conf)
     wait_until(lambda: running.run("status").status == 0, what="the status is served")
     shown.append((["status"], seen(running, "status")))
+    for account, record in USE.items():
+        redis.cli("HSET", f"gatepost-use:{account}", *itertools.chain(*record.items()))
+    recording = Gatepostctl(folder.file("use.conf"), {**SETTINGS, "store": redis.url,
+                                                      "record_use": True})
+    shown += [(shlex.split(c), seen(recording, *shlex.split(c))) for c in TOLD_OF_USE]
+    with open(folder.file("mail.log"), "w") as log:
+        log.write(PAST)
+    shown.append((["replay", "mail.log"], seen(recording, "replay", "mail.log",
+                                               cwd=os.path.dirname(log.name))))
+    recording.run("import", "--force", text=MISTAKES)
+    shown.append((["lint"], seen(recording, "lint")))
     text = "\n".join(f"$ gatepostctl {shlex.join(words)}\n{out}" for words, out in shown)
     text = without_chance(text)
     for line in text.splitlines():
@@ -135,6 +166,7 @@ def files(folder, ctl):
     ("spf set alice fail", "spf set: ACTION is missing"),
     ("protocol off alice", "protocol off: NAME is missing"),
     ("as add", "as add: ACCOUNT is missing"),
+    ("protocol off alice imap4", 'there is no protocol "imap4": did you mean imap4-smtp?'),
 ])
 def test_slips_are_explained(ctl, files, words, told):
     status, text = on_terminal([CTL, "-c", ctl.conf, *words.split()], cwd=files)
