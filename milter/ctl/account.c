@@ -55,11 +55,13 @@ static void put_shown(const struct effective *s, const char *middle) {
         puts(s->from);
         return;
     }
+    char until[TIMESTAMP_SIZE];
     printf("%s: ", s->from);
     ctl_puts(stdout, s->origin.subject);
     putchar(' ');
     ctl_puts(stdout, s->origin.field);
-    putchar('\n');
+    printf("%s%s\n", s->until != 0 ? " until " : "",
+           s->until != 0 ? timestamp_format(s->until, until) : "");
 }
 
 /* Where what is shown goes: into `json` under its name, or out. */
@@ -91,8 +93,9 @@ static const char *state_of(const struct store_hash *hash) {
 }
 
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        if (p->subjects[i] == NULL)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
+        if (p->subjects[i] == NULL || p->hashes[i].answer == STORE_UNANSWERED ||
+            (i == SUBJECT_SELF && p->hashes[i].answer == STORE_ABSENT))
             continue;
         const char *state = state_of(&p->hashes[i]);
         if (json != NULL) {
@@ -172,7 +175,7 @@ static void tell_services(const struct ctl *ctl, const struct policy_set *set, j
 }
 
 static void tell_faults(const struct ctl_policies *p, json_t *json) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
             const struct policy_fault *fault = &p->policies[i]->faults[j];
             bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
@@ -198,14 +201,14 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
 
 static size_t count_faults(const struct ctl_policies *p) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         n += p->policies[i] == NULL ? 0 : p->policies[i]->n_faults;
     return n;
 }
 
 static size_t count_entries(const struct ctl_policies *p, enum entry_list which) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct policy *policy = p->policies[i];
         if (policy != NULL)
             n += which == ENTRIES_AS ? policy->n_as : policy->n_ips + policy->n_providers;
@@ -328,6 +331,8 @@ static int drop(struct ctl *ctl, const char *name) {
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
     (void)argc;
     int status = ctl->dry_run ? CTL_DONE : ctl_passwords_drop(ctl, argv[0]);
+    if (status == CTL_DONE)
+        status = ctl_self_drop(ctl, argv[0]);
     if (status == CTL_DONE)
         status = drop(ctl, argv[0]);
     if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)

@@ -14,8 +14,9 @@
 struct effective {
     const char *name;  /* "source", "spf:fail", "imap" */
     const char *value; /* "malformed" when it cannot be read */
-    const char *from;  /* account, domain, default, configuration, built-in */
+    const char *from;  /* self, account, domain, default, configuration, built-in */
     struct policy_origin origin;
+    int64_t until; /* of self: when it ends, seconds since the epoch; 0: it does not */
 };
 
 /*
@@ -33,7 +34,8 @@ struct effective effective_protocol(const struct policy_set *set, const char *na
 struct effective effective_service(const struct decision_rules *rules, const struct policy_set *set,
                                    const char *name);
 
-/* {"value": ..., "from": ..., "subject": ..., "field": ...}; a new reference. */
+/* {"value": ..., "from": ..., "subject": ..., "field": ...}, and "until" where it ends; a new
+ * reference. */
 json_t *effective_json(const struct effective *s);
 
 #endif

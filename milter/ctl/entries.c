@@ -159,7 +159,8 @@ struct shown_entry {
     size_t name_len;
     const struct store_field *field;
     bool malformed, expired;
-    int64_t until; /* 0: without end */
+    bool pending;        /* it does not count yet */
+    int64_t until, from; /* 0: without end; from the beginning */
 };
 
 static json_t *entry_json(const struct shown_entry *entry, bool member) {
@@ -175,6 +176,10 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
                                           : json_null());
     json_object_set_new(told, "malformed", json_boolean(entry->malformed));
     json_object_set_new(told, "expired", json_boolean(entry->expired));
+    if (entry->from != 0) {
+        json_object_set_new(told, "from", json_string(timestamp_format(entry->from, time)));
+        json_object_set_new(told, "pending", json_boolean(entry->pending));
+    }
     return told;
 }
 
@@ -186,8 +191,11 @@ static void put_entry(const struct shown_entry *entry, bool member) {
         putchar(' ');
     }
     ctl_put(stdout, entry->field->value, entry->field->value_len);
-    if (entry->malformed || entry->expired)
-        fputs(entry->malformed ? " [malformed]" : " [expired]", stdout);
+    if (entry->malformed || entry->expired || entry->pending)
+        fputs(entry->malformed ? " [malformed]"
+              : entry->pending ? " [pending]"
+                               : " [expired]",
+              stdout);
     putchar('\n');
 }
 
@@ -198,8 +206,10 @@ struct entry_counts {
 
 static void show_ip(struct shown_entry *shown, const struct ip_entry *entry, int64_t now) {
     shown->malformed = entry->malformed;
-    shown->expired = !entry->malformed && !policy_ip_counts(entry, now);
+    shown->pending = !entry->malformed && entry->from > now;
+    shown->expired = !entry->malformed && !shown->pending && !policy_ip_counts(entry, now);
     shown->until = entry->malformed ? 0 : entry->until;
+    shown->from = entry->malformed ? 0 : entry->from;
 }
 
 static void show_name(struct shown_entry *shown, const struct name_entry *entry, int64_t now) {
@@ -232,7 +242,7 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
 
 void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
                       const struct ctl_policies *policies, json_t *list) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct store_hash *hash = &policies->hashes[i];
         const struct policy *policy = policies->policies[i];
         struct entry_counts counts = {0};

@@ -61,9 +61,11 @@ static enum change_result ask_guard(struct change *c, const struct change_before
         return CHANGE_FAILED;
     }
     after.policies[before->own] = policy;
+    /* nobody inherits what a user has set himself */
+    bool inherited = before->own != SUBJECT_ACCOUNT && before->own != SUBJECT_SELF;
     bool asks = guard_policy(c->config, before->policies, &after, c->now, &reason) ||
-                guard_opening(before->policies->policies[before->own], policy,
-                              c->drop && before->own != SUBJECT_ACCOUNT, c->now, &reason);
+                guard_opening(before->policies->policies[before->own], policy, c->drop && inherited,
+                              c->now, &reason);
     policy_free(policy);
     return asks ? guarded(c, &reason, why) : CHANGE_DONE;
 }
