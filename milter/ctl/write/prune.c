@@ -73,9 +73,13 @@ static int remove_one(struct ctl *ctl, const char *subject, struct prune *prune,
     return written == WRITE_DONE ? 0 : -1;
 }
 
-int prune_remove(struct ctl *ctl, struct prune *prune, struct why *why) {
+int prune_remove(struct ctl *ctl, struct prune *prune, bool good, struct why *why) {
     struct ctl_progress progress;
     int rc = 0;
+    if (ctl->prune && !good)
+        ctl_warn("nothing is pruned, because not all of the input was good");
+    if (!ctl->prune || !good)
+        return 0;
     ctl_progress_begin(&progress, "prune", prune->gone.n);
     for (size_t i = 0; rc == 0 && i < prune->gone.n; i++) {
         struct why reason = {"no memory"};
