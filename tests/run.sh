@@ -30,7 +30,7 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  m4 iproute2 libsasl2-modules $libldap libwrap0
  postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond
  dovecot-auth-lua lua-socket redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
- python3-dnspython python3-yaml python3-spf prometheus $valkey $web"
+ python3-dnspython python3-jsonschema python3-yaml python3-spf prometheus $valkey $web"
 
 say() {
     printf '\n== %s\n' "$*"

@@ -16,6 +16,9 @@ bool trace_ask_listener(struct decision *d, enum decision_rule rule, bool is, bo
 /* One that asks the policy for the setting of its rule. */
 const struct decision_step *trace_ask_policy(struct decision *d, enum decision_rule rule);
 
+/* Does it matter to this door which password it was? */
+bool trace_minds_password(const struct decision *d);
+
 /* The one that asks for trust; a login is never trusted. */
 enum membership trace_ask_trusted(struct decision *d);
 

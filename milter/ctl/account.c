@@ -72,7 +72,11 @@ static void add_row(struct ctl_table *rows, const struct effective *s, const cha
         ctl_table_add(rows, s->from);
         return;
     }
-    snprintf(from, sizeof from, "%.600s %.300s", s->origin.subject, s->origin.field);
+    char until[TIMESTAMP_SIZE] = "";
+    if (s->until != 0)
+        timestamp_format(s->until, until);
+    snprintf(from, sizeof from, "%.600s %.300s%s%s", s->origin.subject, s->origin.field,
+             s->until != 0 ? " until " : "", until);
     ctl_table_add(rows, from);
 }
 
@@ -136,8 +140,9 @@ static void add_subject(struct ctl_table *rows, const char *subject,
 
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
     struct ctl_table rows = {.columns = 2, .indent = 2};
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        if (p->subjects[i] == NULL)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
+        if (p->subjects[i] == NULL || p->hashes[i].answer == STORE_UNANSWERED ||
+            (i == SUBJECT_SELF && p->hashes[i].answer == STORE_ABSENT))
             continue;
         if (json != NULL) {
             json_t *told = json_object();
@@ -232,7 +237,7 @@ static void tell_services(const struct ctl *ctl, const struct policy_set *set, j
 }
 
 static void tell_faults(const struct ctl_policies *p, json_t *json) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
             const struct policy_fault *fault = &p->policies[i]->faults[j];
             bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
@@ -258,14 +263,14 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
 
 static size_t count_faults(const struct ctl_policies *p) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         n += p->policies[i] == NULL ? 0 : p->policies[i]->n_faults;
     return n;
 }
 
 static size_t count_entries(const struct ctl_policies *p, enum entry_list which) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct policy *policy = p->policies[i];
         if (policy != NULL)
             n += which == ENTRIES_AS ? policy->n_as : policy->n_ips + policy->n_providers;
@@ -382,6 +387,8 @@ static int drop(struct ctl *ctl, const char *name) {
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
     (void)argc;
     int status = ctl->dry_run ? CTL_DONE : ctl_passwords_drop(ctl, argv[0]);
+    if (status == CTL_DONE)
+        status = ctl_self_drop(ctl, argv[0]);
     if (status == CTL_DONE)
         status = drop(ctl, argv[0]);
     if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)

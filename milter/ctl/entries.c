@@ -164,15 +164,16 @@ struct shown_entry {
     const char *subject;
     const char *name; /* without the field's name */
     size_t name_len;
-    const char *note; /* without its until=, where that can be read */
+    const char *note; /* without its time, where that can be read */
     size_t note_len;
     bool malformed, expired;
-    int64_t until; /* 0: without end */
+    bool pending;        /* it does not count yet */
+    int64_t until, from; /* 0: without end; from the beginning */
 };
 
-/* What follows the time in a value that begins with "until=TIME". */
-static void skip_until(struct shown_entry *entry) {
-    if (entry->malformed || entry->until == 0)
+/* What follows the time in a value that begins with "until=TIME", or "from=TIME". */
+static void skip_time(struct shown_entry *entry) {
+    if (entry->malformed || (entry->until == 0 && entry->from == 0))
         return;
     const char *space = memchr(entry->note, ' ', entry->note_len);
     size_t skipped = space == NULL ? entry->note_len : (size_t)(space - entry->note);
@@ -195,13 +196,20 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
                                           : json_null());
     json_object_set_new(told, "malformed", json_boolean(entry->malformed));
     json_object_set_new(told, "expired", json_boolean(entry->expired));
+    if (entry->from != 0) {
+        json_object_set_new(told, "from", json_string(timestamp_format(entry->from, time)));
+        json_object_set_new(told, "pending", json_boolean(entry->pending));
+    }
     return told;
 }
 
 static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
     char time[TIMESTAMP_SIZE], *said = NULL;
     char *note = xstrndup(entry->note, entry->note_len);
-    if (entry->until != 0)
+    if (entry->pending)
+        said = xasprintf("from %s%s%s", timestamp_format(entry->from, time),
+                         note[0] == '\0' ? "" : ": ", note);
+    else if (entry->until != 0)
         said = xasprintf("%s %s%s%s", entry->expired ? "expired" : "until",
                          timestamp_format(entry->until, time), note[0] == '\0' ? "" : ": ", note);
     else if (entry->malformed)
@@ -210,9 +218,9 @@ static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
     ctl_table_add(table, entry->subject);
     if (said != NULL)
         ctl_table_add_painted(table, said,
-                              entry->malformed ? CTL_BAD
-                              : entry->expired ? CTL_ODD
-                                               : CTL_PLAIN);
+                              entry->malformed                   ? CTL_BAD
+                              : entry->expired || entry->pending ? CTL_ODD
+                                                                 : CTL_PLAIN);
     else
         ctl_table_add_octets(table, entry->note, entry->note_len);
     free(said);
@@ -226,8 +234,10 @@ struct entry_counts {
 
 static void show_ip(struct shown_entry *shown, const struct ip_entry *entry, int64_t now) {
     shown->malformed = entry->malformed;
-    shown->expired = !entry->malformed && !policy_ip_counts(entry, now);
+    shown->pending = !entry->malformed && entry->from > now;
+    shown->expired = !entry->malformed && !shown->pending && !policy_ip_counts(entry, now);
     shown->until = entry->malformed ? 0 : entry->until;
+    shown->from = entry->malformed ? 0 : entry->from;
 }
 
 static void show_name(struct shown_entry *shown, const struct name_entry *entry, int64_t now) {
@@ -256,7 +266,7 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         show_name(shown, &policy->providers[counts->providers++], now);
     else
         show_ip(shown, &policy->ips[counts->ips++], now);
-    skip_until(shown);
+    skip_time(shown);
     return as == (list == ENTRIES_AS);
 }
 
@@ -264,7 +274,7 @@ size_t ctl_list_entries(const struct ctl *ctl, enum entry_list which,
                         const struct ctl_policies *policies, int indent, json_t *list) {
     struct ctl_table table = {.columns = 3, .indent = indent};
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct store_hash *hash = &policies->hashes[i];
         const struct policy *policy = policies->policies[i];
         struct entry_counts counts = {0};

@@ -77,8 +77,9 @@ static int read_protocols(struct ctl *ctl, int n, char **names, char **protocols
 static int read_note(const struct ctl *ctl) {
     const char *note = ctl->note == NULL ? "" : ctl->note;
     size_t len = strlen(note);
-    if (strncmp(note, "until=", 6) == 0)
-        return ctl_refuse(ctl, "--note: a note cannot begin with until=: there is --until");
+    if (strncmp(note, "until=", 6) == 0 || strncmp(note, "from=", 5) == 0)
+        return ctl_refuse(ctl,
+                          "--note: a note cannot begin with from= or until=: there is --until");
     for (size_t i = 0, sequence; i < len; i += sequence) {
         sequence = utf8_sequence(note + i, len - i);
         if (sequence == 0 || utf8_is_deceptive(note + i, sequence))
@@ -148,6 +149,7 @@ struct listing {
     json_t *json; /* NULL: as text */
     struct ctl_table rows;
     size_t unreadable;
+    int64_t now;
 };
 
 static json_t *part_json(struct app_password_part part) {
@@ -161,11 +163,26 @@ static void list_json(json_t *list, const struct app_password *password) {
     json_object_set_new(told, "protocols", part_json(password->protocols));
     json_object_set_new(told, "services", part_json(password->services));
     json_object_set_new(told, "created", json_text(timestamp_format(password->created, text)));
+    if (password->from != 0)
+        json_object_set_new(told, "from", json_text(timestamp_format(password->from, text)));
     json_object_set_new(told, "until",
                         password->until == 0 ? json_null()
                                              : json_text(timestamp_format(password->until, text)));
     json_object_set_new(told, "note", part_json(password->note));
     json_array_append_new(list, told);
+}
+
+/* With the time from which it will be good. */
+static void add_note(struct listing *listing, const struct app_password *password) {
+    char from[TIMESTAMP_SIZE];
+    if (password->from <= listing->now) {
+        ctl_table_add_octets(&listing->rows, password->note.text, password->note.len);
+        return;
+    }
+    char *note = xasprintf("[from %s] %.*s", timestamp_format(password->from, from),
+                           (int)password->note.len, password->note.text);
+    ctl_table_add(&listing->rows, note);
+    free(note);
 }
 
 /* password_take */
@@ -190,11 +207,12 @@ static void list_one(void *context, const struct app_password *password) {
     ctl_table_add(&listing->rows, timestamp_format(password->created, created));
     ctl_table_add(&listing->rows,
                   password->until == 0 ? "-" : timestamp_format(password->until, until));
-    ctl_table_add_octets(&listing->rows, password->note.text, password->note.len);
+    add_note(listing, password);
 }
 
 int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
-    struct listing listing = {.json = ctl->json ? json_array() : NULL, .rows = {.columns = 5}};
+    struct listing listing = {
+        .json = ctl->json ? json_array() : NULL, .rows = {.columns = 5}, .now = ctl->now};
     struct password_store *store;
     struct why why;
     char *account = NULL;

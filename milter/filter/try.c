@@ -13,6 +13,7 @@
 
 #include "doors/doors.h"
 #include "gatepost/base/dial.h"
+#include "gatepost/base/unix_place.h"
 #include "gatepost/cache/live_store.h"
 #include "gatepost/store/store.h"
 #include "place.h"

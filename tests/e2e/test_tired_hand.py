@@ -302,6 +302,22 @@ def test_lint_quotes_for_the_shell(ctl, redis):
 
 # ---- a restore ----
 
+def test_a_restore_of_what_users_have_set(folder, redis):
+    """It is part of an export, and so of a restore."""
+    ctl = Gatepostctl(folder.file("self.conf"), {
+        **SETTINGS, "store": redis.url, "settings": {
+            "listen": "unix:" + folder.file("settings.sock"),
+            "token_file": folder.file("tokens")}})
+    ctl.do("tls", "required", "carol")
+    redis.cli("HSET", "gatepost-self:carol@example.com", "protocol:imap4-smtp", "off")
+    saved = ctl.do("export").out
+    assert "self:carol@example.com protocol:imap4-smtp off" in saved
+    redis.cli("HSET", "gatepost-self:dave@example.com", "source", "authorized")
+    redis.cli("HDEL", "gatepost-self:carol@example.com", "protocol:imap4-smtp")
+    ctl.do("import", "--replace", "--prune", text=saved)
+    assert ctl.do("export").out == saved
+
+
 def test_a_restore_of_everything(ctl, redis):
     ctl.do("import", "--force", text=POLICY)
     saved = ctl.do("export").out

@@ -84,6 +84,18 @@ void lint_logins(const struct config *config, const struct ctl_names *names);
  */
 int lint_doors(struct lint *lint);
 
+/* What users have set themselves, over all accounts. */
+struct lint_selves {
+    size_t n, strangers;  /* accounts; of these whom the host's policy does not know */
+    const char *stranger; /* the first of them; one of the names */
+};
+
+/* The self facts of one account: what cannot be read, what has ended. */
+void lint_self(struct lint *lint, const char *subject, const struct store_hash *hash);
+
+/* Whether they are asked for, and of whom nothing else is known. */
+void lint_selves(struct lint *lint, const struct lint_selves *selves);
+
 /* What was changed by others than gatepostctl since then (milliseconds). The exit status. */
 int lint_since(struct lint *lint, int64_t since);
 

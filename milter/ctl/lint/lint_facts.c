@@ -46,7 +46,7 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
     }
     if (fact_is_network(subject))
         return;
-    struct policy *policy = ctl_decode(hash);
+    struct policy *policy = ctl_decode(subject, hash);
     if (policy != NULL)
         lint_contradictions(lint, subject, policy);
     policy_free(policy);

@@ -75,7 +75,7 @@ static int find_inherited(struct import *im, const char *subject, const struct p
         struct store_hash hash;
         if (ctl_read_hash(im->ctl, subject, &hash, why) != 0)
             return -1;
-        keep_inherited(im, subject, ctl_decode(&hash));
+        keep_inherited(im, subject, ctl_decode(subject, &hash));
         store_hash_clear(&hash);
         HASH_FIND_STR(im->inherited, subject, known);
     }
@@ -111,8 +111,8 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
         if (names.subjects[i] != NULL && i != names.own)
             rc = find_inherited(im, names.subjects[i], &before.policies[i], why);
     struct policy_set after = before;
-    struct policy *was = ctl_decode(&p->hash);
-    struct policy *will = plan_policy(&p->hash, &p->plan, &gone);
+    struct policy *was = ctl_decode(p->facts->subject, &p->hash);
+    struct policy *will = plan_policy(p->facts->subject, &p->hash, &p->plan, &gone);
     before.policies[names.own] = was;
     after.policies[names.own] = will;
     if (will == NULL && !gone)
@@ -122,7 +122,7 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
          guard_opening(was, will, false, im->ctl->now, &locked_out)))
         input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
                       locked_out.text);
-    if (rc == 0 && names.own != SUBJECT_ACCOUNT) {
+    if (rc == 0 && names.own != SUBJECT_ACCOUNT && names.own != SUBJECT_SELF) {
         keep_inherited(im, p->facts->subject, will);
         will = NULL;
     }

@@ -9,13 +9,14 @@
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/core/self_fact.h"
 
 static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static bool is_subject(const char *name) {
-    return strncmp(name, "account:", 8) == 0 || fact_is_network(name);
+    return strncmp(name, "account:", 8) == 0 || fact_is_network(name) || self_is_subject(name);
 }
 
 int prune_find(struct ctl *ctl, const struct input *input, struct prune *out) {

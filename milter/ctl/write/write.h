@@ -17,4 +17,10 @@ int ctl_write(struct ctl *ctl, const char *subject, const struct wanted_fact *wa
 /* Removes the whole subject, whatever it is. */
 int ctl_write_drop(struct ctl *ctl, const char *subject);
 
+/*
+ * Removes a subject beside another one that the command is about: that there is none is no error,
+ * and with --json nothing is told of it.
+ */
+int ctl_write_drop_beside(struct ctl *ctl, const char *subject);
+
 #endif

@@ -18,6 +18,7 @@ struct redis_tracking {
     redisContext *tracked;   /* its tracking is redirected there; free for short questions */
     bool master;             /* the server must stay a master */
     const char *prefix;
+    const char *self_prefix; /* of self facts, where changes of them are wanted; else NULL */
     store_told *told;
     void *context;
     bool pong_awaited; /* the answers to the last ping that have not come yet */
@@ -25,9 +26,9 @@ struct redis_tracking {
 };
 
 /*
- * Opens both for the keys with this prefix; what changes from now on is reported. Returns 0, or -1
- * with the reason; *refused then distinguishes an answer that will not change soon from a fault. To
- * be closed in every case.
+ * Opens both for the keys with these prefixes; what changes from now on is reported. Returns 0, or
+ * -1 with the reason; *refused then distinguishes an answer that will not change soon from a fault.
+ * To be closed in every case.
  */
 int redis_tracking_open(struct redis_tracking *tracking, struct redis_pool *pool, int64_t timeout,
                         bool *refused, struct why *why);
