@@ -9,13 +9,14 @@
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/core/self_fact.h"
 
 static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static bool is_subject(const char *name) {
-    return strncmp(name, "account:", 8) == 0 || fact_is_network(name);
+    return strncmp(name, "account:", 8) == 0 || fact_is_network(name) || self_is_subject(name);
 }
 
 int prune_find(struct ctl *ctl, const struct input *input, struct prune *out) {
@@ -73,9 +74,13 @@ static int remove_one(struct ctl *ctl, const char *subject, struct prune *prune,
     return written == WRITE_DONE ? 0 : -1;
 }
 
-int prune_remove(struct ctl *ctl, struct prune *prune, struct why *why) {
+int prune_remove(struct ctl *ctl, struct prune *prune, bool good, struct why *why) {
     struct ctl_progress progress;
     int rc = 0;
+    if (ctl->prune && !good)
+        ctl_warn("nothing is pruned, because not all of the input was good");
+    if (!ctl->prune || !good)
+        return 0;
     ctl_progress_begin(&progress, "prune", prune->gone.n);
     for (size_t i = 0; rc == 0 && i < prune->gone.n; i++) {
         struct why reason = {"no memory"};
