@@ -63,7 +63,8 @@ def browse(host):
             opened.append(browser)
             browser.open(url)
             if arguments.get("script", True):
-                wait_until(lambda: browser.shows("#protocols li"), 20, "the page")
+                wait_until(lambda: browser.shows("main:not([aria-busy]) #protocols li"), 20,
+                           "the page")
             return browser
         yield browse
         assert [browser.errors() for browser in opened] == [[]] * len(opened)
@@ -76,6 +77,13 @@ def make_app_password(browser):
     browser.click("#password-form button[type=submit]")
     browser.wait_status("The app password has been made.")
     return browser.text("#made-password")
+
+
+def look_again(browser, selector):
+    """What stands there, once the page is loaded anew."""
+    browser.open(browser.run("return location.href"))
+    wait_until(lambda: browser.shows("main:not([aria-busy]) " + selector), 20, selector)
+    return browser.text(selector)
 
 
 # ---- what is set is obeyed ----
@@ -177,10 +185,9 @@ def test_an_app_password(host, policy, browse, calendar):
     browser.click("#made-done")
     browser.wait_status("The app password is no longer shown.")
     assert secret not in browser.run("return document.documentElement.innerHTML")
-    browser.open(host.page.url)
-    wait_until(lambda: browser.shows("#passwords li"), 20, "the list")
+    wait_until(lambda: "Last used: " in look_again(browser, "#passwords li"), 10, "the use")
     listed = browser.text("#passwords")
-    assert "Phone" in listed and "For IMAP + SMTP" in listed and "Last used: " in listed
+    assert "Phone" in listed and "For IMAP + SMTP" in listed
     assert secret not in browser.run("return document.documentElement.innerHTML")
     browser.click("#passwords button")
     assert "can no longer log in" in browser.text("#confirm-text")
@@ -226,11 +233,10 @@ def test_what_the_host_has_closed(host, policy, browse):
 
 
 def test_when_it_was_used_last(host, policy, browse):
-    host.login("imap")
+    host.login("imap", "127.88.0.1")    # a block that has not been recorded yet
     browser = browse()
-    wait_until(lambda: browser.open(host.page.url) or wait_until(
-        lambda: browser.shows("#protocols li"), 20) and "Last used: " in browser.text(
-            "#protocols li:first-child"), 20, "the use")
+    wait_until(lambda: "Last used: " in look_again(browser, "#protocols li:first-child"), 10,
+               "the use")
     assert "No use recorded" in browser.text("#protocols li:nth-child(3)")
 
 
@@ -379,7 +385,7 @@ def test_accessibility(policy, browse, language, dark, width):
     browser.click("#address-form button[type=submit]")
     wait_until(lambda: browser.shows("#address-error"), 20, "the error")
     assert browser.accessibility_problems() == []
-    assert len(browser.names("switch")) == 5
+    assert len(browser.names("switch")) >= 5
     names = browser.names("button")
     assert len(set(names)) == len(names), "two buttons of the same name"
     browser.click("#passwords button")
@@ -390,8 +396,9 @@ def test_accessibility(policy, browse, language, dark, width):
 
 def test_the_switches_say_what_they_are(policy, browse):
     browser = browse()
-    assert browser.names("switch") == ["IMAP + SMTP", "POP3 + SMTP", "CalDAV", "CardDAV",
-                                       "Mail programs need an app password"]
+    names = browser.names("switch")
+    assert names[:4] == ["IMAP + SMTP", "POP3 + SMTP", "CalDAV", "CardDAV"]
+    assert names[-1] == "Mail programs need an app password"
     assert browser.names("heading")[:2] == ["Ways into your mailbox", "Protocols"]
 
 

@@ -18,11 +18,13 @@ function show(state) {
 }
 
 async function read() {
+    find("main").setAttribute("aria-busy", "true");
     announce(say("loading"));
     if (await readAccount()) {
         await readPasswords();
         announce(say("loaded"));
     }
+    find("main").removeAttribute("aria-busy");
 }
 
 await loadWords();

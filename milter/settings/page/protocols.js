@@ -90,8 +90,10 @@ function row(name, title, protocol, state) {
 
 export function showProtocols(state) {
     const names = titles(state.protocols);
-    const rows = Object.entries(state.protocols).map(([name, protocol]) =>
-        row(name, names.get(name), protocol, state));
+    const all = Object.entries(state.protocols);
+    const fixed = ([, protocol]) => protocol.may.length === 0;
+    const rows = [...all.filter(entry => !fixed(entry)), ...all.filter(fixed)]
+        .map(([name, protocol]) => row(name, names.get(name), protocol, state));
     if (rows.length === 0) {
         rows.push(make("li", {class: "row", text: say("protocols.none")}));
     }

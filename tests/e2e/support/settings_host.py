@@ -13,6 +13,13 @@ PROTOCOLS = {"imap4-smtp": {"services": ["imap", "submission", "submissions"]},
 HOME, ELSEWHERE = "127.0.0.1", "127.99.0.1"
 
 
+def _with_reports(text):
+    """dovecot.conf with what `record_use` needs."""
+    off = "auth_policy_report_after_auth = no"
+    assert off in text
+    return text.replace(off, "auth_policy_report_after_auth = yes")
+
+
 class SettingsHost:
     """Alice has an account there; `settings` are those of the page's section."""
 
@@ -22,6 +29,7 @@ class SettingsHost:
         self.mail = DovecotHost(redis_url, record_use=True, protocol=PROTOCOLS,
                                 **self.page.conf)
         self.mail.dovecot.add_user(ALICE)
+        self.mail.dovecot.change(_with_reports)
 
     def start(self):
         self.mail.start_gatepost()
