@@ -71,7 +71,7 @@ _gatepostctl_values() {
     network\ *' NAME') _gatepostctl_ask network list ;;
     protocol\ *' NAME...')
         # sections of the configuration, and services that none of them binds
-        known=$(_gatepostctl_ask account show '*' |
+        known=$(_gatepostctl_ask account show '*' --all |
             sed -n '/^protocols$/,/^$/s/^  \([^ ]*\).*/\1/p')
         echo "${known:-smtp submission submissions imap pop3 sieve caldav carddav webdav activesync \
             jmap webmail}"
@@ -115,7 +115,7 @@ _gatepostctl() {
             ;;
         --until | --since | --actor | --field | --last | --ip | --helo | --from | --login | \
             --listener | --log | --door | --service | --for | --canary | --password-file | --port | \
-            --path | --address | --timeout | --with | --policy)
+            --path | --address | --timeout | --with | --policy | --format)
             i=$((i + 1))
             ;;
         -*) ;;
@@ -145,6 +145,7 @@ _gatepostctl() {
         return
         ;;
     --door) candidates='mta dovecot http' ;;
+    --format) candidates='text logfmt' ;;
     --service)
         candidates='smtp submission submissions imap pop3 sieve caldav carddav webdav activesync jmap
             webmail'

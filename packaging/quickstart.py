@@ -248,7 +248,7 @@ def door_settings(folder):
     shutil.chown(token, "nobody")
     port = free_port()
     return port, {"doors_listen": [f"unix:{folder}/doors.sock", f"127.0.0.1:{port}"],
-                  "doors_token_file": token,
+                  "doors_token_file": token, "doors_group": "dovecot",
                   "passwords_listen": f"unix:{folder}/passwords.sock"}
 
 

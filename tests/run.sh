@@ -151,6 +151,8 @@ step "man pages" man_pages
 say "builds"
 step "autoreconf" autoreconf -fi
 step "clang, no warnings" compile_tests clang CC=clang --enable-werror
+step "without libsystemd" compile nosystemd --without-libsystemd --enable-werror
+step "the configuration without libsystemd" make -C "$build/nosystemd" -j2 check TESTS=tests/unit/config/test_config
 step "the house" /usr/bin/python3 tests/house/check.py "$build/clang"
 step "gcc, address and undefined behaviour sanitizers" \
     compile_tests asan CC=gcc --enable-werror --enable-sanitizers=address,undefined

@@ -71,7 +71,7 @@ static bool stderr_is_journal(void) {
 
 void log_open(enum log_target target, enum log_format format, int level) {
     log_writer_target(target);
-    state.to_stderr = target == LOG_TO_SYSLOG && !stderr_is_journal();
+    state.to_stderr = target != LOG_TO_STDERR && !stderr_is_journal();
     state.target = target;
     state.format = format;
     state.level = level;
@@ -111,8 +111,52 @@ static void put_pair(struct textbuf *line, const char *key, const char *value) {
     put_value(line, key, "...");
 }
 
-static void write_line(int priority, const struct textbuf *text) {
-    const struct log_line line = {time(NULL), priority, text->data, text->len};
+/* "GATEPOST_SPF_HELO=": the name of a field of the journal for a key. */
+static void put_field_name(struct textbuf *fields, const char *key) {
+    textbuf_puts(fields, "GATEPOST_");
+    for (const char *c = key; *c != '\0'; c++) {
+        char letter = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A')
+                      : (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') ? *c
+                                                                             : '_';
+        textbuf_put(fields, &letter, 1);
+    }
+    textbuf_puts(fields, "=");
+}
+
+/* A value as it is; what is absent or empty has no field, and neither has what finds no room. */
+static void put_field(struct textbuf *fields, const char *key, const char *value) {
+    size_t begin = fields->len, len = value == NULL ? 0 : strlen(value);
+    if (len > LOG_VALUE_MAX) {
+        len = LOG_VALUE_MAX;
+        while (len > 0 && ((unsigned char)value[len] & 0xc0) == 0x80)
+            len--; /* a whole character less, rather than a half one more */
+    }
+    if (len == 0)
+        return;
+    put_field_name(fields, key);
+    textbuf_put(fields, value, len);
+    textbuf_put(fields, "", 1);
+    if (!fields->cut)
+        return;
+    fields->len = begin;
+    fields->cut = false;
+}
+
+static void compose_fields(struct textbuf *fields, char *memory, const char *event,
+                           const struct log_pair *pairs, size_t n) {
+    textbuf_init(fields, memory, LOG_FIELDS_MAX);
+    put_field(fields, "event", event);
+    for (size_t i = 0; i < n; i++)
+        put_field(fields, pairs[i].key, pairs[i].value);
+}
+
+static void write_line(int priority, const struct textbuf *text, const struct textbuf *fields) {
+    const struct log_line line = {.when = time(NULL),
+                                  .priority = priority,
+                                  .text = text->data,
+                                  .len = text->len,
+                                  .fields = fields == NULL ? NULL : fields->data,
+                                  .fields_len = fields == NULL ? 0 : fields->len};
     log_writer_put(&line);
     if (!state.started && state.to_stderr)
         log_writer_copy_to_stderr(&line);
@@ -222,6 +266,16 @@ static void compose(struct textbuf *line, char *memory, const char *event,
         textbuf_puts(line, "}");
 }
 
+/* By itself, so that other targets need not touch the stack for it. */
+__attribute__((noinline)) static void write_with_fields(int priority, const struct textbuf *text,
+                                                        const char *event,
+                                                        const struct log_pair *pairs, size_t n) {
+    char memory[LOG_FIELDS_MAX];
+    struct textbuf fields;
+    compose_fields(&fields, memory, event, pairs, n);
+    write_line(priority, text, &fields);
+}
+
 static void say(int priority, const char *event, const struct log_pair *pairs, size_t n,
                 unsigned left_out) {
     char memory[LOG_LINE_MAX];
@@ -230,20 +284,28 @@ static void say(int priority, const char *event, const struct log_pair *pairs, s
     if (priority <= LOG_ERR)
         remember(&line);
     textbuf_puts(&line, "\n");
-    write_line(priority, &line);
+    if (state.target == LOG_TO_JOURNAL)
+        write_with_fields(priority, &line, event, pairs, n);
+    else
+        write_line(priority, &line, NULL);
 }
 
 /* A log_writer_lost. */
-static size_t compose_lost(char *out, uint64_t lost, int *priority) {
+static void compose_lost(char *out, char *of_fields, uint64_t lost, struct log_line *made) {
     char count[24];
-    struct textbuf line;
+    struct textbuf line, fields;
     const struct log_pair pair = {"count", count};
     snprintf(count, sizeof count, "%" PRIu64, lost);
     compose(&line, out, "log-lost", &pair, 1, 0);
     remember(&line);
     textbuf_puts(&line, "\n");
-    *priority = LOG_ERR;
-    return line.len;
+    compose_fields(&fields, of_fields, "log-lost", &pair, 1);
+    *made = (struct log_line){.when = time(NULL),
+                              .priority = LOG_ERR,
+                              .text = line.data,
+                              .len = line.len,
+                              .fields = fields.data,
+                              .fields_len = fields.len};
 }
 
 void log_serve(void) {
@@ -254,7 +316,9 @@ bool log_is_losing(struct why *why) {
     if (!log_writer_is_losing())
         return false;
     why_set(why, "log lines are being lost: %s is not read",
-            state.target == LOG_TO_SYSLOG ? "/dev/log" : "standard error");
+            state.target == LOG_TO_SYSLOG    ? "/dev/log"
+            : state.target == LOG_TO_JOURNAL ? "the journal"
+                                             : "standard error");
     return true;
 }
 
@@ -322,7 +386,8 @@ void log_library(int priority, const char *format, va_list args) {
     textbuf_put_header(&text, words, len < 0 ? 0 : strlen(words));
     text.size = sizeof memory;
     textbuf_puts(&text, "\n");
-    const struct log_line line = {time(NULL), LOG_PRI(priority), text.data, text.len};
+    const struct log_line line = {
+        .when = time(NULL), .priority = LOG_PRI(priority), .text = text.data, .len = text.len};
     log_writer_put_syslog(&line);
 }
 

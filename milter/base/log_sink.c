@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log_journal.h"
+
 /* What a pipe takes whole or not at all is at least this (PIPE_BUF). */
 #define CHUNK 4096
 
@@ -47,7 +49,7 @@ static struct {
 } system_log = {.fd = -1, .type = SOCK_DGRAM, .stamped = -1};
 
 /* Why the last line found no room. */
-static int refused[] = {[LOG_TO_SYSLOG] = 0, [LOG_TO_STDERR] = 0};
+static int refused[] = {[LOG_TO_SYSLOG] = 0, [LOG_TO_STDERR] = 0, [LOG_TO_JOURNAL] = 0};
 
 void log_sink_prepare(void) {
     struct stat status;
@@ -200,6 +202,8 @@ static enum log_sink_result put_log(const struct log_line *line) {
 }
 
 enum log_sink_result log_sink_put(enum log_target target, const struct log_line *line) {
+    if (target == LOG_TO_JOURNAL)
+        return log_journal_put(line);
     enum log_sink_result result = target == LOG_TO_SYSLOG
                                       ? put_log(line)
                                       : put_stream(&error.rest, line->text, line->len, write_error);
@@ -211,6 +215,7 @@ enum log_sink_result log_sink_put(enum log_target target, const struct log_line 
 void log_sink_wait(enum log_target target, int ms) {
     struct pollfd pfd = {.fd = target == LOG_TO_SYSLOG ? system_log.fd : error.fd,
                          .events = POLLOUT};
+    /* the journal has no descriptor here: refused[] is 0 */
     /* all that poll(2) is asked is whether a slow reader has caught up */
     poll(&pfd, refused[target] == EAGAIN ? 1 : 0, ms);
 }

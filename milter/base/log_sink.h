@@ -1,6 +1,6 @@
 /*
- * Where log lines go: standard error, or the socket of the system's log. Nothing here waits for a
- * reader unless it is asked to.
+ * Where log lines go: standard error, the socket of the system's log, or the journal. Nothing here
+ * waits for a reader unless it is asked to, but for the journal.
  *
  * One set for the process. Each target has its own state, without a lock: one thread at a time.
  */
@@ -20,7 +20,12 @@ struct log_line {
     int priority;     /* a syslog(3) level */
     const char *text; /* `len` octets, of which the last is a newline */
     size_t len;
+    const char *fields; /* for the journal: "NAME=VALUE" with a NUL each; NULL */
+    size_t fields_len;  /* all octets of them */
 };
+
+/* Octets of all fields of a line. */
+#define LOG_FIELDS_MAX 14000
 
 /*
  * WRITTEN: the reader has it, as far as the kernel is concerned. FULL: not now; the reader is slow,
@@ -35,7 +40,10 @@ enum log_sink_result { LOG_SINK_WRITTEN, LOG_SINK_FULL, LOG_SINK_NEVER };
  */
 void log_sink_prepare(void);
 
-/* Writes a line without waiting. A line that is cut short by the reader is completed later. */
+/*
+ * Writes a line without waiting, but for the journal: libsystemd waits for that. A line that is cut
+ * short by the reader is completed later.
+ */
 enum log_sink_result log_sink_put(enum log_target target, const struct log_line *line);
 
 /* Waits until there may be room again, at most `ms` milliseconds. */

@@ -32,11 +32,11 @@ struct batch {
     size_t len, size;
 };
 
-/* A line in a batch; its text follows. */
+/* A line in a batch; its text follows, then its fields. */
 struct entry {
     time_t when;
     int priority;
-    size_t len;
+    size_t len, fields_len;
 };
 
 static struct {
@@ -50,8 +50,9 @@ static struct {
     uint64_t lost; /* since the last batch was taken */
     bool busy;     /* the thread writes: the target is its own */
     atomic_bool losing;
-    atomic_int target; /* enum log_target */
-    atomic_llong stop; /* the deadline of a stop, by clock_now_ms(); 0 while there is none */
+    atomic_int target;  /* enum log_target */
+    atomic_ullong kept; /* lines that wait, in the hands of the thread too */
+    atomic_llong stop;  /* the deadline of a stop, by clock_now_ms(); 0 while there is none */
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .target = LOG_TO_STDERR};
 
 static enum log_target target(void) {
@@ -84,15 +85,18 @@ static void lose_locked(void) {
 
 /* The lock is held. */
 static void queue_locked(const struct log_line *line) {
-    const struct entry entry = {line->when, line->priority, line->len};
+    const struct entry entry = {line->when, line->priority, line->len, line->fields_len};
     struct batch *batch = &writer.waiting;
-    if (writer.lost > 0 || grow(batch, sizeof entry + line->len) != 0) {
+    if (writer.lost > 0 || grow(batch, sizeof entry + line->len + line->fields_len) != 0) {
         lose_locked();
         return;
     }
-    memcpy(batch->octets + batch->len, &entry, sizeof entry);
-    memcpy(batch->octets + batch->len + sizeof entry, line->text, line->len);
-    batch->len += sizeof entry + line->len;
+    char *out = mempcpy(batch->octets + batch->len, &entry, sizeof entry);
+    out = mempcpy(out, line->text, line->len);
+    if (line->fields_len > 0)
+        memcpy(out, line->fields, line->fields_len);
+    batch->len += sizeof entry + line->len + line->fields_len;
+    atomic_fetch_add(&writer.kept, 1);
 }
 
 /* Without a thread a line waits for its reader; a system's log that is not there loses it. */
@@ -101,9 +105,9 @@ static void write_directly(const struct log_line *line) {
         log_sink_write_stderr(line);
         return;
     }
-    if (log_sink_put(LOG_TO_SYSLOG, line) == LOG_SINK_FULL) {
-        log_sink_wait(LOG_TO_SYSLOG, RETRY);
-        log_sink_put(LOG_TO_SYSLOG, line);
+    if (log_sink_put(target(), line) == LOG_SINK_FULL) {
+        log_sink_wait(target(), RETRY);
+        log_sink_put(target(), line);
     }
 }
 
@@ -112,9 +116,11 @@ void log_writer_put(const struct log_line *line) {
     if (writer.state == DIRECT) {
         write_directly(line);
     } else if (writer.state == CLOSED) {
-        log_sink_put(target(), line);
-    } else if (writer.busy || writer.waiting.len > 0 || writer.lost > 0) {
+        log_sink_put(writer.busy ? LOG_TO_STDERR : target(), line);
+    } else if (writer.busy || writer.waiting.len > 0 || writer.lost > 0 ||
+               target() == LOG_TO_JOURNAL) {
         queue_locked(line);
+        pthread_cond_signal(&writer.more);
     } else {
         enum log_sink_result result = log_sink_put(target(), line);
         if (result == LOG_SINK_NEVER)
@@ -171,21 +177,27 @@ static int write_line(const struct log_line *line) {
 static uint64_t write_batch(const struct batch *batch) {
     uint64_t lost = 0;
     struct entry entry;
-    for (size_t at = 0; at < batch->len; at += sizeof entry + entry.len) {
+    for (size_t at = 0; at < batch->len; at += sizeof entry + entry.len + entry.fields_len) {
         memcpy(&entry, batch->octets + at, sizeof entry);
-        const struct log_line line = {entry.when, entry.priority, batch->octets + at + sizeof entry,
-                                      entry.len};
+        const char *text = batch->octets + at + sizeof entry;
+        const struct log_line line = {.when = entry.when,
+                                      .priority = entry.priority,
+                                      .text = text,
+                                      .len = entry.len,
+                                      .fields = text + entry.len,
+                                      .fields_len = entry.fields_len};
         lost += write_line(&line) != 0;
+        atomic_fetch_sub(&writer.kept, 1);
     }
     return lost;
 }
 
 /* How many were lost, where they are missing. At a stop standard error may be all that is left. */
 static void write_lost(uint64_t lost) {
-    char text[LOG_LINE_MAX];
-    struct log_line line = {.when = time(NULL), .text = text};
-    line.len = writer.lost_line(text, lost, &line.priority);
-    if (write_line(&line) != 0 && target() == LOG_TO_SYSLOG) {
+    char text[LOG_LINE_MAX], fields[LOG_FIELDS_MAX];
+    struct log_line line;
+    writer.lost_line(text, fields, lost, &line);
+    if (write_line(&line) != 0 && target() != LOG_TO_STDERR) {
         pthread_mutex_lock(&writer.lock);
         log_sink_put(LOG_TO_STDERR, &line);
         pthread_mutex_unlock(&writer.lock);
@@ -248,6 +260,22 @@ bool log_writer_is_losing(void) {
     return atomic_load(&writer.losing);
 }
 
+/* A journal that does not read may keep the thread; then what it has is lost. */
+static void join_thread(void) {
+    char text[LOG_LINE_MAX], fields[LOG_FIELDS_MAX];
+    struct timespec until;
+    struct log_line line;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LOG_WRITER_PATIENCE / 1000 + 1;
+    if (pthread_timedjoin_np(writer.thread, NULL, &until) == 0)
+        return;
+    pthread_mutex_lock(&writer.lock);
+    writer.state = CLOSED;
+    writer.lost_line(text, fields, atomic_load(&writer.kept) + writer.lost, &line);
+    log_sink_put(LOG_TO_STDERR, &line);
+    pthread_mutex_unlock(&writer.lock);
+}
+
 void log_writer_stop(void) {
     pthread_mutex_lock(&writer.lock);
     bool queued = writer.state == QUEUED;
@@ -256,7 +284,7 @@ void log_writer_stop(void) {
         pthread_cond_signal(&writer.more);
     pthread_mutex_unlock(&writer.lock);
     if (writer.running)
-        pthread_join(writer.thread, NULL);
+        join_thread();
     else if (queued)
         run(NULL);
 }

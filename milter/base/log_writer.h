@@ -12,8 +12,11 @@
 
 #include "log_sink.h"
 
-/* Makes the line, LOG_LINE_MAX octets at most, that says how many lines were lost; its length. */
-typedef size_t log_writer_lost(char *out, uint64_t lost, int *priority);
+/*
+ * Makes the line that says how many lines were lost, in the memory that it is given: LOG_LINE_MAX
+ * octets for the text, LOG_FIELDS_MAX for the fields.
+ */
+typedef void log_writer_lost(char *text, char *fields, uint64_t lost, struct log_line *line);
 
 /*
  * From now on no line waits for its reader. Until then each is written before its call returns,
@@ -36,7 +39,8 @@ void log_writer_target(enum log_target target);
  */
 void log_writer_put(const struct log_line *line);
 
-/* A line for the system's log, wherever the others go; lost without a count if they go elsewhere.
+/* A line for the system's log (not the journal), wherever the others go; lost without a count if
+ * they go elsewhere.
  */
 void log_writer_put_syslog(const struct log_line *line);
 

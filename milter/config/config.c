@@ -60,7 +60,9 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->doors_token_file = cfg_getstr(cfg, "doors_token_file");
     config->passwords_listen = cfg_getstr(cfg, "passwords_listen");
     config->log_level = log_level_of(cfg_getstr(cfg, "log_level"));
-    config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0 ? LOG_TO_STDERR : LOG_TO_SYSLOG;
+    config->log = strcmp(cfg_getstr(cfg, "log"), "stderr") == 0    ? LOG_TO_STDERR
+                  : strcmp(cfg_getstr(cfg, "log"), "journal") == 0 ? LOG_TO_JOURNAL
+                                                                   : LOG_TO_SYSLOG;
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }
 
@@ -125,7 +127,7 @@ static int copy_network(cfg_t *section, struct config_network *network) {
     network->name = cfg_title(section);
     network->members = netset_new(blocks, n);
     free(blocks);
-    return network->members == NULL ? -1 : 0;
+    return network->members == NULL ? -1 : config_copy_list(section, "members", &network->texts);
 }
 
 static int copy_networks(struct config *config, cfg_t *cfg) {
@@ -134,9 +136,9 @@ static int copy_networks(struct config *config, cfg_t *cfg) {
     if (config->networks == NULL)
         return -1;
     for (unsigned i = 0; i < n; i++) {
-        if (copy_network(cfg_getnsec(cfg, "network", i), &config->networks[i]) != 0)
+        struct config_network *network = &config->networks[config->n_networks++];
+        if (copy_network(cfg_getnsec(cfg, "network", i), network) != 0)
             return -1;
-        config->n_networks++;
     }
     return 0;
 }
@@ -223,8 +225,10 @@ void config_free(struct config *config) {
         return;
     for (size_t i = 0; i < config->rules.n_protocols; i++)
         free((void *)config->protocols[i].services);
-    for (size_t i = 0; i < config->n_networks; i++)
+    for (size_t i = 0; i < config->n_networks; i++) {
         netset_free(config->networks[i].members);
+        free(config->networks[i].texts.items);
+    }
     for (size_t i = 0; i < config->n_listeners; i++)
         config_free_listener(&config->listeners[i]);
     free(config->protocols);

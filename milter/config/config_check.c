@@ -59,7 +59,13 @@ int check_helo(const char *value, struct why *why) {
 }
 
 int check_log(const char *value, struct why *why) {
-    return check_either(value, "syslog", "stderr", why);
+    if (strcmp(value, "syslog") == 0 || strcmp(value, "stderr") == 0)
+        return 0;
+    if (strcmp(value, "journal") != 0)
+        return refuse(why, "it must be syslog, stderr or journal");
+    return log_has_journal() ? 0
+                             : refuse(why, "journal needs libsystemd, and this gatepost was built "
+                                           "without it: it must be syslog or stderr");
 }
 
 int check_log_format(const char *value, struct why *why) {

@@ -10,7 +10,8 @@ int duration_parse(const char *text, int64_t *milliseconds) {
     static const struct {
         const char *unit;
         int64_t factor;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    } units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                 {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || digits > 9)
         return -1;

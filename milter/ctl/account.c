@@ -11,7 +11,7 @@
 #include "entries.h"
 #include "gatepost/core/timestamp.h"
 #include "memory.h"
-#include "print.h"
+#include "table.h"
 #include "use/use.h"
 #include "write/write.h"
 
@@ -36,6 +36,11 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
             putchar('\n');
         }
     }
+    if (names.n == 0)
+        ctl_say_empty(ctl,
+                      argc > 0 ? "no account with policy of its own matches %s"
+                               : "no account has policy%s",
+                      argc > 0 ? argv[0] : "");
     if (names.odd > 0)
         ctl_warn("%zu keys have a NUL octet in their names and are not listed", names.odd);
     ctl_names_clear(&names);
@@ -44,37 +49,67 @@ int ctl_account_list(struct ctl *ctl, int argc, char **argv) {
 
 /* ---- show: as text ---- */
 
-/* `middle` comes before where it is from. */
-static void put_shown(const struct effective *s, const char *middle) {
-    fputs("  ", stdout);
-    ctl_put_column(stdout, s->name, 16);
-    putchar(' ');
-    ctl_put_column(stdout, s->value, 12);
-    printf(" %s", middle);
+/* A part of what is shown: an object or array of JSON, or rows. */
+struct part {
+    json_t *json; /* the whole's; NULL: rows */
+    struct ctl_table rows;
+    size_t hidden; /* rows that are left out */
+};
+
+/* `used`: when that was, in a column of its own; NULL: without that column. */
+static void add_row(struct ctl_table *rows, const struct effective *s, const char *used) {
+    static const char *const bad[] = {"off", "refused", "malformed"};
+    char from[1000];
+    enum ctl_paint paint = CTL_PLAIN;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (strcmp(s->value, bad[i]) == 0)
+            paint = CTL_BAD;
+    ctl_table_add(rows, s->name);
+    ctl_table_add_painted(rows, s->value, paint);
+    if (used != NULL)
+        ctl_table_add(rows, used);
     if (s->origin.subject == NULL) {
-        puts(s->from);
+        ctl_table_add(rows, s->from);
         return;
     }
-    char until[TIMESTAMP_SIZE];
-    printf("%s: ", s->from);
-    ctl_puts(stdout, s->origin.subject);
-    putchar(' ');
-    ctl_puts(stdout, s->origin.field);
-    printf("%s%s\n", s->until != 0 ? " until " : "",
-           s->until != 0 ? timestamp_format(s->until, until) : "");
+    char until[TIMESTAMP_SIZE] = "";
+    if (s->until != 0)
+        timestamp_format(s->until, until);
+    snprintf(from, sizeof from, "%.600s %.300s%s%s", s->origin.subject, s->origin.field,
+             s->until != 0 ? " until " : "", until);
+    ctl_table_add(rows, from);
 }
 
-/* Where what is shown goes: into `json` under its name, or out. */
-static void tell(json_t *json, const struct effective *s) {
-    if (json != NULL)
-        json_object_set_new(json, s->name, effective_json(s));
+/* Where what is shown goes: into the JSON under its name, or into a row. */
+static void tell(struct part *part, const struct effective *s) {
+    if (part->json != NULL)
+        json_object_set_new(part->json, s->name, effective_json(s));
     else
-        put_shown(s, "");
+        add_row(&part->rows, s, part->rows.columns == 4 ? "" : NULL);
 }
 
 static void title(const json_t *json, const char *text) {
-    if (json == NULL)
-        printf("\n%s\n", text);
+    if (json != NULL)
+        return;
+    putchar('\n');
+    ctl_paint(stdout, CTL_TITLE);
+    fputs(text, stdout);
+    ctl_paint(stdout, CTL_PLAIN);
+    putchar('\n');
+}
+
+static struct part begin_part(json_t *all, const char *name) {
+    struct part part = {.rows = {.columns = 3, .indent = 2}};
+    if (all != NULL)
+        json_object_set_new(all, name, part.json = json_object());
+    title(all, name);
+    return part;
+}
+
+static void end_part(struct part *part, const char *what) {
+    ctl_table_print(&part->rows);
+    if (part->hidden > 0)
+        printf("  (%zu %s that no listener serves: --all shows them)\n", part->hidden, what);
 }
 
 /* ---- show: the parts ---- */
@@ -92,67 +127,90 @@ static const char *state_of(const struct store_hash *hash) {
     }
 }
 
+static void add_subject(struct ctl_table *rows, const char *subject,
+                        const struct store_hash *hash) {
+    char fields[40];
+    snprintf(fields, sizeof fields, "%zu %s", hash->n, hash->n == 1 ? "field" : "fields");
+    ctl_table_add(rows, subject);
+    ctl_table_add(rows, hash->answer == STORE_FOUND        ? fields
+                        : hash->answer == STORE_ABSENT     ? "no policy"
+                        : hash->answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
+                                                           : state_of(hash));
+}
+
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
+    struct ctl_table rows = {.columns = 2, .indent = 2};
     for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         if (p->subjects[i] == NULL || p->hashes[i].answer == STORE_UNANSWERED ||
             (i == SUBJECT_SELF && p->hashes[i].answer == STORE_ABSENT))
             continue;
-        const char *state = state_of(&p->hashes[i]);
         if (json != NULL) {
             json_t *told = json_object();
             json_object_set_new(told, "subject", json_text(p->subjects[i]));
-            json_object_set_new(told, "state", json_text(state));
+            json_object_set_new(told, "state", json_text(state_of(&p->hashes[i])));
             json_object_set_new(told, "fields", json_integer((json_int_t)p->hashes[i].n));
             json_array_append_new(json, told);
         } else {
-            fputs("  ", stdout);
-            ctl_put_column(stdout, p->subjects[i], 40);
-            if (p->hashes[i].answer == STORE_FOUND)
-                printf(" %zu fields\n", p->hashes[i].n);
-            else
-                printf(" %s\n", p->hashes[i].answer == STORE_ABSENT       ? "no policy"
-                                : p->hashes[i].answer == STORE_WRONG_TYPE ? "wrong type: not a hash"
-                                                                          : state);
+            add_subject(&rows, p->subjects[i], &p->hashes[i]);
         }
     }
+    ctl_table_print(&rows);
 }
 
 /* Fields with one setting come first, those with one for each key follow. */
-static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+static void tell_settings(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
     static const enum policy_field_kind kinds[] = {FIELD_IS_SETTING, FIELD_HAS_KEYS};
+    struct part part = begin_part(all, "settings");
     for (size_t i = 0; i < 2 * POLICY_FIELDS; i++) {
         const struct policy_field *field = &policy_fields[i % POLICY_FIELDS];
         if (field->kind != kinds[i / POLICY_FIELDS])
             continue;
         for (size_t number = 0; number < policy_field_settings(field); number++) {
             struct effective s = effective_setting(&ctl->config->rules, set, field->id, number);
-            tell(json, &s);
+            tell(&part, &s);
         }
     }
+    end_part(&part, "");
+}
+
+/* ---- show: what is served ---- */
+
+/* One that nobody serves says nothing here, unless somebody has set it; JSON has all. */
+static void tell_if_served(const struct ctl *ctl, struct part *part, const struct effective *s,
+                           bool served) {
+    if (served || ctl->all || part->json != NULL || s->origin.subject != NULL)
+        tell(part, s);
+    else
+        part->hidden++;
 }
 
 /* One protocol with when it was used last. */
-static void tell_used(const struct ctl *ctl, const struct effective *s, const struct ctl_use *use,
-                      json_t *json) {
-    char time[TIMESTAMP_SIZE], middle[40] = "not used         ";
+static void tell_used(const struct ctl *ctl, struct part *part, const struct effective *s,
+                      const struct ctl_use *use) {
+    char time[TIMESTAMP_SIZE], used[40] = "not used";
     int64_t last;
     json_t *services = ctl_use_of_protocol(&ctl->config->rules, use, s->name, &last);
-    if (json != NULL) {
+    if (part->json != NULL) {
         json_t *told = effective_json(s);
         json_object_set(told, "last_use", services);
-        json_object_set_new(json, s->name, told);
+        json_object_set_new(part->json, s->name, told);
+    } else if (last == 0 && !ctl->all && s->origin.subject == NULL &&
+               !effective_protocol_is_served(ctl->config, s->name)) {
+        part->hidden++;
     } else {
         if (last != 0)
-            snprintf(middle, sizeof middle, "used %.10s  ", timestamp_format(last, time));
-        put_shown(s, middle);
+            snprintf(used, sizeof used, "used %.10s", timestamp_format(last, time));
+        add_row(&part->rows, s, used);
     }
     json_decref(services);
 }
 
 /* `use` is NULL where it is not known. */
 static void tell_protocols(const struct ctl *ctl, const struct policy_set *set,
-                           const struct ctl_use *use, json_t *json) {
+                           const struct ctl_use *use, json_t *all) {
     const struct decision_rules *rules = &ctl->config->rules;
+    struct part part = begin_part(all, "protocols");
+    part.rows.columns = use == NULL ? 3 : 4;
     size_t n = fact_protocols(rules, NULL, 0);
     const char **names = xcalloc(n, sizeof *names);
     fact_protocols(rules, names, n);
@@ -160,18 +218,22 @@ static void tell_protocols(const struct ctl *ctl, const struct policy_set *set,
         struct effective s = effective_protocol(set, names[i]);
         /* nobody records mail without a login, which is what smtp is for */
         if (use != NULL && (strcmp(s.name, "smtp") != 0 || fact_service_is_bound(rules, "smtp")))
-            tell_used(ctl, &s, use, json);
+            tell_used(ctl, &part, &s, use);
         else
-            tell(json, &s);
+            tell_if_served(ctl, &part, &s, effective_protocol_is_served(ctl->config, names[i]));
     }
     free((void *)names);
+    end_part(&part, "more");
 }
 
-static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *json) {
+static void tell_services(const struct ctl *ctl, const struct policy_set *set, json_t *all) {
+    struct part part = begin_part(all, "services");
     for (size_t i = 0; i < service_words.count; i++) {
-        struct effective s = effective_service(&ctl->config->rules, set, service_words.names[i]);
-        tell(json, &s);
+        const char *name = service_words.names[i];
+        struct effective s = effective_service(&ctl->config->rules, set, name);
+        tell_if_served(ctl, &part, &s, effective_is_served(ctl->config, name));
     }
+    end_part(&part, "more");
 }
 
 static void tell_faults(const struct ctl_policies *p, json_t *json) {
@@ -216,13 +278,12 @@ static size_t count_entries(const struct ctl_policies *p, enum entry_list which)
     return n;
 }
 
-static json_t *part(json_t *all, const char *name, json_t *value) {
-    if (all == NULL || value == NULL) {
-        json_decref(value);
-        return NULL;
-    }
-    json_object_set_new(all, name, value);
-    return value;
+/* A new list of that name in `all`; NULL for NULL. */
+static json_t *add_list(json_t *all, const char *name) {
+    json_t *list = all == NULL ? NULL : json_array();
+    if (list != NULL)
+        json_object_set_new(all, name, list);
+    return list;
 }
 
 static int show(const struct ctl *ctl, const struct ctl_policies *p, const struct ctl_use *use) {
@@ -236,26 +297,21 @@ static int show(const struct ctl *ctl, const struct ctl_policies *p, const struc
         ctl_puts(stdout, name);
         puts(p->own != SUBJECT_ACCOUNT ? "" : known ? " (known)" : " (not known)");
     }
-    tell_subjects(p, part(all, "subjects", ctl->json ? json_array() : NULL));
-    title(all, "settings");
-    tell_settings(ctl, &p->set, part(all, "settings", ctl->json ? json_object() : NULL));
-    title(all, "protocols");
-    tell_protocols(ctl, &p->set, use, part(all, "protocols", ctl->json ? json_object() : NULL));
-    title(all, "services");
-    tell_services(ctl, &p->set, part(all, "services", ctl->json ? json_object() : NULL));
+    tell_subjects(p, add_list(all, "subjects"));
+    tell_settings(ctl, &p->set, all);
+    tell_protocols(ctl, &p->set, use, all);
+    tell_services(ctl, &p->set, all);
     if (count_entries(p, ENTRIES_LISTED) > 0 || ctl->json) {
         title(all, "listed addresses");
-        ctl_list_entries(ctl, ENTRIES_LISTED, p,
-                         part(all, "addresses", ctl->json ? json_array() : NULL));
+        ctl_list_entries(ctl, ENTRIES_LISTED, p, 2, add_list(all, "addresses"));
     }
     if (count_entries(p, ENTRIES_AS) > 0 || ctl->json) {
         title(all, "sends also as");
-        ctl_list_entries(ctl, ENTRIES_AS, p,
-                         part(all, "sends_as", ctl->json ? json_array() : NULL));
+        ctl_list_entries(ctl, ENTRIES_AS, p, 2, add_list(all, "sends_as"));
     }
     if (count_faults(p) > 0 || ctl->json) {
         title(all, "problems");
-        tell_faults(p, part(all, "problems", ctl->json ? json_array() : NULL));
+        tell_faults(p, add_list(all, "problems"));
     }
     return ctl->json ? ctl_print_json(all) : CTL_DONE;
 }

@@ -7,13 +7,14 @@
 #include <assert.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gatepost/write/suggest.h"
 #include "print.h"
 
 /* A name of two words comes before its first word alone. A new command is one more line here. */
 static const struct command account_commands[] = {
-    {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS, ctl_account_show, {0}},
+    {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS | BIT(OPT_ALL), ctl_account_show, {0}},
     {{"account", "list"}, "[PATTERN]", 0, 1, SHOWS, ctl_account_list, {0}},
     {{"account", "delete"}, "ACCOUNT", 1, 1, WRITES, ctl_account_delete, {0}},
     {{"self", "forget"}, "ACCOUNT", 1, 1, WRITES, ctl_self_forget, {0}},
@@ -46,9 +47,9 @@ static const struct command other_commands[] = {
     {{"network", "add"}, "NAME CIDR [NOTE]", 2, 3, WRITES, ctl_network_add, {0}},
     {{"network", "remove"}, "NAME CIDR", 2, 2, WRITES, ctl_network_remove, {0}},
     {{"network", "list"}, "[NAME]", 0, 1, SHOWS, ctl_network_list, {0}},
-    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE), ctl_lint, {0}},
+    {{"lint", NULL}, "", 0, 0, SHOWS | BIT(OPT_SINCE) | BIT(OPT_DNS), ctl_lint, {0}},
     {{"export", NULL}, "[PATTERN]", 0, 1, SHOWS, ctl_export, {0}},
-    {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE), ctl_import, {0}},
+    {{"import", NULL}, "[FILE]", 0, 1, WRITES | BIT(OPT_REPLACE) | BIT(OPT_PRUNE), ctl_import, {0}},
     {{"history", NULL}, "[SUBJECT]", 0, 1, OF_HISTORY, ctl_history, {0}},
     {{"use", NULL}, "ACCOUNT", 1, 1, SHOWS | BIT(OPT_FORGET), ctl_use, {0}},
     {{"unused", NULL},
@@ -78,6 +79,9 @@ static const struct command other_commands[] = {
     {{"reload", NULL}, "", 0, 0, SHOWS, ctl_reload, {0}},
     {{"help", NULL}, "[COMMAND]", 0, 2, 0, NULL, {0}},
 };
+
+/* Columns of a terminal, at least. */
+#define WIDTH 80
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -127,13 +131,28 @@ void ctl_list_commands(void) {
     add_commands(other_commands, COUNT(other_commands), NULL);
 }
 
+/* What follows a command; on a terminal it goes on in the next line rather than beyond the last
+ * column. Scripts, and the completion, find all of a command in one line. */
+static void put_part(FILE *to, const char *part, int *column) {
+    int len = (int)strlen(part) + 1;
+    if (*column + len > WIDTH && isatty(fileno(to)) == 1) {
+        fputs("\n     ", to);
+        *column = 5;
+    }
+    fprintf(to, " %s", part);
+    *column += len;
+}
+
 static void put_command(FILE *to, const struct command *c) {
-    fprintf(to, "  %s%s%s%s%s", c->words[0], c->words[1] ? " " : "", c->words[1] ? c->words[1] : "",
-            c->args[0] ? " " : "", c->args);
+    char part[100];
+    int column = fprintf(to, "  %s%s%s%s%s", c->words[0], c->words[1] ? " " : "",
+                         c->words[1] ? c->words[1] : "", c->args[0] ? " " : "", c->args);
     for (const struct option *o = ctl_long_options; o->name != NULL; o++)
         if (o->val >= OPT_UNTIL && (c->options & BIT(o->val)) != 0 &&
-            !(o->val == OPT_ACTOR && (c->options & BIT(OPT_FORCE)) != 0))
-            fprintf(to, " [--%s%s]", o->name, o->has_arg ? " VALUE" : "");
+            !(o->val == OPT_ACTOR && (c->options & BIT(OPT_FORCE)) != 0)) {
+            snprintf(part, sizeof part, "[--%s%s]", o->name, o->has_arg ? " VALUE" : "");
+            put_part(to, part, &column);
+        }
     fputc('\n', to);
 }
 
@@ -211,7 +230,36 @@ int ctl_no_such_command(int argc, char **argv) {
     return meant == NULL && first != NULL ? ctl_usage(stderr, first) : CTL_FAILED;
 }
 
-int ctl_wrong_count(const struct command *command, int argc) {
+/* Is it the name of a file here, as what a shell makes of an unquoted "*"? */
+static bool is_file(const char *word) {
+    return strchr(word, '/') == NULL && access(word, F_OK) == 0;
+}
+
+/* Too many: of a note without quotes, of "*" without quotes, or for another reason. */
+static void complain_of_many(const struct command *command, int argc, char **argv) {
+    int most = command->most, files = 0;
+    bool has_note = strstr(command->args, "[NOTE]") != NULL;
+    for (int i = 0; i < argc; i++)
+        files += is_file(argv[i]);
+    if (files > 1) {
+        fputs("too many arguments: the shell has put the names of files in the place of *; write "
+              "'*'\n",
+              stderr);
+    } else if (has_note) {
+        fputs("too many arguments: a note with spaces needs quotes: \"", stderr);
+        for (int i = most - 1; i < argc; i++) {
+            fputs(i > most - 1 ? " " : "", stderr);
+            ctl_puts(stderr, argv[i]);
+        }
+        fputs("\"\n", stderr);
+    } else {
+        fputs("too many arguments: ", stderr);
+        ctl_puts(stderr, argv[most]);
+        fputs(most == 0 ? ": it takes none\n" : " is one more than it takes\n", stderr);
+    }
+}
+
+int ctl_wrong_count(const struct command *command, int argc, char **argv) {
     const char *word = command->args;
     fprintf(stderr, "gatepostctl: %s%s%s: ", command->words[0],
             command->words[1] == NULL ? "" : " ",
@@ -220,8 +268,13 @@ int ctl_wrong_count(const struct command *command, int argc) {
         word = strchr(word, ' ') + 1;
     size_t len = strcspn(word, " .");
     if (argc < command->least)
-        fprintf(stderr, "%.*s is missing\n", (int)len, word);
+        fprintf(stderr, "%.*s is missing\n", (int)(len == 0 ? INT_MAX : len),
+                len == 0 ? "an argument" : word);
     else
-        fputs("too many arguments; a note with spaces needs quotes, and so does *\n", stderr);
-    return ctl_usage(stderr, command->words[0]);
+        complain_of_many(command, argc, argv);
+    if ((command->options & OLD) != 0)
+        return ctl_usage(stderr, command->words[0]);
+    fputs("usage: gatepostctl [-c FILE] COMMAND [OPTION]...\n", stderr);
+    put_command(stderr, command);
+    return CTL_FAILED;
 }

@@ -33,7 +33,7 @@ bool ctl_is_first_word(const char *word);
 int ctl_no_such_command(int argc, char **argv);
 
 /* Says which argument of a command is missing, or that there are too many. CTL_FAILED. */
-int ctl_wrong_count(const struct command *command, int argc);
+int ctl_wrong_count(const struct command *command, int argc, char **argv);
 
 /* Prints the summary, or the commands that begin with a word; the exit status for who asked. */
 int ctl_usage(FILE *to, const char *first_word);

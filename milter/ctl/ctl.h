@@ -58,7 +58,7 @@ struct ctl {
     struct fact_rules fact_rules;
     struct store *store;         /* NULL until ctl_open_store() */
     struct store_writer *writer; /* NULL until ctl_open_writer() */
-    bool json, dry_run, force, replace, watch;
+    bool json, dry_run, force, replace, prune, watch;
     struct ctl_setting setting;
     struct ctl_question question; /* of explain */
     struct ctl_doors doors;
@@ -73,13 +73,14 @@ struct ctl {
     const char *field;  /* --field of history; NULL */
     const char *since;  /* --since as given; NULL */
     const char *length; /* --for of unused and suggest; NULL */
+    const char *format; /* --format of history; NULL */
     const char *policy; /* --policy of replay; NULL */
     const char **with;  /* --with of replay, as often as it was given; owned */
     size_t n_with, with_room;
     /* Runs one command that edits the policy, its words as of a command line, on this trial. */
     int (*run_words)(struct ctl *ctl, int argc, char **argv);
     const char *note; /* of a new app password; NULL */
-    bool forget, commands, all;
+    bool forget, commands, all, dns;
     unsigned long last; /* --last of history; 0 for all */
     int64_t now;        /* seconds since the epoch */
 };
@@ -101,8 +102,14 @@ int ctl_open_writer(struct ctl *ctl);
 /* Who makes the change: the user who called sudo, or the user, and the host. */
 void ctl_name_actor(char *out, size_t out_size);
 
-/* --since as milliseconds since the epoch: a time, or how long ago. CTL_DONE or CTL_FAILED. */
+/*
+ * --since as milliseconds since the epoch: a time, a day, or how long ago; 0 where it is not given.
+ * Returns CTL_DONE, or CTL_REFUSED after saying why.
+ */
 int ctl_parse_since(struct ctl *ctl, int64_t *since);
+
+/* --until, which must be given, as seconds since the epoch: a time, a day, or how long from now. */
+int ctl_parse_until(const struct ctl *ctl, int64_t *until);
 
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
 ctl_command ctl_self_forget;

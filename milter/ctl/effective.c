@@ -81,6 +81,29 @@ struct effective effective_service(const struct decision_rules *rules, const str
     return make_shown(set, name, state, on ? "allowed" : "refused", &origin, "built-in");
 }
 
+bool effective_is_served(const struct config *config, const char *service) {
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (strcmp(config->listeners[i].rules.service, service) == 0)
+            return true;
+    /* a login at such a listener is one of submission */
+    return strcmp(service, "submission") == 0
+               ? config->n_listeners == 0 || effective_is_served(config, "smtp")
+               : config->n_listeners == 0 && strcmp(service, "smtp") == 0;
+}
+
+bool effective_protocol_is_served(const struct config *config, const char *protocol) {
+    const struct decision_rules *rules = &config->rules;
+    for (size_t i = 0; i < rules->n_protocols; i++) {
+        if (strcmp(rules->protocols[i].name, protocol) != 0)
+            continue;
+        for (size_t j = 0; j < rules->protocols[i].n_services; j++)
+            if (effective_is_served(config, rules->protocols[i].services[j]))
+                return true;
+        return false;
+    }
+    return effective_is_served(config, protocol);
+}
+
 json_t *effective_json(const struct effective *s) {
     json_t *object = json_object();
     json_object_set_new(object, "value", json_text(s->value));

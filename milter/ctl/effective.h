@@ -7,6 +7,7 @@
 #define GATEPOST_CTL_EFFECTIVE_H
 
 #include "gatepost/base/json_text.h"
+#include "gatepost/config/config.h"
 #include "gatepost/core/decision.h"
 #include "gatepost/core/policy_field.h"
 
@@ -33,6 +34,13 @@ struct effective effective_protocol(const struct policy_set *set, const char *na
 /* allowed or refused */
 struct effective effective_service(const struct decision_rules *rules, const struct policy_set *set,
                                    const char *name);
+
+/*
+ * Does some listener have the service, or one that the protocol contains? Without listeners there
+ * is the MTA, by what it says of the session.
+ */
+bool effective_is_served(const struct config *config, const char *service);
+bool effective_protocol_is_served(const struct config *config, const char *protocol);
 
 /* {"value": ..., "from": ..., "subject": ..., "field": ...}, and "until" where it ends; a new
  * reference. */

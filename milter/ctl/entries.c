@@ -12,9 +12,8 @@
 
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/fact_name.h"
-#include "gatepost/write/suggest.h"
 #include "memory.h"
-#include "print.h"
+#include "table.h"
 #include "write/write.h"
 
 char *ctl_trim_note(const char *note) {
@@ -34,17 +33,11 @@ static int make_value(const struct ctl *ctl, const char *note, char **value) {
         *value = plain;
         return CTL_DONE;
     }
-    int status = CTL_DONE;
-    size_t len = strlen(ctl->until);
-    if (timestamp_parse(ctl->until, len, &seconds) != 0) {
-        bool near = suggest_time(ctl->until, len, good, sizeof good) == 0;
-        status = ctl_refuse(
-            ctl, "--until %.60s: it must be a UTC time like 2027-01-31T00:00:00Z%s%s%s", ctl->until,
-            near ? ": did you mean " : "", near ? good : "", near ? "?" : "");
-    } else if (strncasecmp(plain, "until=", 6) == 0) {
+    int status = ctl_parse_until(ctl, &seconds);
+    if (status == CTL_DONE && strncasecmp(plain, "until=", 6) == 0) {
         status =
             ctl_refuse(ctl, "the note already begins with until=: use either until= or --until");
-    } else {
+    } else if (status == CTL_DONE) {
         *value = xasprintf("until=%s%s%s", timestamp_format(seconds, good),
                            plain[0] == '\0' ? "" : " ", plain);
     }
@@ -157,18 +150,38 @@ struct shown_entry {
     const char *subject;
     const char *name; /* without the field's name */
     size_t name_len;
-    const struct store_field *field;
+    const char *note; /* without its time, where that can be read */
+    size_t note_len;
     bool malformed, expired;
     bool pending;        /* it does not count yet */
     int64_t until, from; /* 0: without end; from the beginning */
 };
+
+/* What follows the times in front of a note; a policy knows the second only of self facts. */
+static void skip_times(struct shown_entry *entry) {
+    struct self_value value;
+    size_t len = entry->note_len;
+    if (entry->malformed || (entry->until == 0 && entry->from == 0))
+        return;
+    if (!self_is_subject(entry->subject)) {
+        const char *space = memchr(entry->note, ' ', len);
+        len = space == NULL ? len : (size_t)(space - entry->note);
+        while (len < entry->note_len && entry->note[len] == ' ')
+            len++;
+        entry->note += len;
+        entry->note_len -= len;
+    } else if (self_value_parse(entry->note, len, false, &value) == 0) {
+        entry->note = value.note;
+        entry->note_len = value.note_len;
+    }
+}
 
 static json_t *entry_json(const struct shown_entry *entry, bool member) {
     char time[TIMESTAMP_SIZE];
     json_t *told = json_object();
     json_object_set_new(told, "subject", json_text(entry->subject));
     json_object_set_new(told, "address", json_octets(entry->name, entry->name_len));
-    json_object_set_new(told, "note", json_octets(entry->field->value, entry->field->value_len));
+    json_object_set_new(told, "note", json_octets(entry->note, entry->note_len));
     if (member)
         return told;
     json_object_set_new(told, "until",
@@ -183,20 +196,40 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
     return told;
 }
 
-static void put_entry(const struct shown_entry *entry, bool member) {
-    ctl_put_column(stdout, entry->name, 24);
-    putchar(' ');
-    if (!member) {
-        ctl_put_column(stdout, entry->subject, 32);
-        putchar(' ');
-    }
-    ctl_put(stdout, entry->field->value, entry->field->value_len);
-    if (entry->malformed || entry->expired || entry->pending)
-        fputs(entry->malformed ? " [malformed]"
-              : entry->pending ? " [pending]"
-                               : " [expired]",
-              stdout);
-    putchar('\n');
+/* When it counts, as people are told: "until TIME", "from TIME until TIME"; malloc'd or NULL. */
+static char *say_time(const struct shown_entry *entry) {
+    char from[TIMESTAMP_SIZE], until[TIMESTAMP_SIZE];
+    bool begins = entry->pending, ends = entry->until != 0;
+    if (!begins && !ends)
+        return NULL;
+    return xasprintf("%s%s%s%s", begins ? "from " : "",
+                     begins ? timestamp_format(entry->from, from) : "",
+                     begins && ends   ? " until "
+                     : entry->expired ? "expired "
+                     : ends           ? "until "
+                                      : "",
+                     ends ? timestamp_format(entry->until, until) : "");
+}
+
+static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
+    char *said = NULL, *time = say_time(entry);
+    char *note = xstrndup(entry->note, entry->note_len);
+    if (time != NULL)
+        said = xasprintf("%s%s%s", time, note[0] == '\0' ? "" : ": ", note);
+    else if (entry->malformed)
+        said = xasprintf("malformed: %s", note);
+    ctl_table_add_octets(table, entry->name, entry->name_len);
+    ctl_table_add(table, entry->subject);
+    if (said != NULL)
+        ctl_table_add_painted(table, said,
+                              entry->malformed                   ? CTL_BAD
+                              : entry->expired || entry->pending ? CTL_ODD
+                                                                 : CTL_PLAIN);
+    else
+        ctl_table_add_octets(table, entry->note, entry->note_len);
+    free(time);
+    free(said);
+    free(note);
 }
 
 /* The number of entries of a policy so far, in the order of their fields. */
@@ -228,7 +261,8 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         return false;
     bool as = row->id == FIELD_AS;
     size_t skip = as ? strlen("as:") : strlen("ip:");
-    shown->field = f;
+    shown->note = f->value;
+    shown->note_len = f->value_len;
     shown->name = f->name + skip;
     shown->name_len = f->name_len - skip;
     if (as)
@@ -237,11 +271,14 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         show_name(shown, &policy->providers[counts->providers++], now);
     else
         show_ip(shown, &policy->ips[counts->ips++], now);
+    skip_times(shown);
     return as == (list == ENTRIES_AS);
 }
 
-void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
-                      const struct ctl_policies *policies, json_t *list) {
+size_t ctl_list_entries(const struct ctl *ctl, enum entry_list which,
+                        const struct ctl_policies *policies, int indent, json_t *list) {
+    struct ctl_table table = {.columns = 3, .indent = indent};
+    size_t n = 0;
     for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct store_hash *hash = &policies->hashes[i];
         const struct policy *policy = policies->policies[i];
@@ -250,12 +287,15 @@ void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
             struct shown_entry shown = {.subject = policies->subjects[i]};
             if (!find_entry(which, &hash->fields[j], policy, &counts, ctl->now, &shown))
                 continue;
+            n++;
             if (list != NULL)
                 json_array_append_new(list, entry_json(&shown, false));
             else
-                put_entry(&shown, false);
+                add_row(&table, &shown);
         }
     }
+    ctl_table_print(&table);
+    return n;
 }
 
 int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account) {
@@ -264,19 +304,50 @@ int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account
     if (status != CTL_DONE)
         return status;
     json_t *list = ctl->json ? json_array() : NULL;
-    ctl_list_entries(ctl, which, &policies, list);
+    if (ctl_list_entries(ctl, which, &policies, 0, list) == 0)
+        ctl_say_empty(ctl, "%s %s", policies.subjects[policies.own] + strlen("account:"),
+                      which == ENTRIES_AS ? "has no addresses to send as"
+                                          : "has no listed addresses");
     ctl_policies_clear(&policies);
     return ctl->json ? ctl_print_json(list) : CTL_DONE;
 }
 
-void ctl_list_members(const char *subject, const struct store_hash *hash, json_t *list) {
+/* ---- members of a network ---- */
+
+static void show_member(struct ctl_table *table, json_t *list, const struct shown_entry *entry,
+                        const char *from) {
+    if (list != NULL) {
+        json_t *told = entry_json(entry, true);
+        json_object_set_new(told, "from", json_text(from));
+        json_array_append_new(list, told);
+        return;
+    }
+    ctl_table_add_octets(table, entry->name, entry->name_len);
+    ctl_table_add(table, from);
+    ctl_table_add_octets(table, entry->note, entry->note_len);
+}
+
+size_t ctl_list_members(const struct ctl *ctl, const char *subject, const struct store_hash *hash,
+                        json_t *list) {
+    const struct config_network *network =
+        config_network(ctl->config, subject + strlen("network:"));
+    struct ctl_table table = {.columns = 3};
+    size_t configured = network == NULL ? 0 : network->texts.n;
+    for (size_t i = 0; i < configured; i++) {
+        const char *member = network->texts.items[i];
+        const struct shown_entry shown = {
+            .subject = subject, .name = member, .name_len = strlen(member), .note = ""};
+        show_member(&table, list, &shown, "configuration");
+    }
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
-        const struct shown_entry shown = {
-            .subject = subject, .name = f->name, .name_len = f->name_len, .field = f};
-        if (list != NULL)
-            json_array_append_new(list, entry_json(&shown, true));
-        else
-            put_entry(&shown, true);
+        const struct shown_entry shown = {.subject = subject,
+                                          .name = f->name,
+                                          .name_len = f->name_len,
+                                          .note = f->value,
+                                          .note_len = f->value_len};
+        show_member(&table, list, &shown, "store");
     }
+    ctl_table_print(&table);
+    return configured + hash->n;
 }

@@ -26,14 +26,18 @@ enum entry_list {
     ENTRIES_AS,     /* `as:` */
 };
 
-/* Appends the entries of all subjects to `list`, or prints them, a line each, when it is NULL. */
-void ctl_list_entries(const struct ctl *ctl, enum entry_list which,
-                      const struct ctl_policies *policies, json_t *list);
+/*
+ * Appends the entries of all subjects to `list`, or prints them, a line each, when it is NULL.
+ * Returns how many there are.
+ */
+size_t ctl_list_entries(const struct ctl *ctl, enum entry_list which,
+                        const struct ctl_policies *policies, int indent, json_t *list);
 
 /* The same of an account as the command line names it, as text or JSON. The status. */
 int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account);
 
-/* The members of a network likewise. */
-void ctl_list_members(const char *subject, const struct store_hash *hash, json_t *list);
+/* The members of a network likewise, those of the configuration first. */
+size_t ctl_list_members(const struct ctl *ctl, const char *subject, const struct store_hash *hash,
+                        json_t *list);
 
 #endif

@@ -91,10 +91,10 @@ static int check_options(const struct command *command, uint64_t given) {
     return 0;
 }
 
-static int check_count(const struct command *command, int argc) {
+static int check_count(const struct command *command, int argc, char **argv) {
     if (argc >= command->least && argc <= command->most)
         return 0;
-    ctl_wrong_count(command, argc);
+    ctl_wrong_count(command, argc, argv);
     return -1;
 }
 
@@ -120,7 +120,8 @@ static int run_words(struct ctl *ctl, int argc, char **argv) {
         fprintf(stderr, "gatepostctl: %s\n", problem);
         return CTL_FAILED;
     }
-    if (check_options(command, line.given) != 0 || check_count(command, line.n - line.taken) != 0)
+    if (check_options(command, line.given) != 0 ||
+        check_count(command, line.n - line.taken, line.words + line.taken) != 0)
         return CTL_FAILED;
     ctl->setting = command->setting;
     ctl->json = false;
@@ -130,7 +131,7 @@ static int run_words(struct ctl *ctl, int argc, char **argv) {
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
                char **argv) {
     struct why why;
-    if (check_count(command, argc) != 0)
+    if (check_count(command, argc, argv) != 0)
         return CTL_FAILED;
     if (config_load(path, &ctl->config, &why) != 0)
         return command->run == ctl_reload

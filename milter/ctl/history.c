@@ -83,16 +83,75 @@ static void put_entry(const json_t *entry) {
     putchar('\n');
 }
 
-static int show(const struct ctl *ctl, const struct filter *filter) {
+static const char *text_of(const json_t *entry, const char *key) {
+    return json_string_value(json_object_get(entry, key));
+}
+
+static void put_value(const char *value) {
+    if (value == NULL)
+        fputs("unset", stdout);
+    else if (value[0] == '\0')
+        fputs("\"\"", stdout);
+    else
+        ctl_puts(stdout, value);
+}
+
+/* Both may be absent. */
+static bool is_equal(const json_t *a, const json_t *b) {
+    return a == b || json_equal(a, b);
+}
+
+/* For people: who and when once for all that was changed at that time, then each fact. */
+static void put_readable(const json_t *entry, const json_t *before) {
+    static const char *const who[] = {"time", "actor", "client"};
+    bool same = before != NULL;
+    for (size_t i = 0; i < sizeof who / sizeof *who; i++)
+        same = same && is_equal(json_object_get(entry, who[i]), json_object_get(before, who[i]));
+    if (!same) {
+        ctl_paint(stdout, CTL_TITLE);
+        ctl_puts(stdout, text_of(entry, "time"));
+        fputs("  ", stdout);
+        ctl_puts(stdout, text_of(entry, "actor") == NULL ? "" : text_of(entry, "actor"));
+        if (text_of(entry, "client") != NULL) {
+            fputs(" from ", stdout);
+            ctl_puts(stdout, text_of(entry, "client"));
+        }
+        ctl_paint(stdout, CTL_PLAIN);
+        putchar('\n');
+    }
+    fputs("  ", stdout);
+    ctl_puts(stdout, text_of(entry, "subject") == NULL ? "" : text_of(entry, "subject"));
+    putchar(' ');
+    ctl_puts(stdout, text_of(entry, "field") == NULL ? "" : text_of(entry, "field"));
+    fputs(": ", stdout);
+    put_value(text_of(entry, "old"));
+    fputs(" -> ", stdout);
+    put_value(text_of(entry, "new"));
+    putchar('\n');
+}
+
+static int show(const struct ctl *ctl, const struct filter *filter, bool logfmt) {
     size_t first = ctl->last > 0 && filter->n > ctl->last ? filter->n - ctl->last : 0;
     json_t *list = ctl->json ? json_array() : NULL;
+    if (filter->n == 0)
+        ctl_say_empty(ctl, "the history has no such change");
     for (size_t i = first; i < filter->n; i++) {
         if (list != NULL)
             json_array_append(list, filter->shown[i]);
-        else
+        else if (logfmt)
             put_entry(filter->shown[i]);
+        else
+            put_readable(filter->shown[i], i > first ? filter->shown[i - 1] : NULL);
     }
     return ctl->json ? ctl_print_json(list) : CTL_DONE;
+}
+
+/* How it is printed: for people on a terminal, else as logfmt; --format says it. */
+static int choose_format(const struct ctl *ctl, bool *logfmt) {
+    *logfmt = ctl->format == NULL ? !ctl_is_for_people(ctl) : strcmp(ctl->format, "logfmt") == 0;
+    if (ctl->format == NULL || *logfmt || strcmp(ctl->format, "text") == 0)
+        return CTL_DONE;
+    return ctl_refuse(ctl, "--format %.60s: it must be text or logfmt", ctl->format);
 }
 
 /* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
@@ -118,7 +177,10 @@ int ctl_history(struct ctl *ctl, int argc, char **argv) {
 
     char *pattern = NULL;
     int64_t since = 0;
-    int status = ctl_parse_since(ctl, &since);
+    bool logfmt;
+    int status = choose_format(ctl, &logfmt);
+    if (status == CTL_DONE)
+        status = ctl_parse_since(ctl, &since);
     if (status == CTL_DONE && argc > 0)
         status = make_pattern(ctl, argv[0], &pattern);
     if (status == CTL_DONE)
@@ -131,7 +193,7 @@ int ctl_history(struct ctl *ctl, int argc, char **argv) {
     if (store_writer_history(ctl->writer, since, take, &filter, &why) != 0)
         status = ctl_fail_store(ctl, why.text);
     else
-        status = show(ctl, &filter);
+        status = show(ctl, &filter, logfmt);
     for (size_t i = 0; i < filter.n; i++)
         json_decref(filter.shown[i]);
     free(filter.shown);

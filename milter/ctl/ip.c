@@ -204,9 +204,42 @@ static int list_members(struct ctl *ctl, const char *subject) {
         return ctl_refuse(ctl, "%s%s is not a hash: it has no members", ctl->config->key_prefix,
                           subject);
     json_t *list = ctl->json ? json_array() : NULL;
-    ctl_list_members(subject, &hash, list);
+    if (ctl_list_members(ctl, subject, &hash, list) == 0)
+        ctl_say_empty(ctl, "%s has no members", subject + strlen("network:"));
     store_hash_clear(&hash);
     return list != NULL ? ctl_print_json(list) : CTL_DONE;
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Those of the store and those of the configuration, each once. */
+static void list_networks(const struct ctl *ctl, const struct ctl_names *names) {
+    const struct config *config = ctl->config;
+    const char **all = xcalloc(names->n + config->n_networks + 1, sizeof *all);
+    size_t n = 0;
+    json_t *list = ctl->json ? json_array() : NULL;
+    for (size_t i = 0; i < names->n; i++)
+        all[n++] = names->names[i] + strlen("network:");
+    for (size_t i = 0; i < config->n_networks; i++)
+        all[n++] = config->networks[i].name;
+    qsort(all, n, sizeof *all, by_text);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && strcmp(all[i - 1], all[i]) == 0)
+            continue;
+        if (list != NULL) {
+            json_array_append_new(list, json_text(all[i]));
+        } else {
+            ctl_puts(stdout, all[i]);
+            putchar('\n');
+        }
+    }
+    if (list != NULL)
+        ctl_print_json(list);
+    else if (n == 0)
+        ctl_say_empty(ctl, "there are no networks");
+    free(all);
 }
 
 int ctl_network_list(struct ctl *ctl, int argc, char **argv) {
@@ -225,16 +258,7 @@ int ctl_network_list(struct ctl *ctl, int argc, char **argv) {
         status = ctl_names_read(ctl, "network:*", &names);
     if (status != CTL_DONE)
         return status;
-    json_t *list = ctl->json ? json_array() : NULL;
-    for (size_t i = 0; i < names.n; i++) {
-        const char *name = names.names[i] + strlen("network:");
-        if (list != NULL) {
-            json_array_append_new(list, json_text(name));
-        } else {
-            ctl_puts(stdout, name);
-            putchar('\n');
-        }
-    }
+    list_networks(ctl, &names);
     ctl_names_clear(&names);
-    return list != NULL ? ctl_print_json(list) : CTL_DONE;
+    return CTL_DONE;
 }

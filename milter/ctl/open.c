@@ -1,6 +1,6 @@
 /*
- * What commands ask for before they begin. Owns how long gatepostctl waits for the store, who is
- * at work, and how a time in the past is written.
+ * What commands ask for before they begin. Owns how long gatepostctl waits for the store, and who
+ * is at work.
  */
 #include <pwd.h>
 #include <stdio.h>
@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "gatepost/cache/live_store.h"
-#include "gatepost/core/duration.h"
-#include "gatepost/core/timestamp.h"
 #include "print.h"
 
 /* A tool may wait longer for the store than a message can: milliseconds. */
@@ -40,23 +38,6 @@ int ctl_open_writer(struct ctl *ctl) {
     if (store_writer_open(&settings, ctl->actor, &ctl->writer, &why) == 0)
         return CTL_DONE;
     return ctl_fail_store(ctl, why.text);
-}
-
-int ctl_parse_since(struct ctl *ctl, int64_t *since) {
-    int64_t value;
-    *since = 0;
-    if (ctl->since == NULL)
-        return CTL_DONE;
-    if (timestamp_parse(ctl->since, strlen(ctl->since), &value) == 0)
-        *since = value * 1000;
-    else if (duration_parse(ctl->since, &value) == 0)
-        *since = ctl->now * 1000 - value;
-    else
-        return ctl_refuse(ctl,
-                          "--since %.60s: it must be a UTC time like 2027-01-31T00:00:00Z, or how "
-                          "long ago, like 90m, 12h or 7d",
-                          ctl->since);
-    return CTL_DONE;
 }
 
 void ctl_name_actor(char *out, size_t out_size) {

@@ -45,6 +45,9 @@ const struct option ctl_long_options[] = {
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"with", required_argument, NULL, OPT_WITH},
     {"policy", required_argument, NULL, OPT_POLICY},
+    {"format", required_argument, NULL, OPT_FORMAT},
+    {"prune", no_argument, NULL, OPT_PRUNE},
+    {"dns", no_argument, NULL, OPT_DNS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -96,6 +99,15 @@ int ctl_take_option(struct ctl *ctl, int option) {
         break;
     case OPT_REPLACE:
         ctl->replace = true;
+        break;
+    case OPT_PRUNE:
+        ctl->prune = true;
+        break;
+    case OPT_DNS:
+        ctl->dns = true;
+        break;
+    case OPT_FORMAT:
+        ctl->format = optarg;
         break;
     case OPT_UNTIL:
         ctl->until = optarg;

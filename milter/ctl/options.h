@@ -44,7 +44,10 @@ enum {
     OPT_ADDRESS,
     OPT_TIMEOUT,
     OPT_WITH,
-    OPT_POLICY
+    OPT_POLICY,
+    OPT_FORMAT,
+    OPT_PRUNE,
+    OPT_DNS
 };
 
 /* The bit of an option, and the sets of some commands; -c everywhere. */
@@ -52,7 +55,8 @@ enum {
 #define SHOWS BIT(OPT_JSON)
 #define WRITES (BIT(OPT_JSON) | BIT(OPT_DRY_RUN) | BIT(OPT_FORCE) | BIT(OPT_ACTOR))
 #define OF_ENTRY (WRITES | BIT(OPT_UNTIL))
-#define OF_HISTORY (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST))
+#define OF_HISTORY                                                                                 \
+    (SHOWS | BIT(OPT_SINCE) | BIT(OPT_ACTOR) | BIT(OPT_FIELD) | BIT(OPT_LAST) | BIT(OPT_FORMAT))
 #define OF_EXPLAIN                                                                                 \
     (SHOWS | BIT(OPT_IP) | BIT(OPT_HELO) | BIT(OPT_FROM) | BIT(OPT_LOGIN) | BIT(OPT_TLS) |         \
      BIT(OPT_LISTENER) | BIT(OPT_LOG) | BIT(OPT_SESSION) | BIT(OPT_DOOR) | BIT(OPT_SERVICE) |      \

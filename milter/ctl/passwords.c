@@ -12,7 +12,7 @@
 #include "gatepost/write/passwords.h"
 #include "memory.h"
 #include "policies.h"
-#include "print.h"
+#include "table.h"
 
 /* The account of an argument, without its subject's prefix; malloc'd. An address, no domain. */
 static int name_account(struct ctl *ctl, const char *given, char **account) {
@@ -125,12 +125,10 @@ int ctl_password_add(struct ctl *ctl, int argc, char **argv) {
     int status = name_account(ctl, argv[0], &account);
     if (status == CTL_DONE)
         status = read_note(ctl);
-    if (status == CTL_DONE && ctl->until != NULL &&
-        (timestamp_parse(ctl->until, strlen(ctl->until), &password.until) != 0 ||
-         password.until <= ctl->now))
-        status = ctl_refuse(
-            ctl, "--until %.60s: it must be a UTC time to come, like 2027-01-31T00:00:00Z",
-            ctl->until);
+    if (status == CTL_DONE && ctl->until != NULL)
+        status = ctl_parse_until(ctl, &password.until);
+    if (status == CTL_DONE && ctl->until != NULL && password.until <= ctl->now)
+        status = ctl_refuse(ctl, "--until %.60s: that is in the past", ctl->until);
     if (status == CTL_DONE)
         status = read_protocols(ctl, argc - 1, argv + 1, &protocols, &services);
     if (status == CTL_DONE) {
@@ -149,7 +147,8 @@ int ctl_password_add(struct ctl *ctl, int argc, char **argv) {
 
 struct listing {
     json_t *json; /* NULL: as text */
-    size_t unreadable, n;
+    struct ctl_table rows;
+    size_t unreadable;
     int64_t now;
 };
 
@@ -173,11 +172,17 @@ static void list_json(json_t *list, const struct app_password *password) {
     json_array_append_new(list, told);
 }
 
-static void put_part(struct app_password_part part, int width) {
-    char *text = xstrndup(part.text, part.len);
-    ctl_put_column(stdout, text, width);
-    putchar(' ');
-    free(text);
+/* With the time from which it will be good. */
+static void add_note(struct listing *listing, const struct app_password *password) {
+    char from[TIMESTAMP_SIZE];
+    if (password->from <= listing->now) {
+        ctl_table_add_octets(&listing->rows, password->note.text, password->note.len);
+        return;
+    }
+    char *note = xasprintf("[from %s] %.*s", timestamp_format(password->from, from),
+                           (int)password->note.len, password->note.text);
+    ctl_table_add(&listing->rows, note);
+    free(note);
 }
 
 /* password_take */
@@ -192,21 +197,22 @@ static void list_one(void *context, const struct app_password *password) {
         list_json(listing->json, password);
         return;
     }
-    if (listing->n++ == 0)
-        puts("ID       PROTOCOLS                CREATED              UNTIL                NOTE");
-    put_part(password->id, 8);
-    put_part(password->protocols, 24);
-    printf("%s %s ", timestamp_format(password->created, created),
-           password->until == 0 ? "-                   "
-                                : timestamp_format(password->until, until));
-    if (password->from > listing->now)
-        printf("[from %s] ", timestamp_format(password->from, created));
-    ctl_put(stdout, password->note.text, password->note.len);
-    putchar('\n');
+    if (listing->rows.n == 0) {
+        static const char *const titles[] = {"ID", "PROTOCOLS", "CREATED", "UNTIL", "NOTE"};
+        for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+            ctl_table_add_painted(&listing->rows, titles[i], CTL_TITLE);
+    }
+    ctl_table_add_octets(&listing->rows, password->id.text, password->id.len);
+    ctl_table_add_octets(&listing->rows, password->protocols.text, password->protocols.len);
+    ctl_table_add(&listing->rows, timestamp_format(password->created, created));
+    ctl_table_add(&listing->rows,
+                  password->until == 0 ? "-" : timestamp_format(password->until, until));
+    add_note(listing, password);
 }
 
 int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
-    struct listing listing = {.json = ctl->json ? json_array() : NULL, .now = ctl->now};
+    struct listing listing = {
+        .json = ctl->json ? json_array() : NULL, .rows = {.columns = 5}, .now = ctl->now};
     struct password_store *store;
     struct why why;
     char *account = NULL;
@@ -216,6 +222,7 @@ int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
         status = open_store(ctl, &store);
     if (status == CTL_DONE) {
         int rc = password_list(store, account, list_one, &listing, &why);
+        ctl_table_print(&listing.rows);
         if (rc < 0)
             status = ctl_fail(ctl, "%s", why.text);
         else if (listing.json != NULL)

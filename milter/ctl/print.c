@@ -10,6 +10,7 @@
 
 #include "gatepost/base/clock.h"
 #include "gatepost/core/textbuf.h"
+#include "memory.h"
 
 void ctl_put(FILE *to, const char *text, size_t len) {
     while (len > 0) {
@@ -41,6 +42,60 @@ void ctl_put_column(FILE *to, const char *text, int width) {
     for (const char *p = memory; *p != '\0'; p++)
         columns += (*p & 0xc0) != 0x80;
     fprintf(to, "%s%*s", memory, columns < width ? width - columns : 0, "");
+}
+
+char *ctl_quote(const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "@._+=%-:/,";
+    char *quoted = xmalloc(strlen(word) * 4 + 3), *out = quoted;
+    if (word[0] != '\0' && word[0] != '-' && word[strspn(word, plain)] == '\0')
+        return strcpy(quoted, word);
+    *out++ = '\'';
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            out = stpcpy(out, "'\\''");
+        else
+            *out++ = *word;
+    }
+    strcpy(out, "'");
+    return quoted;
+}
+
+static bool has_colours(void) {
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0') &&
+           terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+void ctl_paint(FILE *to, enum ctl_paint paint) {
+    static const char *const codes[] = {[CTL_PLAIN] = "\033[0m",
+                                        [CTL_TITLE] = "\033[1m",
+                                        [CTL_GOOD] = "\033[32m",
+                                        [CTL_ODD] = "\033[33m",
+                                        [CTL_BAD] = "\033[31m"};
+    static enum { UNASKED, NONE, COLOURED } colours;
+    static enum ctl_paint now = CTL_PLAIN;
+    if (colours == UNASKED)
+        colours = has_colours() ? COLOURED : NONE;
+    if (colours == COLOURED && paint != now)
+        fputs(codes[paint], to);
+    now = paint;
+}
+
+bool ctl_is_for_people(const struct ctl *ctl) {
+    return !ctl->json && isatty(STDOUT_FILENO) == 1;
+}
+
+void ctl_say_empty(const struct ctl *ctl, const char *format, ...) {
+    char message[1000];
+    va_list args;
+    if (!ctl_is_for_people(ctl))
+        return;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    ctl_puts(stdout, message);
+    putchar('\n');
 }
 
 static void say(const char *message) {

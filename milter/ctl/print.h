@@ -16,6 +16,23 @@ void ctl_puts(FILE *to, const char *text);
 /* The same, filled up with spaces to `width` columns (characters, one column each). */
 void ctl_put_column(FILE *to, const char *text, int width);
 
+/* A word as a shell takes it, quoted where it has to be; malloc'd. */
+char *ctl_quote(const char *word);
+
+/*
+ * Colours, for a person: only if standard output is a terminal that has them, and the environment
+ * does not have NO_COLOR. CTL_PLAIN ends what another one began.
+ */
+enum ctl_paint { CTL_PLAIN, CTL_TITLE, CTL_GOOD, CTL_ODD, CTL_BAD };
+void ctl_paint(FILE *to, enum ctl_paint paint);
+
+/* Is standard output read by a person, on a terminal, and not as JSON? */
+bool ctl_is_for_people(const struct ctl *ctl);
+
+/* What stands for an empty result, where a person reads it: a script gets nothing. */
+void ctl_say_empty(const struct ctl *ctl, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /*
  * Says on standard error why something is refused or has failed, what was put in escaped; with
  * --json also {"error": ..., "exit": ...} on standard output. Both return the exit status.

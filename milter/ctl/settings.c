@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gatepost/write/suggest.h"
 #include "kick.h"
@@ -56,7 +57,10 @@ static int check_names(const struct ctl *ctl, const struct wanted_fact *wanted, 
         /* what has no effect may go */
         if (wanted[i].value != NULL &&
             fact_check_protocol(ctl->fact_rules.decision, name, &why) != FACT_GOOD)
-            return ctl_refuse(ctl, "%s", why.text);
+            return ctl_refuse(ctl, "%s%s", why.text,
+                              n > 1 && access(name, F_OK) == 0
+                                  ? "; a file here has that name: did you mean '*', in quotes?"
+                                  : "");
     }
     return CTL_DONE;
 }

@@ -15,7 +15,9 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/dial.h"
 #include "gatepost/base/host_port.h"
+#include "memory.h"
 #include "print.h"
+#include "status/show.h"
 
 /* For each answer of the filter, in milliseconds. */
 #define PATIENCE 5000
@@ -68,19 +70,25 @@ static char *read_all(int fd, struct why *why) {
     return NULL;
 }
 
-/* The filter's /status; NULL with the reason. */
-static json_t *fetch_status(const struct config *config, struct why *why) {
-    static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
+/* The filter's answer to a GET, malloc'd; NULL with the reason. */
+static char *fetch(const struct config *config, const char *path, struct why *why) {
+    char request[100], *text = NULL;
+    int len = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", path);
     int fd = connect_http(config->http_listen);
-    char *text = NULL;
     if (fd < 0)
         why_set(why, "%s", strerror(errno));
-    else if (write(fd, request, sizeof request - 1) != (ssize_t)sizeof request - 1)
+    else if (write(fd, request, (size_t)len) != len)
         why_set(why, "it does not listen");
     else
         text = read_all(fd, why);
     if (fd >= 0)
         close(fd);
+    return text;
+}
+
+/* The filter's /status; NULL with the reason. */
+static json_t *fetch_status(const struct config *config, struct why *why) {
+    char *text = fetch(config, "/status", why);
     if (text == NULL)
         return NULL;
     const char *body = strstr(text, "\r\n\r\n");
@@ -96,44 +104,16 @@ static json_t *fetch_status(const struct config *config, struct why *why) {
     return status;
 }
 
-/* One of the last errors: when, and the line of the log. */
-static void put_error(const json_t *error) {
-    const char *time = json_string_value(json_object_get(error, "time"));
-    const char *line = json_string_value(json_object_get(error, "line"));
-    ctl_put_column(stdout, "error", 28);
-    ctl_puts(stdout, time == NULL ? "" : time);
-    putchar(' ');
-    ctl_puts(stdout, line == NULL ? "" : line);
-    putchar('\n');
-}
-
-/* Objects as "NAME.NAME value", a line for each value. */
-static void put_value(const char *name, const json_t *value) {
-    size_t i;
-    char path[200];
-    if (json_is_object(value)) {
-        json_t *object = (json_t *)value; /* jansson's iterators want it so */
-        for (void *at = json_object_iter(object); at != NULL;
-             at = json_object_iter_next(object, at)) {
-            snprintf(path, sizeof path, "%s%s%s", name, name[0] == '\0' ? "" : ".",
-                     json_object_iter_key(at));
-            put_value(path, json_object_iter_value(at));
-        }
-        return;
-    }
-    if (json_is_array(value)) {
-        for (i = 0; i < json_array_size(value); i++)
-            put_error(json_array_get(value, i));
-        return;
-    }
-    ctl_put_column(stdout, name, 28);
-    if (json_is_string(value))
-        ctl_puts(stdout, json_string_value(value));
-    else if (json_is_integer(value))
-        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else
-        fputs(json_is_true(value) ? "yes" : "no", stdout);
-    putchar('\n');
+/* What /readyz says, malloc'd; NULL when all is well, or when it says nothing. */
+static char *fetch_problem(const struct config *config) {
+    struct why why;
+    char *text = fetch(config, "/readyz", &why), *problem = NULL;
+    const char *body = text == NULL ? NULL : strstr(text, "\r\n\r\n");
+    size_t len = body == NULL ? 0 : strcspn(body + 4, "\r\n");
+    if (len > 0 && (len != strlen("ready") || strncmp(body + 4, "ready", len) != 0))
+        problem = xstrndup(body + 4, len);
+    free(text);
+    return problem;
 }
 
 /* Is it as it should be: does the store answer? */
@@ -143,7 +123,10 @@ static int put_status(const struct ctl *ctl, json_t *status) {
         int rc = ctl_print_json(status);
         return rc != CTL_DONE || up ? rc : CTL_REFUSED;
     }
-    put_value("", status);
+    char *problem = fetch_problem(ctl->config);
+    status_show(status, problem);
+    up = up && problem == NULL;
+    free(problem);
     json_decref(status);
     return up ? CTL_DONE : CTL_REFUSED;
 }
@@ -154,7 +137,10 @@ static void put_absence(const struct ctl *ctl, const char *why) {
         ctl_print_json(json_pack("{s:s}", "error", why));
         return;
     }
-    ctl_put_column(stdout, "no answer", 28);
+    ctl_paint(stdout, CTL_BAD);
+    fputs("no answer", stdout);
+    ctl_paint(stdout, CTL_PLAIN);
+    fputs(": ", stdout);
     ctl_puts(stdout, why);
     putchar('\n');
 }

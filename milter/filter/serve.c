@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <libmilter/mfapi.h>
-#include <systemd/sd-daemon.h>
 
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
@@ -21,6 +20,7 @@
 #include "gatepost/session/under_way.h"
 #include "http.h"
 #include "reload.h"
+#include "service_manager.h"
 #include "socket.h"
 #include "use_recorder.h"
 
@@ -93,17 +93,11 @@ static void take_signals(void) {
     mask_signals(SIG_UNBLOCK);
 }
 
-/* Milliseconds between two signs of life, or -1 when nobody waits for them. */
-static int watchdog_interval(void) {
-    uint64_t microseconds;
-    return sd_watchdog_enabled(0, &microseconds) > 0 ? (int)(microseconds / 2000) : -1;
-}
-
 static void notify_status(const struct runtime *runtime) {
     char state[200];
     snprintf(state, sizeof state, "WATCHDOG=1\nSTATUS=configuration %u, %ld sessions",
              runtime->generation, metrics_sessions());
-    sd_notify(0, state);
+    service_manager_tell(state);
 }
 
 static int milter_rc = MI_FAILURE;
@@ -124,9 +118,9 @@ static void *run_milter(void *arg) {
 static void reload(struct runtime **runtime) {
     char state[80];
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_us());
-    sd_notify(0, state);
+    service_manager_tell(state);
     reload_configuration(runtime);
-    sd_notify(0, "READY=1");
+    service_manager_tell("READY=1");
     notify_status(*runtime);
 }
 
@@ -145,11 +139,11 @@ static bool drain(void) {
     int64_t deadline = clock_now_ms() + SERVE_DRAIN;
     char state[80];
     long left;
-    sd_notify(0, "STOPPING=1");
+    service_manager_tell("STOPPING=1");
     filter_socket_close();
     while ((left = under_way_messages()) > 0 && clock_now_ms() < deadline) {
         snprintf(state, sizeof state, "STATUS=stopping, %ld messages under way", left);
-        sd_notify(0, state);
+        service_manager_tell(state);
         if (next_signal(20) == MILTER_ENDED)
             return false;
     }
@@ -193,7 +187,7 @@ static int fail_to_start(void) {
 
 /* Until a stop or the end of libmilter; returns what it was. */
 static int take_turns(struct runtime **runtime) {
-    int interval = watchdog_interval();
+    int interval = service_manager_interval();
     for (;;) {
         notify_status(*runtime);
         int number = next_signal(interval);
@@ -226,7 +220,7 @@ int serve(struct runtime *runtime, struct doors *doors) {
     bool stopped = false, ended = true;
     if (begun) {
         take_signals();
-        sd_notify(0, "READY=1");
+        service_manager_tell("READY=1");
         stopped = take_turns(&runtime) != MILTER_ENDED;
         http_stopping(http);
         if (stopped && drain())

@@ -376,6 +376,8 @@ void spf_check(struct spf *spf, const struct spf_query *query, struct spf_answer
     if (now.terms.failed)
         answer->result = now.terms.error;
     now.terms.depth = 0;
+    answer->lookups = now.terms.lookups;
+    answer->voids = now.terms.voids;
     if (answer->result == RESULT_PASS)
         tell_pass(&now, answer);
     spf_note(&now.terms, "%s: %s%s%s (look-ups %u of %d, void %u of %d)", domain,

@@ -37,7 +37,9 @@ static int look_at_eviction(struct redis_client *talk, const char *name, store_t
     if (reply->str != NULL) {
         info_value(reply->str, "\nmaxmemory_policy", policy, sizeof policy);
         info_value(reply->str, "\nmaxmemory", limit, sizeof limit);
-        if (policy[0] != '\0' && strcmp(policy, "noeviction") != 0) {
+        /* volatile-*: only keys that expire, and those of policy do not */
+        if (policy[0] != '\0' && strcmp(policy, "noeviction") != 0 &&
+            strncmp(policy, "volatile-", strlen("volatile-")) != 0) {
             snprintf(complaint, sizeof complaint,
                      "%s evicts keys when its memory is full (maxmemory-policy %s%s): set "
                      "maxmemory-policy noeviction, a policy that is evicted is no policy",
@@ -71,6 +73,19 @@ int examine_redis(struct redis_client *talk, const char *name, store_take_compla
     if (look_at_changes(talk, name, take, context, &reason) == 0)
         return rc;
     return rc != 0 ? rc : why_set(why, "%s", reason.text);
+}
+
+void examine_self(redisReply *reply, const struct why *why, store_take_complaint *take,
+                  void *context) {
+    char complaint[700];
+    if (reply == NULL && strstr(why->text, "NOPERM") != NULL) {
+        snprintf(complaint, sizeof complaint,
+                 "what users have set themselves cannot be read, so that no policy can be had by "
+                 "this Redis user: %.500s",
+                 why->text);
+        take(context, "self-unreadable", complaint);
+    }
+    freeReplyObject(reply);
 }
 
 /* ---- a cluster ---- */

@@ -13,13 +13,14 @@ import pytest
 from support import logfmt
 from support.gatepost import BINARY, Gatepost
 from support.http_client import HttpClient
+from support.journal import JOURNALD, Journal
 from support.log_readers import DevLog, Pipe
 from support.milter_client import MilterClient, negotiation
 from support.ports import free_port
 from support.process import wait_until
 from test_concurrent import load
 
-KINDS = ["stderr", "syslog", "syslog-stream"]
+KINDS = ["stderr", "syslog", "syslog-stream", "journal"]
 TRUSTED = ("--client", "127.0.0.1")    # a verdict without DNS
 MANY = 30000                           # more lines than can wait
 
@@ -32,6 +33,13 @@ def reader(request, site, domain):
         yield pipe
         pipe.close_writer()
         pipe.close_reader()
+        return
+    if request.param == "journal":
+        if not os.path.exists(JOURNALD):
+            pytest.skip("there is no systemd-journald")
+        journal = Journal(site.folder.sub("log-" + domain))
+        yield journal
+        journal.remove()
         return
     kind = socket.SOCK_STREAM if request.param == "syslog-stream" else socket.SOCK_DGRAM
     with_socket = DevLog(site.folder.sub("log-" + domain), kind)
@@ -50,7 +58,8 @@ def start_read(start_gatepost, redis):
             gatepost = start_gatepost(settings, stderr=reader.writer)
         else:
             reader.listen()
-            gatepost = start_gatepost({**settings, "log": "syslog"}, within=reader.within)
+            target = "journal" if isinstance(reader, Journal) else "syslog"
+            gatepost = start_gatepost({**settings, "log": target}, within=reader.within)
         return gatepost, HttpClient(port)
     return start
 

@@ -6,9 +6,12 @@ import shlex
 
 import pytest
 
+from support import logfmt
 from support.folder import Folder
 from support.gatepost import check, render
 from support.gatepostctl import Gatepostctl
+from support.ports import accepts, free_port
+from support.process import wait_until
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 README = os.path.join(TOP, "README.md")
@@ -145,16 +148,57 @@ def test_what_gatepostctl_prints(make_ctl, dns):
     ctl.do("source", "authorized", "@bank.example")
     dns.zones["bank.example"] = {"TXT": ["v=spf1 ip4:192.0.2.0/24 ~all"]}
     found = transcripts(section("## gatepostctl"))
-    assert len(found) == 2
+    assert [command.split()[1] for command, _ in found] == ["ip", "account", "explain"]
     for command, shown in found:
         run = ctl.run(*words_of(command))
-        printed = "\n" + run.out + run.err
-        for piece in shown.split("..."):
-            piece = piece.strip("\n")
-            if command.startswith("gatepostctl explain"):
-                assert "\n" + piece + "\n" in printed or not piece, (piece, printed)
-            else:
-                assert piece.split() == printed.split()
+        if command.startswith("gatepostctl ip"):
+            assert shown.split() == (run.out + run.err).split()
+        else:
+            check_pieces(shown, run.out)
+
+
+def check_pieces(shown, printed):
+    """Each piece of a transcript stands in what is printed, in this order, word for word."""
+    at = 0
+    for piece in shown.split("..."):
+        piece = "\n" + piece.strip("\n") + "\n"
+        assert piece in ("\n" + printed)[at:] or not piece.strip(), (piece, printed)
+        at = ("\n" + printed).index(piece, at) if piece.strip() else at
+
+
+def test_what_status_prints(start_served, site):
+    """The transcript, but for what is another each time: its form and its words."""
+    gatepost, _ = start_served(http_listen=f"127.0.0.1:{(port := free_port())}")
+    wait_until(lambda: accepts(port), 20, "an open door")
+    (command, shown), = transcripts(section("## Monitoring"))
+    printed = Gatepostctl(gatepost.conf).do(*words_of(command)).out
+
+    def plain(text):
+        text = re.sub(r"for \d+ \w+", "for A TIME", text)
+        text = re.sub(r"(accept|mark|defer|reject) \d+", r"\1 N", text)
+        return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:6379", text)
+    check_pieces(plain(shown), plain(printed))
+
+
+def test_a_change_on_past_mail(make_ctl):
+    """The transcript, of a log with as many verdicts."""
+    def login(who, service):
+        return logfmt.verdict("door", service=service, client="198.51.100.7", login=who, account=who,
+                        tls="yes", door="dovecot")
+    lines = [login("alice@example.com", "imap")] * 2
+    lines += [login("carol@example.com", "pop3")] * 59 + [login("dave@example.com", "pop3")] * 5
+    lines += [login("alice@example.com", "imap")] * (1291 - len(lines))
+    lines += [logfmt.verdict("mail", listener="mx", service="smtp", client="203.0.113.9", helo="h.example",
+                       sender="a@bank.example", account="a@bank.example", tls="no",
+                       reason="ip-authorized")] * 9          # it is not listed any more
+    lines += [logfmt.verdict("mail", listener="submission", service="submission", client="203.0.113.9",
+                       sender="alice@example.com", login="alice@example.com",
+                       account="alice@example.com")] * 7     # of an older version
+    (command, shown), = transcripts(section("## Trying a change on past mail"))
+    words = shlex.split(command.partition("|")[2])[1:]
+    run = make_ctl().run(*words, text="\n".join(lines) + "\n")
+    assert run.status == 1
+    check_pieces(shown, run.out)
 
 
 def test_app_passwords(make_ctl, redis, dns):
@@ -189,7 +233,7 @@ def test_which_doors_are_used(make_ctl, redis):
         redis.cli("HSET", key, f"{service} {block}", f"{last} {first}")
         redis.cli("HSET", "gatepost-use:*", service, f"{last} {first}")
     found = transcripts(section("## Which doors are used"))
-    assert len(found) == 3
+    assert len(found) == 4
     for command, shown in found:
         printed = ctl.do(*words_of(command)).out.splitlines()
         for line in shown.strip("\n").splitlines():
@@ -215,6 +259,8 @@ def test_the_table_of_commands(make_ctl, dns, site):
         words = words[1:] if words[0] == "gatepostctl" else words
         if words[0] in ("status", "reload"):
             assert ctl.run(*words).status == 2      # there is no filter here
+        elif words == ["lint", "--dns"]:
+            assert ctl.run(*words).out.count("does not exist") == 5     # domains of the examples
         elif words[0] == "explain":
             assert ctl.run(*words).status in (0, 3, 4, 5)
         elif words[0] == "replay":

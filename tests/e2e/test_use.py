@@ -348,7 +348,7 @@ def test_lint_of_unused_doors(ctl, site, redis_server, year, redis):
 def test_account_show_tells_when(ctl, site, redis_server, year, redis):
     year("alice@example.com", "imap", "192.0.2.0/24", 100, 3)
     day = stamp(time.time() - 3 * 86400)[:10]
-    told = ctl.run("account", "show", "alice@example.com")
+    told = ctl.run("account", "show", "alice@example.com", "--all")
     assert re.search(rf"^  imap +on +used {day}  built-in$", told.out, re.MULTILINE)
     assert re.search(r"^  pop3 +on +not used +built-in$", told.out, re.MULTILINE)
     assert re.search(r"^  smtp +on +built-in$", told.out, re.MULTILINE)

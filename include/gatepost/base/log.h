@@ -25,8 +25,11 @@
 
 #include "gatepost/core/why.h"
 
-enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR };
+enum log_target { LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_JOURNAL };
 enum log_format { LOG_LOGFMT, LOG_JSON };
+
+/* Can LOG_TO_JOURNAL be had: was this program built with libsystemd? */
+bool log_has_journal(void);
 
 /* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
 void log_open(enum log_target target, enum log_format format, int level);

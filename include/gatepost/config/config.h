@@ -37,6 +37,7 @@ struct config_listener {
 
 struct config_network {
     const char *name;
+    struct config_list texts; /* the members as they stand in the file */
     struct netset *members;
 };
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * A whole number followed by ms, s, m, h or d. Returns 0 and milliseconds, or -1 for anything else
- * and for more than 64 bits hold.
+ * A whole number followed by ms, s, m, h, d or w (weeks). Returns 0 and milliseconds, or -1 for
+ * anything else and for more than 64 bits hold.
  */
 int duration_parse(const char *text, int64_t *milliseconds);
 

@@ -42,8 +42,9 @@ struct spf_query {
 
 struct spf_answer {
     enum spf_result result;
-    char domain[256];      /* whose record was evaluated */
-    char problem[200];     /* why an error is one; "" otherwise */
+    char domain[256];        /* whose record was evaluated */
+    char problem[200];       /* why an error is one; "" otherwise */
+    unsigned lookups, voids; /* of 10 and 2 that RFC 7208 4.6.4 allows */
     char explanation[256]; /* of a fail: what the domain says of it, its own octets; "" for none */
     /*
      * Of a pass: the mechanism that matched, and of which domain's record; of an include or

@@ -357,7 +357,8 @@ static int finish(struct lint *lint, int status) {
         else
             ctl_print_json(told);
     } else if (isatty(STDOUT_FILENO) == 1 && status != CTL_FAILED) {
-        printf("%zu subjects, %zu findings\n", lint->subjects, lint->n);
+        printf("%zu %s, %zu %s\n", lint->subjects, lint->subjects == 1 ? "subject" : "subjects",
+               lint->n, lint->n == 1 ? "finding" : "findings");
     }
     if (status == CTL_FAILED)
         return status;

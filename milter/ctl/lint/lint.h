@@ -23,6 +23,17 @@ struct lint {
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* The same of a value that is wrong; it is shown. */
+void lint_found_value(struct lint *lint, const char *kind, const char *subject, const char *field,
+                      const struct store_text *value, const char *message);
+
+/*
+ * The command that mends a finding, malloc'd; NULL where there is none. Where it is not known what
+ * was meant it has the choice: "protocol on|off|unset". `value`: what is wrong, or NULL.
+ */
+char *lint_mend(const char *kind, const char *subject, const char *field,
+                const struct store_text *value);
+
 /* The same of what is worth knowing, but no mistake: it is told, and does not count. */
 void lint_noted(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -24,13 +24,24 @@ static void lint_contradictions(struct lint *lint, const char *subject,
                        policy->faults[i].why);
 }
 
+/* Is it the value that cannot be read? Of an entry that is a note, and wrong only in its until=. */
+static bool is_value_wrong(const struct store_field *f, const struct why *why) {
+    struct policy_field_key key;
+    const struct policy_field *field = policy_field_find(f->name, f->name_len, &key);
+    if (field == NULL || field->kind == FIELD_HAS_ENTRIES)
+        return strncmp(why->text, "until=", strlen("until=")) == 0;
+    return true;
+}
+
 void lint_facts(struct lint *lint, const char *subject, const struct store_hash *hash) {
     struct why why;
     for (size_t i = 0; i < hash->n; i++) {
         const struct store_field *f = &hash->fields[i];
         const struct store_text name = {f->name, f->name_len}, value = {f->value, f->value_len};
         enum fact_kind kind = ctl_check(lint->ctl, subject, &name, &value, &why);
-        if (kind != FACT_GOOD)
+        if (kind == FACT_MALFORMED && is_value_wrong(f, &why))
+            lint_found_value(lint, kinds[kind], subject, f->name, &value, why.text);
+        else if (kind != FACT_GOOD)
             lint_found(lint, kinds[kind], subject, f->name, "%s", why.text);
     }
     if (fact_is_network(subject))

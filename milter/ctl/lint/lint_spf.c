@@ -1,7 +1,7 @@
 /*
  * What `lint` asks the DNS: the domains of `ip:spf:` entries, and those whose mail must come from a
- * listed address or with an SPF pass. Owns which domains are asked, each once, and for how long;
- * what a record lets pass is the spf room's to say.
+ * listed address or with an SPF pass; with --dns all that have policy. Owns which domains are
+ * asked, each once, and for how long; what a record lets pass is the spf room's to say.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +14,18 @@
 #include "../print.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/session/runtime.h"
-#include "lint.h"
+#include "lint_dns.h"
 
 /* Milliseconds for all domains together: what is not asked by then is said. */
 #define PATIENCE 10000
+#define PATIENCE_DNS 60000
 
 /* A domain, and the first fact that it is named in. */
 struct lint_domain {
     char *name; /* "p provider.example", "s sender.example": as a provider or as a sender's */
-    char *subject, *field;
-    size_t others; /* facts that name it too */
+    char *subject, *field;       /* field NULL: only its policy, with --dns */
+    size_t others;               /* facts that name it too */
+    struct lint_listing listing; /* with --dns: what is listed for its accounts */
     UT_hash_handle hh;
 };
 
@@ -45,21 +47,35 @@ static bool is_provider(const struct lint_domain *domain) {
     return domain->name[0] == 'p';
 }
 
-static void note(struct lint *lint, bool provider, const char *name, const char *subject,
-                 const char *field) {
+/* A fact that names the domain tells more than that it has policy. */
+static void tell_better(struct lint_domain *domain, const char *subject, const char *field) {
+    if (domain->field != NULL) {
+        domain->others += field != NULL;
+        return;
+    }
+    if (field == NULL && subject[strlen("account:")] != '@')
+        return;
+    free(domain->subject);
+    domain->subject = xstrdup(subject);
+    domain->field = field == NULL ? NULL : xstrdup(field);
+}
+
+static struct lint_domain *note(struct lint *lint, bool provider, const char *name,
+                                const char *subject, const char *field) {
     struct lint_domain *found;
     char *key = xasprintf("%c %s", provider ? 'p' : 's', name);
     HASH_FIND_STR(lint->domains, key, found);
     if (found != NULL) {
-        found->others++;
+        tell_better(found, subject, field);
         free(key);
-        return;
+        return found;
     }
     found = xcalloc(1, sizeof *found);
     found->name = key;
     found->subject = xstrdup(subject);
-    found->field = xstrdup(field);
+    found->field = field == NULL ? NULL : xstrdup(field);
     HASH_ADD_KEYPTR(hh, lint->domains, found->name, strlen(found->name), found);
+    return found;
 }
 
 void lint_note_domains(struct lint *lint, const char *subject, const struct policy *policy) {
@@ -68,9 +84,15 @@ void lint_note_domains(struct lint *lint, const char *subject, const struct poli
     for (size_t i = 0; i < policy->n_providers; i++)
         if (policy_name_counts(&policy->providers[i], lint->ctl->now))
             note(lint, true, policy->providers[i].name, subject, policy->providers[i].field);
-    if (source->state == SETTING_SET && source->value == SOURCE_AUTHORIZED && domain != NULL &&
-        domain[1] != '.' && domain[1] != '[')
-        note(lint, false, domain + 1, subject, source->field);
+    if (domain == NULL || domain[1] == '.' || domain[1] == '[')
+        return;
+    bool authorized = source->state == SETTING_SET && source->value == SOURCE_AUTHORIZED;
+    if (!authorized && !lint->ctl->dns)
+        return;
+    struct lint_domain *noted =
+        note(lint, false, domain + 1, subject, authorized ? source->field : NULL);
+    if (lint->ctl->dns)
+        lint_listing_add(&noted->listing, lint, subject, policy);
 }
 
 /* " (3 more entries name it)", or nothing. */
@@ -94,9 +116,35 @@ static void take_term(void *context, const struct spf_pass_term *term) {
                name_of(domain), term->text,
                strcmp(term->domain, name_of(domain)) == 0 ? "" : " in that of ",
                strcmp(term->domain, name_of(domain)) == 0 ? "" : term->domain,
-               is_provider(domain) ? "such a match lists nobody"
-                                   : "such a pass does not satisfy source authorized",
+               is_provider(domain)     ? "such a match lists nobody"
+               : domain->field != NULL ? "such a pass does not satisfy source authorized"
+                                       : "anybody can send as it with an SPF pass",
                others(domain, more));
+}
+
+static void put_off(struct asking *asking, const struct why *why) {
+    if (asking->unasked++ == 0)
+        asking->first = *why;
+}
+
+/* With --dns, of a domain with policy: why there is no record that could be evaluated, or what is
+ * found of that. */
+static void ask_more(struct asking *asking, enum spf_survey survey, const char *problem) {
+    const struct lint_domain *domain = asking->domain;
+    struct why why;
+    if (survey == SPF_SURVEY_NO_NAME)
+        lint_found(asking->lint, "spf-record", domain->subject, NULL, "%.253s does not exist",
+                   name_of(domain));
+    else if (survey == SPF_SURVEY_WRONG)
+        lint_found(asking->lint, "spf-record", domain->subject, NULL,
+                   "the SPF record of %.253s is in error: %.200s", name_of(domain), problem);
+    else if (survey == SPF_SURVEY_NONE)
+        lint_noted(asking->lint, "spf-record", domain->subject, NULL,
+                   "%.253s publishes no SPF record", name_of(domain));
+    else if (survey == SPF_SURVEY_RECORD &&
+             lint_record(asking->lint, asking->spf, name_of(domain), domain->subject,
+                         &domain->listing, asking->deadline, &why) != 0)
+        put_off(asking, &why);
 }
 
 static void ask_domain(struct asking *asking) {
@@ -111,8 +159,7 @@ static void ask_domain(struct asking *asking) {
             spf_survey(asking->spf, name_of(domain),
                        own < asking->deadline ? own : asking->deadline, take_term, asking, &why);
     if (survey == SPF_SURVEY_UNKNOWN) {
-        if (asking->unasked++ == 0)
-            asking->first = why;
+        put_off(asking, &why);
     } else if (is_provider(domain) && survey != SPF_SURVEY_RECORD) {
         lint_found(lint, "no-provider", domain->subject, domain->field,
                    "nobody is listed by it: %.253s %s%.200s%s", name_of(domain),
@@ -122,6 +169,8 @@ static void ask_domain(struct asking *asking) {
                    survey == SPF_SURVEY_WRONG ? why.text : "", others(domain, more));
         return;
     }
+    if (!is_provider(domain) && lint->ctl->dns)
+        ask_more(asking, survey, why.text);
     if (is_provider(domain))
         lint_noted(lint, "provider", domain->subject, domain->field,
                    "every customer of this provider is let in by it: they send from the same "
@@ -134,7 +183,8 @@ static int by_name(const struct lint_domain *a, const struct lint_domain *b) {
 }
 
 void lint_domains(struct lint *lint) {
-    struct asking asking = {.lint = lint, .deadline = clock_now_ms() + PATIENCE};
+    struct asking asking = {
+        .lint = lint, .deadline = clock_now_ms() + (lint->ctl->dns ? PATIENCE_DNS : PATIENCE)};
     struct lint_domain *next;
     struct why why;
     if (lint->domains == NULL)
@@ -158,6 +208,7 @@ void lint_domains(struct lint *lint) {
         free(d->name);
         free(d->subject);
         free(d->field);
+        lint_listing_clear(&d->listing);
         free(d);
     }
 }

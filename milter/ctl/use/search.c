@@ -196,7 +196,7 @@ int use_search(struct use_search *s, const char *pattern, const char *otherwise)
     const char *length = s->ctl->length == NULL ? otherwise : s->ctl->length;
     int64_t period;
     if (duration_parse(length, &period) != 0 || period <= 0)
-        return ctl_refuse(s->ctl, "--for %.60s: it must be a length of time like 90d or 12h",
+        return ctl_refuse(s->ctl, "--for %.60s: it must be a length of time like 90d, 12w or 12h",
                           length);
     s->period = period / 1000;
     int status = ctl_open_writer(s->ctl);
@@ -211,18 +211,7 @@ int use_search(struct use_search *s, const char *pattern, const char *otherwise)
 }
 
 void use_put_word(const char *word) {
-    bool plain = word[0] != '\0' && word[0] != '-' &&
-                 word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                   "@._+=%:/-")] == '\0';
-    if (plain) {
-        fputs(word, stdout);
-        return;
-    }
-    putchar('\'');
-    for (; *word != '\0'; word++)
-        if (*word == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*word);
-    putchar('\'');
+    char *quoted = ctl_quote(word);
+    fputs(quoted, stdout);
+    free(quoted);
 }

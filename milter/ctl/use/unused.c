@@ -3,24 +3,36 @@
  */
 #include <string.h>
 
-#include "../print.h"
+#include "../table.h"
 #include "search.h"
 
 static const char *text_of(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
 }
 
-static void put_row(const json_t *row) {
+static void add_row(struct ctl_table *table, const json_t *row) {
     const char *last = text_of(row, "last");
     const json_t *unrecorded = json_object_get(row, "not_recorded");
-    ctl_put_column(stdout, text_of(row, "account"), 32);
-    putchar(' ');
-    ctl_put_column(stdout, text_of(row, "protocol"), 16);
-    printf(" %s", last == NULL ? "never" : last);
-    for (size_t i = 0; i < json_array_size(unrecorded); i++)
-        printf("%s%s", i == 0 ? "  not recorded: " : ", ",
-               json_string_value(json_array_get(unrecorded, i)));
-    putchar('\n');
+    char services[400] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < json_array_size(unrecorded) && len < sizeof services; i++)
+        len += (size_t)snprintf(services + len, sizeof services - len, "%s%s",
+                                i == 0 ? "not recorded: " : ", ",
+                                json_string_value(json_array_get(unrecorded, i)));
+    ctl_table_add(table, text_of(row, "account"));
+    ctl_table_add(table, text_of(row, "protocol"));
+    ctl_table_add(table, last == NULL ? "never" : last);
+    ctl_table_add(table, services);
+}
+
+static void print_table(const json_t *found) {
+    static const char *const titles[] = {"ACCOUNT", "PROTOCOL", "LAST USED", ""};
+    struct ctl_table table = {.columns = 4};
+    for (size_t i = 0; json_array_size(found) > 0 && i < table.columns; i++)
+        ctl_table_add_painted(&table, titles[i], CTL_TITLE);
+    for (size_t i = 0; i < json_array_size(found); i++)
+        add_row(&table, json_array_get(found, i));
+    ctl_table_print(&table);
 }
 
 static int print(const struct ctl *ctl, json_t *found) {
@@ -28,12 +40,12 @@ static int print(const struct ctl *ctl, json_t *found) {
     size_t i;
     if (ctl->json)
         return ctl_print_json(json_incref(found));
-    if (!ctl->commands && json_array_size(found) > 0)
-        puts("ACCOUNT                          PROTOCOL         LAST USED");
+    if (json_array_size(found) == 0)
+        ctl_say_empty(ctl, "nothing that is on was unused for so long");
+    if (!ctl->commands)
+        print_table(found);
     json_array_foreach(found, i, row) {
-        if (!ctl->commands) {
-            put_row(row);
-        } else if (json_array_size(json_object_get(row, "not_recorded")) == 0) {
+        if (ctl->commands && json_array_size(json_object_get(row, "not_recorded")) == 0) {
             fputs("gatepostctl protocol off ", stdout);
             use_put_word(text_of(row, "account"));
             putchar(' ');

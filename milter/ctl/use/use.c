@@ -9,7 +9,7 @@
 
 #include "../memory.h"
 #include "../policies.h"
-#include "../print.h"
+#include "../table.h"
 #include "gatepost/cache/live_store.h"
 #include "gatepost/core/timestamp.h"
 
@@ -140,17 +140,19 @@ static int print_json(const char *account, const struct ctl_use *use, int64_t si
 }
 
 static void print_text(const char *account, const struct ctl_use *use, int64_t since) {
+    static const char *const titles[] = {"SERVICE", "BLOCK", "LAST", "FIRST"};
     char last[TIMESTAMP_SIZE], first[TIMESTAMP_SIZE];
-    if (use->n > 0)
-        puts("SERVICE      BLOCK                    LAST                  FIRST");
+    struct ctl_table table = {.columns = 4};
+    for (size_t i = 0; use->n > 0 && i < table.columns; i++)
+        ctl_table_add_painted(&table, titles[i], CTL_TITLE);
     for (size_t i = 0; i < use->n; i++) {
         const struct ctl_use_line *line = &use->lines[i];
-        ctl_put_column(stdout, line->service, 12);
-        putchar(' ');
-        ctl_put_column(stdout, line->block, 24);
-        printf(" %s  %s\n", timestamp_format(line->last, last),
-               timestamp_format(line->first, first));
+        ctl_table_add(&table, line->service);
+        ctl_table_add(&table, line->block);
+        ctl_table_add(&table, timestamp_format(line->last, last));
+        ctl_table_add(&table, timestamp_format(line->first, first));
     }
+    ctl_table_print(&table);
     if (use->n > 0)
         return;
     if (since == 0)

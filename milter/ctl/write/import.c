@@ -14,6 +14,7 @@
 #include "../print.h"
 #include "gatepost/write/guard.h"
 #include "import_read.h"
+#include "prune.h"
 
 /* Subjects read in one go. */
 #define BATCH 256
@@ -40,6 +41,7 @@ struct import {
     struct store_edit *edits;
     size_t n_pending, room;
     size_t written, unchanged, refused, set, removed;
+    struct prune prune;
     bool unrecorded; /* the last ones written are not all in the history */
 };
 
@@ -315,6 +317,9 @@ static int tell(struct import *im) {
         json_object_set_new(told, "lines_in_error", json_integer((json_int_t)im->problems.lines));
         json_object_set_new(told, "fields_set", json_integer((json_int_t)im->set));
         json_object_set_new(told, "fields_removed", json_integer((json_int_t)im->removed));
+        if (ctl->prune)
+            json_object_set_new(told, "subjects_removed",
+                                json_integer((json_int_t)im->prune.removed));
         json_object_set_new(told, "dry_run", json_boolean(ctl->dry_run));
         json_object_set(told, "problems", im->problems.list);
         ctl_print_json(told);
@@ -322,6 +327,9 @@ static int tell(struct import *im) {
         printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused",
                im->written, ctl->dry_run ? "would be written" : "written", im->set, im->removed,
                im->unchanged, im->refused);
+        if (ctl->prune)
+            printf(", %zu subjects %s", im->prune.removed,
+                   ctl->dry_run ? "would be removed" : "removed");
         if (im->problems.lines > 0)
             printf(", %zu lines in error", im->problems.lines);
         putchar('\n');
@@ -331,11 +339,26 @@ static int tell(struct import *im) {
     return im->refused > 0 || im->problems.lines > 0 ? CTL_REFUSED : CTL_DONE;
 }
 
+/* What is not in the input goes only when all that is in it has come back. */
+static int prune(struct import *im, struct why *why) {
+    if (!im->ctl->prune)
+        return 0;
+    if (im->refused == 0 && im->problems.lines == 0)
+        return prune_remove(im->ctl, &im->prune, why);
+    ctl_warn("nothing is pruned, because not all of the input was good");
+    return 0;
+}
+
 static int import_stream(struct import *im, FILE *stream) {
     struct input input;
     struct why why = {"no memory"};
     if (input_read(stream, &im->problems, &input, &why) != 0)
         return ctl_fail(im->ctl, "%s", why.text);
+    int found = im->ctl->prune ? prune_find(im->ctl, &input, &im->prune) : CTL_DONE;
+    if (found != CTL_DONE) {
+        input_clear(&input);
+        return found;
+    }
     size_t batch = store_writer_batch(im->ctl->writer);
     im->room = input.n + 1 < batch ? input.n + 1 : batch;
     im->pending = xcalloc(im->room, sizeof *im->pending);
@@ -343,6 +366,8 @@ static int import_stream(struct import *im, FILE *stream) {
     int rc = take_subjects(im, &input, &why);
     while (im->n_pending > 0)
         drop_last(im);
+    if (rc == 0)
+        rc = prune(im, &why);
     int status = rc == 0 ? tell(im)
                          : ctl_fail(im->ctl, "store \"%s\": %s; %zu subjects were written%s",
                                     im->ctl->config->store, why.text, im->written,
@@ -350,6 +375,7 @@ static int import_stream(struct import *im, FILE *stream) {
     free(im->pending);
     free(im->edits);
     inherited_free(im);
+    prune_clear(&im->prune);
     input_clear(&input);
     return status;
 }
@@ -358,6 +384,8 @@ int ctl_import(struct ctl *ctl, int argc, char **argv) {
     bool standard = argc == 0 || strcmp(argv[0], "-") == 0;
     struct import im = {.ctl = ctl,
                         .problems = {.ctl = ctl, .path = standard ? "standard input" : argv[0]}};
+    if (ctl->prune && !ctl->replace)
+        return ctl_refuse(ctl, "--prune needs --replace: together they restore an export");
     FILE *stream = standard ? stdin : fopen(argv[0], "re");
     if (stream == NULL)
         return ctl_fail(ctl, "%s: %s", argv[0], strerror(errno));

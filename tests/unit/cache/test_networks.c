@@ -266,7 +266,7 @@ static void test_fixed_members(void **state) {
     open_bench(&bench);
     bench.list.members[0] = "198.51.100.0/24";
     assert_int_equal(netblock_parse("192.0.2.0/24", 12, &block, &why), 0);
-    struct config_network own = {"relays", netset_new(&block, 1)};
+    struct config_network own = {.name = "relays", .members = netset_new(&block, 1)};
     memcpy(setup.names, all_names, sizeof all_names);
     setup.config = (struct config){
         .trusted = {setup.names, 1}, .networks = &own, .n_networks = 1, .n_listeners = 0};

@@ -302,10 +302,10 @@ static void test_durations(void **state) {
     static const struct {
         const char *text;
         int64_t milliseconds; /* -1: refused */
-    } rows[] = {{"200ms", 200},     {"8s", 8000}, {"5m", 300000}, {"1h", 3600000},
-                {"2d", 172800000},  {"0s", 0},    {"8", -1},      {"s", -1},
-                {"8 s", -1},        {"-1s", -1},  {"1.5s", -1},   {"8S", -1},
-                {"1234567890s", -1}};
+    } rows[] = {{"200ms", 200},      {"8s", 8000},      {"5m", 300000}, {"1h", 3600000},
+                {"2d", 172800000},   {"0s", 0},         {"8", -1},      {"s", -1},
+                {"8 s", -1},         {"-1s", -1},       {"1.5s", -1},   {"8S", -1},
+                {"1234567890s", -1}, {"2w", 1209600000}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         int64_t got = 0;
@@ -340,6 +340,21 @@ static void test_nameservers(void **state) {
     }
 }
 
+/* What only libsystemd can do is no setting where it is missing: nothing would be logged. */
+static void test_journal(void **state) {
+    struct why why;
+    struct config *config = load("log = journal\n", &why);
+    (void)state;
+    assert_int_equal(config != NULL, log_has_journal());
+    if (config != NULL)
+        assert_int_equal(config->log, LOG_TO_JOURNAL);
+    else
+        assert_non_null(strstr(why.text, "built without it: it must be syslog or stderr"));
+    config_free(config);
+    assert_null(load("log = paper\n", &why));
+    assert_non_null(strstr(why.text, "it must be syslog"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),        cmocka_unit_test(test_missing_file),
@@ -347,6 +362,7 @@ int main(void) {
         cmocka_unit_test(test_print_changed), cmocka_unit_test(test_print_defaults),
         cmocka_unit_test(test_slashes),       cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_durations),     cmocka_unit_test(test_nameservers),
+        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
