@@ -309,6 +309,34 @@ static void test_stale(void **state) {
     self_store_free(store);
 }
 
+/* What comes to nothing keeps nobody else from changing it. */
+static void test_nothing_is_held(void **state) {
+    static const char *const nothing[] = {"protocols.pop4=off", "source=authorized",
+                                          "protocols.pop3=on"};
+    struct wishes wishes = {.text = ""};
+    struct self_outcome out;
+    (void)state;
+    alarm(30); /* who holds the file's lock makes the other one wait */
+    for (size_t i = 0; i < COUNT(nothing); i++) {
+        write_text(policy, "");
+        struct self_store *store = open_store(), *other = open_store();
+        read_wishes(&wishes, nothing[i]);
+        self_change(store, &wishes.change, &out);
+        assert_int_equal(out.n_changes, 0);
+        self_outcome_clear(&out);
+        memset(&wishes, 0, sizeof wishes);
+        read_wishes(&wishes, "protocols.sieve=off");
+        self_change(other, &wishes.change, &out);
+        assert_int_equal(out.result, SELF_DONE);
+        assert_int_equal(out.n_changes, 1);
+        self_outcome_clear(&out);
+        memset(&wishes, 0, sizeof wishes);
+        self_store_free(other);
+        self_store_free(store);
+    }
+    alarm(0);
+}
+
 /* The most that there may be: not one more, but as many as there are may be changed. */
 static void test_too_many(void **state) {
     struct wishes wishes = {.text = ""};
@@ -444,9 +472,13 @@ static void test_history(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_too_many), cmocka_unit_test(test_view),
-        cmocka_unit_test(test_accounts), cmocka_unit_test(test_history),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_nothing_is_held),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_view),
+        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
