@@ -236,6 +236,7 @@ def test_a_stale_tag(host, alice, account):
     assert alice.change({"protocols": {"caldav": None}})                        # the last one wins
 
 
+@pytest.mark.concurrent
 def test_two_at_once(host, alice, account):
     """Of many who saw the same, one changes it."""
     tag = alice.ask("GET", ME).headers["etag"]
