@@ -37,7 +37,7 @@ def host(redis_server):
 def policy(host, redis, request):
     """A function (lines): the whole policy, heard of."""
     request.node.gatepost = host.mail.gatepost
-    request.node.server_log = host.page.log_text
+    request.node.server_log = host.log_text
 
     def set_policy(*lines):
         redis.cli("FLUSHALL")

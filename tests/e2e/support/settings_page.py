@@ -84,7 +84,8 @@ class SettingsPage:
         return self
 
     def log_text(self):
-        return self._program.log_text()
+        with open(self._path("settings.log"), encoding="utf-8", errors="backslashreplace") as log:
+            return log.read()
 
     def stop(self):
         """The exit status of gatepost-settings."""
