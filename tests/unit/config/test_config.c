@@ -362,8 +362,7 @@ int main(void) {
         cmocka_unit_test(test_print_changed), cmocka_unit_test(test_print_defaults),
         cmocka_unit_test(test_slashes),       cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_durations),     cmocka_unit_test(test_nameservers),
-        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_journal),       cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
 }
