@@ -80,7 +80,7 @@ function showForm() {
     const place = find("password-protocols");
     const checked = new Set([...place.querySelectorAll("input:checked")].map(box => box.value));
     const offered = Object.entries(state.protocols).filter(([, protocol]) =>
-        protocol.status === "on" && protocol.services.some(service => !WITHOUT.has(service)));
+        protocol.status === "on" && protocol.offered && protocol.services.some(service => !WITHOUT.has(service)));
     place.replaceChildren(...offered.map(([name]) => {
         const id = `for-${name}`;
         return make("p", {class: "choice"},
