@@ -317,6 +317,42 @@ def test_redis_is_away(own_host, browse, own_redis):
     assert not browser.shows("#again")
 
 
+def test_too_many_changes(host, policy, browse):
+    browser = browse()
+    wanted = {"off": "on", "on": "off"}
+    state = "on"
+    for _ in range(200):
+        state = wanted[state]
+        answer = host.page.ask("PATCH", "v1/accounts/me", ALICE, PASSWORD,
+                               {"protocols": {"carddav": state}})
+        if answer == 429:
+            break
+    assert answer == 429
+    browser.click("#protocol-pop3-smtp")
+    wait_until(lambda: "Too many changes" in browser.status()
+               or "changed elsewhere" in browser.status(), 10, "that it is said")
+    browser.click("#protocol-pop3-smtp")
+    wait_until(lambda: re.search("Too many changes .* in [0-9]+ seconds", browser.status()), 10,
+               "that it is said")
+    assert browser.find("#protocol-pop3-smtp").value("checked")
+
+
+def test_no_longer_logged_in(own_host, browse):
+    """Where the sign-on is a page of its own."""
+    host = own_host()
+    browser = browse(host.page.url)
+    host.page.log_everybody_out()
+    browser.click("#protocol-pop3-smtp")
+    browser.wait_status("You are no longer logged in. Please load this page again.")
+    assert browser.find("#protocol-pop3-smtp").value("checked")
+
+
+def test_where_users_make_no_app_passwords(own_host, browse):
+    browser = browse(own_host(passwords=False).page.url)
+    assert "does not let users make app passwords" in browser.text("#passwords-off")
+    assert not browser.shows("#password-form") and browser.shows("#application")
+
+
 # ---- later ----
 
 def test_what_acts_later_can_be_cancelled(own_host, browse, own_redis):
