@@ -171,16 +171,23 @@ struct shown_entry {
     int64_t until, from; /* 0: without end; from the beginning */
 };
 
-/* What follows the time in a value that begins with "until=TIME", or "from=TIME". */
-static void skip_time(struct shown_entry *entry) {
+/* What follows the times in front of a note; a policy knows the second only of self facts. */
+static void skip_times(struct shown_entry *entry) {
+    struct self_value value;
+    size_t len = entry->note_len;
     if (entry->malformed || (entry->until == 0 && entry->from == 0))
         return;
-    const char *space = memchr(entry->note, ' ', entry->note_len);
-    size_t skipped = space == NULL ? entry->note_len : (size_t)(space - entry->note);
-    while (skipped < entry->note_len && entry->note[skipped] == ' ')
-        skipped++;
-    entry->note += skipped;
-    entry->note_len -= skipped;
+    if (!self_is_subject(entry->subject)) {
+        const char *space = memchr(entry->note, ' ', len);
+        len = space == NULL ? len : (size_t)(space - entry->note);
+        while (len < entry->note_len && entry->note[len] == ' ')
+            len++;
+        entry->note += len;
+        entry->note_len -= len;
+    } else if (self_value_parse(entry->note, len, false, &value) == 0) {
+        entry->note = value.note;
+        entry->note_len = value.note_len;
+    }
 }
 
 static json_t *entry_json(const struct shown_entry *entry, bool member) {
@@ -203,15 +210,26 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
     return told;
 }
 
+/* When it counts, as people are told: "until TIME", "from TIME until TIME"; malloc'd or NULL. */
+static char *say_time(const struct shown_entry *entry) {
+    char from[TIMESTAMP_SIZE], until[TIMESTAMP_SIZE];
+    bool begins = entry->pending, ends = entry->until != 0;
+    if (!begins && !ends)
+        return NULL;
+    return xasprintf("%s%s%s%s", begins ? "from " : "",
+                     begins ? timestamp_format(entry->from, from) : "",
+                     begins && ends   ? " until "
+                     : entry->expired ? "expired "
+                     : ends           ? "until "
+                                      : "",
+                     ends ? timestamp_format(entry->until, until) : "");
+}
+
 static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
-    char time[TIMESTAMP_SIZE], *said = NULL;
+    char *said = NULL, *time = say_time(entry);
     char *note = xstrndup(entry->note, entry->note_len);
-    if (entry->pending)
-        said = xasprintf("from %s%s%s", timestamp_format(entry->from, time),
-                         note[0] == '\0' ? "" : ": ", note);
-    else if (entry->until != 0)
-        said = xasprintf("%s %s%s%s", entry->expired ? "expired" : "until",
-                         timestamp_format(entry->until, time), note[0] == '\0' ? "" : ": ", note);
+    if (time != NULL)
+        said = xasprintf("%s%s%s", time, note[0] == '\0' ? "" : ": ", note);
     else if (entry->malformed)
         said = xasprintf("malformed: %s", note);
     ctl_table_add_octets(table, entry->name, entry->name_len);
@@ -223,6 +241,7 @@ static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
                                                                  : CTL_PLAIN);
     else
         ctl_table_add_octets(table, entry->note, entry->note_len);
+    free(time);
     free(said);
     free(note);
 }
@@ -266,7 +285,7 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         show_name(shown, &policy->providers[counts->providers++], now);
     else
         show_ip(shown, &policy->ips[counts->ips++], now);
-    skip_time(shown);
+    skip_times(shown);
     return as == (list == ENTRIES_AS);
 }
 

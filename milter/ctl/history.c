@@ -96,17 +96,26 @@ static void put_value(const char *value) {
         ctl_puts(stdout, value);
 }
 
+/* Both may be absent. */
+static bool is_equal(const json_t *a, const json_t *b) {
+    return a == b || json_equal(a, b);
+}
+
 /* For people: who and when once for all that was changed at that time, then each fact. */
 static void put_readable(const json_t *entry, const json_t *before) {
-    static const char *const who[] = {"time", "actor"};
+    static const char *const who[] = {"time", "actor", "client"};
     bool same = before != NULL;
     for (size_t i = 0; i < sizeof who / sizeof *who; i++)
-        same = same && json_equal(json_object_get(entry, who[i]), json_object_get(before, who[i]));
+        same = same && is_equal(json_object_get(entry, who[i]), json_object_get(before, who[i]));
     if (!same) {
         ctl_paint(stdout, CTL_TITLE);
         ctl_puts(stdout, text_of(entry, "time"));
         fputs("  ", stdout);
         ctl_puts(stdout, text_of(entry, "actor") == NULL ? "" : text_of(entry, "actor"));
+        if (text_of(entry, "client") != NULL) {
+            fputs(" from ", stdout);
+            ctl_puts(stdout, text_of(entry, "client"));
+        }
         ctl_paint(stdout, CTL_PLAIN);
         putchar('\n');
     }

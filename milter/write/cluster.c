@@ -173,6 +173,17 @@ static int cluster_scan(struct store_writer *writer, store_take_subject *take, v
 static int cluster_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                            struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
+    struct redis_command c = {0};
+    struct cluster_route route = {0};
+    struct why denied = {""};
+    char *key = w->self_facts ? store_key_make(w->cluster.prefix, SELF_SUBJECT) : NULL;
+    if (key != NULL && cluster_nodes_slot(&w->cluster, SELF_SUBJECT, &route.slot) == 0) {
+        redis_command_begin(&c, EXAMINE_SELF);
+        redis_command_add(&c, key);
+        examine_self(cluster_nodes_ask(&w->cluster, &route, &c, &denied), &denied, take, context);
+    }
+    redis_command_clear(&c);
+    free(key);
     return examine_cluster(&w->cluster, take, context, why);
 }
 

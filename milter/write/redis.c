@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "examine.h"
+#include "gatepost/core/self_fact.h"
 #include "gatepost/store/redis/errors.h"
 #include "history_reading.h"
 #include "implement.h"
@@ -35,7 +36,11 @@ static int redis_begin(struct store_writer *writer, const char *subject, struct 
     if (key != NULL) {
         redis_command_begin(&c, "WATCH");
         redis_command_add(&c, key);
+        bool kept = w->talk.conn != NULL;
         reply = redis_client_ask(&w->talk, &c, why);
+        /* one that was kept since the last write may have been closed, hours ago */
+        if (reply == NULL && kept && w->talk.conn == NULL)
+            reply = redis_client_ask(&w->talk, &c, why);
     } else {
         no_memory(why);
     }
@@ -166,6 +171,16 @@ static int redis_history(struct store_writer *writer, int64_t since, store_take_
 static int redis_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
+    struct redis_command c = {0};
+    struct why denied = {""};
+    char *key = w->self_facts ? redis_client_key(&w->talk, SELF_SUBJECT) : NULL;
+    if (key != NULL) {
+        redis_command_begin(&c, EXAMINE_SELF);
+        redis_command_add(&c, key);
+        examine_self(redis_client_ask(&w->talk, &c, &denied), &denied, take, context);
+    }
+    redis_command_clear(&c);
+    free(key);
     return examine_redis(&w->talk, "Redis", take, context, why);
 }
 

@@ -90,7 +90,7 @@ int redis_scan(struct redis_client *talk, store_take_subject *take, void *contex
     if (self_prefix == NULL)
         return why_set(why, "no memory");
     const struct walk policy = {talk->prefix, "", "history", self_prefix, take, context};
-    const struct walk own = {self_prefix, SELF_SUBJECT, SELF_HISTORY + strlen(SELF_SUBJECT),
+    const struct walk own = {self_prefix, SELF_SUBJECT, &SELF_HISTORY[strlen(SELF_SUBJECT)],
                              NULL,        take,         context};
     int rc = walk_names(talk, &policy, why);
     if (rc == 0)

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from support import policy
+from support.gatepostctl import Gatepostctl
 from support.policy_asker import Asker
 from support.process import wait_until
 from support.redis_login import acl_of_the_package, password_file
@@ -119,21 +120,24 @@ def test_reload_begins_and_ends_it(redis, start_gatepost, milter_session, domain
 
 def test_what_cannot_be_read(redis, start, domain):
     gatepost, asker = start(redis.url)
+
+    def deferred_for(field):
+        reply = asker.ask(f"alice@{domain}")
+        assert not reply or reply.startswith(MALFORMED)
+        return gatepost.verdicts(verdict="defer", reason="policy-malformed",
+                                 **{"from": f"self:alice@{domain}:{field}"})
+
     for edit, field in ((("SET", own(domain), "x"), "(wrong type)"),
                         (("HSET", own(domain), "protocol:smtp", "maybe"), "protocol:smtp")):
         redis.cli("DEL", own(domain))
         redis.cli(*edit)
-        asker.wait_for(f"alice@{domain}", MALFORMED)
-        wait_until(lambda: gatepost.verdicts(
-            **{"from": f"self:alice@{domain}:{field}"}), what=field)
+        wait_until(lambda: deferred_for(field), what=field)
         assert gatepost.wait_log("event=policy-malformed", f"key={own(domain)}")
     fields = [word for n in range(10001) for word in (f"ip:2001:db8::{n:x}", "")]
     redis.cli("DEL", own(domain))
     for at in range(0, len(fields), 2000):
         redis.cli("HSET", own(domain), *fields[at:at + 2000])
-    asker.wait_for(f"alice@{domain}", MALFORMED)
-    wait_until(lambda: gatepost.verdicts(**{"from": f"self:alice@{domain}:(too large)"}),
-               what="too large")
+    wait_until(lambda: deferred_for("(too large)"), what="too large")
 
 
 def test_a_user_without_the_right(site, make_redis, start, domain):
@@ -141,8 +145,14 @@ def test_a_user_without_the_right(site, make_redis, start, domain):
     missing."""
     acl = acl_of_the_package("least")
     redis = make_redis(re.sub(r" \(%R~gatepost-self:\*[^)]*\)", "", acl))
-    gatepost, asker = start(redis.url, store_user="gatepost",
-                            store_password_file=password_file(site, "p-" + domain, "least"))
+    least = {"store_user": "gatepost",
+             "store_password_file": password_file(site, "p-" + domain, "least")}
+    gatepost, asker = start(redis.url, **least)
+    gatepost.remember()
+    assert own("", "")[:-1] in gatepost.wait_log("event=self-unreadable", "NOPERM", "gatepost.acl")
+    ctl = Gatepostctl(site.folder.file("self-ctl.conf"),
+                      {**BARE, "settings": {}, "store": redis.url, **least})
+    assert "self-unreadable" in ctl.run("lint").out
     assert asker.ask(f"alice@{domain}").startswith(UNAVAILABLE)
     line = gatepost.wait_log("event=store-error", "NOPERM", "gatepost.acl")
     assert f"HGETALL {own(domain)}" in line

@@ -25,7 +25,7 @@ PROTOCOLS = {"imap4-smtp": {"services": ["imap", "submission", "submissions"]},
 @pytest.fixture(scope="module")
 def program(site, redis_server):
     program = Settings(site.folder.sub("settings"), {"store": redis_server.url, "trusted": [],
-                                                     "protocol": PROTOCOLS})
+                                                     "record_use": True, "protocol": PROTOCOLS})
     yield program.start()
     assert program.stop() == 0
 
@@ -142,6 +142,8 @@ def test_a_panel_has_no_passwords_and_no_use(settings, redis):
                           '{"protocols":["sieve"]}', JSON), 403, "panel")
     told = panel.get("alice@example.com")
     assert "passwords" not in told
+    own = settings.user().get()["protocols"]
+    assert own["pop3-smtp"]["last_use"] == {"pop3": "2026-11-01T00:00:00Z"}
     assert all(protocol["last_use"] == {} for protocol in told["protocols"].values())
 
 

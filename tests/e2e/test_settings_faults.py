@@ -7,6 +7,7 @@ import pytest
 
 from support.doors import DoorClient
 from support.gatepost import Gatepost
+from support.gatepostctl import Gatepostctl
 from support.process import wait_until
 from support.redis_server import RedisServer
 from support.settings import JSON, Settings
@@ -47,12 +48,50 @@ def all_unavailable(alice, settings):
 
 def test_redis_away_and_back(settings, redis_of_its_own):
     alice = settings.user()
-    assert alice.get()
+    assert alice.change({"protocols": {"caldav": "off"}})
+    number = alice.make_password("sieve").json()["id"]
     redis_of_its_own.kill()
     all_unavailable(alice, settings)
     redis_of_its_own.start()
     assert alice.get() and alice.change({"protocols": {"sieve": "off"}})
+    assert alice.revoke(number).status == 404               # it was lost with Redis
     assert alice.make_password("sieve").status == 201
+
+
+def test_connections_that_redis_has_closed(settings, redis_of_its_own):
+    """As after its `timeout`: nobody notices."""
+    alice = settings.user()
+    settings.forget()
+    for _ in range(3):
+        assert alice.change({"protocols": {"caldav": "off"}}) and alice.passwords() == []
+        number = alice.make_password("sieve").json()["id"]
+        redis_of_its_own.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert alice.change({"protocols": {"caldav": None}})
+        redis_of_its_own.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert alice.revoke(number).status == 204
+        redis_of_its_own.cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert alice.get()
+    assert not [line for line in settings.lines() if "problem=" in line]
+
+
+def test_a_cluster(site, make_cluster, domain):
+    cluster = make_cluster()
+    one = Settings(site.folder.sub("settings-" + domain),
+                   {**CONF, "store": cluster.url, "store_timeout": "2s", "record_use": True}).start()
+    try:
+        for name in ("alice", "bob", "carol", "dave", "erin"):          # in different slots
+            user = one.user(f"{name}@example.com")
+            tag = user.ask("GET", ME).headers["etag"]
+            assert user.change({"protocols": {"sieve": "off"}}, If_Match=tag)
+            assert user.patch({"protocols": {"sieve": None}}, If_Match=tag).status == 412
+            told = user.make_password("caldav").json()
+            assert [shown["id"] for shown in user.passwords()] == [told["id"]]
+            assert user.revoke(told["id"]).status == 204
+        shown = Gatepostctl(one.conf).do("history").out
+        assert shown.count("field=protocol:sieve") == 5 and shown.count("subject=password:") == 10
+        assert not [line for line in one.lines() if "unrecorded" in line]
+    finally:
+        assert one.stop() == 0
 
 
 def test_redis_hangs(settings, redis_of_its_own):

@@ -76,6 +76,7 @@ export function change(wish) {
 }
 
 async function changeNow(wish) {
+    announce("");
     find("main").setAttribute("aria-busy", "true");
     let answer = await patchAccount(wish, etag);
     find("main").removeAttribute("aria-busy");

@@ -38,10 +38,11 @@ export function fillList(list, items, heir) {
     }
 }
 
-// Says something to everybody: seen, and read out where a screen reader listens.
-export function announce(text) {
+// Says something: read out where a screen reader listens, and seen unless everybody sees it anyway.
+export function announce(text, seen = true) {
     const status = find("status");
     status.textContent = "";
+    status.classList.toggle("unseen", !seen);
     requestAnimationFrame(() => {
         status.textContent = text;
     });

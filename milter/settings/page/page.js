@@ -19,10 +19,10 @@ function show(state) {
 
 async function read() {
     find("main").setAttribute("aria-busy", "true");
-    announce(say("loading"));
+    announce(say("loading"), false);
     if (await readAccount()) {
         await readPasswords();
-        announce(say("loaded"));
+        announce(say("loaded"), false);
     }
     find("main").removeAttribute("aria-busy");
 }

@@ -18,6 +18,7 @@ function nameOf(password) {
 }
 
 async function revoke(password) {
+    announce("");
     const name = nameOf(password);
     if (!await confirmed({text: say("password.revoke.text", {name}), yes: say("password.revoke")})) {
         announce(say("confirm.left"));
@@ -96,6 +97,7 @@ function endOfDay(day) {
 
 async function makePassword(event) {
     event.preventDefault();
+    announce("");
     const place = find("password-error");
     const boxes = [...find("password-protocols").querySelectorAll("input")];
     const inputs = {protocols: boxes, note: [find("password-note")], until: [find("password-until")]};

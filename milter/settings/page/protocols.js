@@ -91,7 +91,8 @@ function row(name, title, protocol, state) {
 export function showProtocols(state) {
     const names = titles(state.protocols);
     const all = Object.entries(state.protocols);
-    const fixed = ([, protocol]) => protocol.may.length === 0;
+    const fixed = ([, protocol]) => protocol.status === "off" && !protocol.may.includes("on")
+        && protocol.set !== "off";
     const rows = [...all.filter(entry => !fixed(entry)), ...all.filter(fixed)]
         .map(([name, protocol]) => row(name, names.get(name), protocol, state));
     if (rows.length === 0) {

@@ -118,6 +118,19 @@ int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64
     return 0;
 }
 
+bool redis_tracking_may_read_self(struct redis_tracking *t, int64_t timeout, struct why *why) {
+    if (t->self_prefix == NULL)
+        return true;
+    const char *argv[] = {"HGETALL", t->self_prefix};
+    redisReply *reply = redis_conn_ask(t->tracked, 2, argv, clock_now_ms() + timeout, why);
+    bool denied = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+                  strncmp(reply->str, "NOPERM", strlen("NOPERM")) == 0;
+    if (denied)
+        redis_error_judge(reply->str, "HGETALL", t->self_prefix, why);
+    freeReplyObject(reply);
+    return !denied;
+}
+
 void redis_tracking_close(struct redis_tracking *t) {
     if (t->listening != NULL)
         redisFree(t->listening);

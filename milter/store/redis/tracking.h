@@ -35,6 +35,13 @@ int redis_tracking_open(struct redis_tracking *tracking, struct redis_pool *pool
 void redis_tracking_close(struct redis_tracking *tracking);
 
 /*
+ * May this user read self facts, where they are watched? Asks for a key that nobody has, right
+ * after the opening. True also where that cannot be found out; false with the reason.
+ */
+bool redis_tracking_may_read_self(struct redis_tracking *tracking, int64_t timeout,
+                                  struct why *why);
+
+/*
  * Takes what has arrived on `listening`, which must be readable, and reports the changes. Returns
  * 0, or -1 with the reason when the connection has ended.
  */

@@ -212,6 +212,11 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, stru
             log_event(LOG_INFO, "store-watched", "store", watch->store, "keys", watch->prefix,
                       (char *)NULL);
         *was_down = false;
+        struct why denied;
+        if (!redis_tracking_may_read_self(&w.tracking, watch->timeout, &denied))
+            log_event(LOG_ERR, "self-unreadable", "store", watch->store, "problem", denied.text,
+                      "effect", "no policy can be had: what users have set themselves is unknown",
+                      (char *)NULL);
         w.next_ping = clock_now_ms() + PING_INTERVAL;
         watch->census_due = clock_now_ms();
         watch->blind = false;

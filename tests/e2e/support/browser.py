@@ -99,7 +99,12 @@ class Browser:
 
     def wait_status(self, text):
         """Until that is announced."""
-        wait_until(lambda: self.status() == text, 20, what=f"{text!r}, not {self.status()!r}")
+        try:
+            wait_until(lambda: self.status() == text, 20)
+        except TimeoutError:
+            state = self.run("return [document.activeElement.id, document.hasFocus(), "
+                             "document.getElementById('confirm').open]")
+            raise AssertionError(f"{text!r}, not {self.status()!r}; {state}") from None
 
     def errors(self):
         """What the console has complained of since the last time, but for refused requests."""
@@ -142,13 +147,9 @@ class Browser:
 
     # ---- pictures ----
 
-    def picture(self, path, selector="html"):
-        """The page from its top to the end of that element."""
-        end = self.run("return Math.ceil(document.querySelector(arguments[0])"
-                       ".getBoundingClientRect().bottom + scrollY)", selector)
-        width = self.run("return innerWidth")
-        shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True,
-                        clip={"x": 0, "y": 0, "width": width, "height": end, "scale": 1})
+    def picture(self, path):
+        """What is in its window, as a PNG."""
+        shot = self.cdp("Page.captureScreenshot", format="png")
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 
