@@ -27,7 +27,7 @@ static void begin(struct decision *d, const struct decision_rules *rules,
     d->verdict = (struct verdict){.kind = VERDICT_ACCEPT, .door = listener->door};
     d->decider = d->n_steps = 0;
     d->n_providers = d->provider = d->unanswered = d->unowned = 0;
-    d->own_listed = false;
+    d->own_listed = d->held = false;
 }
 
 static enum decision_next unavailable(struct decision *d) {
@@ -73,8 +73,10 @@ static bool listener_refuses(struct decision *d) {
 /* What a login comes to before the policy of its account is asked for. */
 static enum decision_next begin_login(struct decision *d) {
     d->next = DECISION_WANTS_POLICY;
-    if (listener_refuses(d))
-        return DECISION_MADE;
+    if (listener_refuses(d)) {
+        d->held = trace_waits_for_password(d);
+        return d->next = d->held ? DECISION_WANTS_POLICY : DECISION_MADE;
+    }
     trace_step(d, RULE_ACCOUNT, true)->listener = false;
     if (d->facts->misnamed)
         return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
@@ -115,6 +117,8 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
 }
 
 enum decision_next decision_policy_failed(struct decision *d) {
+    if (d->held)
+        return d->next = DECISION_MADE;
     trace_step(d, RULE_POLICY, POLICY_UNAVAILABLE);
     return unavailable(d);
 }
@@ -350,6 +354,10 @@ static bool is_any_there(const struct policy_set *policy) {
 enum decision_next decision_policy(struct decision *d, const struct policy_set *policy) {
     d->next = DECISION_WANTS_POLICY;
     d->policy = policy;
+    if (d->held) {
+        trace_password_known(d);
+        return d->next = DECISION_MADE;
+    }
     trace_step(d, RULE_POLICY, is_any_there(policy) ? POLICY_FOUND : POLICY_ABSENT);
     return d->facts->logged_in ? judge_login(d) : judge_sender(d);
 }

@@ -152,6 +152,14 @@ static bool is_wrong_password(const struct decision *d) {
     return state == SETTING_MALFORMED || value == PASSWORD_APPLICATION;
 }
 
+bool trace_waits_for_password(const struct decision *d) {
+    return d->verdict.monitor && trace_minds_password(d) && !d->facts->app_password;
+}
+
+void trace_password_known(struct decision *d) {
+    d->verdict.monitor = d->verdict.monitor && !is_wrong_password(d);
+}
+
 /* A refusal asks the mode; one that cannot be read defers the message. */
 static void mind_mode(struct decision *d) {
     struct verdict *v = &d->verdict;
