@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gatepost/write/fact_check.h"
 #include "self_inside.h"
@@ -68,7 +69,11 @@ static void view_protocol(const struct config *config, const struct self_facts *
     p->set_off = own.set;
     p->until = own.until;
     p->may_off = !own.set || own.until != 0;
-    p->may_on = own.set && own.until == 0 && of_host != SETTING_MALFORMED && hosts;
+    /* what he has set for all together, or what cannot be read, is not this one's */
+    const struct setting *set = own_switch(facts->policies[SUBJECT_SELF], p->name);
+    bool his = set != NULL && strcasecmp(set->field, "protocol:*") != 0;
+    bool closes = (own.set && own.until == 0) || (his && set->state == SETTING_MALFORMED);
+    p->may_on = his && closes && of_host != SETTING_MALFORMED && hosts;
 }
 
 static void view_setting(const struct self_facts *facts, enum policy_field_id id,
