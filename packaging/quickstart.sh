@@ -1,6 +1,7 @@
 #!/bin/sh
 # The quick start: from a bare Debian to a running Gatepost in one command. Owns the installation of
-# packages, the build in build-quickstart/ and the cleanup; quickstart.py owns the demonstration.
+# packages, the build in build-quickstart/ and the cleanup; quickstart.py owns the demonstration,
+# quickstart_page.py what --page shows instead: the page for users, until Ctrl-C.
 # It leaves the packages and the build, and nothing else: no service is started or configured, and
 # no process or temporary folder remains.
 
@@ -9,6 +10,7 @@ PACKAGES="gcc make autoconf automake libtool pkg-config libc6-dev libmilter-dev 
     libmicrohttpd-dev libjansson-dev uthash-dev postfix dovecot-core
     dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond dovecot-auth-lua lua-socket
     python3 python3-dnspython openssl"
+PAGE_PACKAGES="nginx redis-server curl"
 POLICY_RC_D=/usr/sbin/policy-rc.d
 TAIL_LINES=25
 
@@ -19,6 +21,7 @@ umask 022
 exec </dev/null
 set -u
 
+page=             # yes with --page
 child=            # leads a process group of its own
 scratch=          # a temporary folder
 made_policy_rc_d= # yes while a policy-rc.d of ours is in place
@@ -138,7 +141,7 @@ provide_programs() {
     if ! build_programs >"$log" 2>&1; then
         fail_with_log "the build failed" "$log"
     fi
-    echo "  built milter/gatepost and milter/gatepostctl there"
+    echo "  built milter/gatepost, milter/gatepostctl and milter/gatepost-settings there"
 }
 
 show() {
@@ -146,7 +149,7 @@ show() {
     scratch=$(mktemp -d /tmp/gp-quickstart.XXXXXX) || fail "cannot create a folder in /tmp"
     chmod 755 "$scratch"
     run env TMPDIR="$scratch" PYTHONPATH="$top/tests/e2e" PYTHONDONTWRITEBYTECODE=1 \
-        GATEPOST="$build/milter/gatepost" /usr/bin/python3 "$top/packaging/quickstart.py"
+        GATEPOST="$build/milter/gatepost" /usr/bin/python3 "$top/packaging/$1"
 }
 
 how_to_go_on() {
@@ -161,16 +164,30 @@ how_to_go_on() {
   Postfix    Set  smtpd_milters = unix:/run/gatepost/gatepost.sock  in main.cf,
              then run "postfix reload"
 END
-    case " $missing" in
-    *" dovecot-core "*)
-        cat <<END
-  Dovecot    was installed for the logins above. Debian will start it at the next boot. To prevent
-             that, run  systemctl disable dovecot  or  apt-get purge dovecot-core
-END
-        ;;
-    esac
+    at_the_next_boot
 }
 
+# What has been installed for the show alone, and how it does not stay.
+at_the_next_boot() {
+    for installed in "Dovecot dovecot-core dovecot" "nginx nginx nginx" \
+        "Redis redis-server redis-server"; do
+        # shellcheck disable=SC2086 # name, package and unit
+        set -- $installed
+        case " $missing" in
+        *" $2 "*)
+            printf '  %-10s was installed for what is shown above. Debian will start it at the next\n' "$1"
+            printf '             boot. To prevent that, run  systemctl disable %s\n' "$3"
+            printf '             or  apt-get purge %s\n' "$2"
+            ;;
+        esac
+    done
+}
+
+case "$*" in
+'') ;;
+--page) page=yes PACKAGES="$PACKAGES $PAGE_PACKAGES" ;;
+*) fail "usage: sh packaging/quickstart.sh [--page]" ;;
+esac
 if ! [ -e /etc/debian_version ] || ! command -v apt-get >/dev/null; then
     fail "this script needs Debian or a derivative; on other systems build by hand, see README.md"
 fi
@@ -190,5 +207,11 @@ trap 'exit 143' TERM
 
 provide_packages
 provide_programs
-show || exit 1
+if [ -n "$page" ]; then
+    echo
+    at_the_next_boot
+    show quickstart_page.py
+    exit
+fi
+show quickstart.py || exit 1
 how_to_go_on

@@ -83,6 +83,12 @@ smtp() { # one MAIL FROM by alice; prints what Postfix says
             done
         done'
 }
+settings() { # settings METHOD TYPE BODY: alice's settings, through the proxy; prints the answer
+    bash -c 'exec 3<>/dev/tcp/127.0.0.1/9480; printf "%s\r\n" "$1 /v1/accounts/me HTTP/1.1" \
+        "Host: gatepost" "Connection: close" "X-Gatepost-Token: 0123456789abcdef0123456789abcdef" \
+        "X-Remote-User: alice@example.com" "X-Real-IP: 192.0.2.7" "Content-Type: $2" \
+        "Content-Length: ${#3}" "" >&3; printf "%s" "$3" >&3; cat <&3' bash "$@"
+}
 begin=$(date +%s)
 echo "postfix postfix/main_mailer_type select Local only" | debconf-set-selections
 check "apt-get install gatepost postfix redis-server" install gatepost postfix redis-server redis-tools
@@ -106,19 +112,48 @@ before=$(pid)
 check "systemctl reload" systemctl reload gatepost
 check "the configuration is loaded again" within 10 "journalctl -u gatepost | grep -q 'event=reload generation=2'"
 check "by the same process" test "$(pid)" = "$before"
+check "gatepost-settings is there, and off" sh -c "! systemctl is-enabled -q gatepost-settings && ! systemctl is-active -q gatepost-settings"
+check "starting it without tokens is no failure" sh -c "systemctl start gatepost-settings && ! systemctl is-failed -q gatepost-settings"
+(umask 077 && echo "0123456789abcdef0123456789abcdef proxy" >/etc/gatepost/tokens)
+chgrp gatepost-settings /etc/gatepost/tokens
+chmod 0640 /etc/gatepost/tokens
+echo 'settings { origin = "https://mail.example.com" }' >>/etc/gatepost/gatepost.conf
+check "gatepost-settings -t" gatepost-settings -t
+check "the filter heeds what users set" systemctl reload gatepost
+check "gatepost-settings runs" systemctl enable --now gatepost-settings
+own=$(systemctl show -p MainPID --value gatepost-settings)
+check "its user is gatepost-settings" test "$(ps -o user:32= -p "$own")" = gatepost-settings
+check "it has no capability" sh -c "! grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb):.*[1-9a-f]' /proc/$own/status"
+check "its socket is its own" test "$(stat -c %U:%G:%a /run/gatepost/settings.sock)" = gatepost-settings:gatepost-settings:660
+check "it cannot replace the filter's" sh -c "! setpriv --reuid gatepost-settings --regid gatepost-settings --clear-groups rm -f /run/gatepost/gatepost.sock"
+check "restart of the filter" systemctl restart gatepost
+check "both sockets are there" test -S /run/gatepost/settings.sock -a -S /run/gatepost/gatepost.sock
+sed -i 's/^settings {/& listen = "127.0.0.1:9480" /' /etc/gatepost/gatepost.conf
+check "restart of gatepost-settings" systemctl restart gatepost-settings
+settings PATCH application/merge-patch+json '{"protocols":{"submission":"off"}}' >/tmp/said
+check "alice closes a protocol" sh -c 'cat /tmp/said; grep -q "^HTTP/1.1 200" /tmp/said'
+check "which the store has" sh -c "redis-cli HGET gatepost-self:alice@example.com protocol:submission | grep -q off"
+check "and its journal" sh -c "journalctl -u gatepost-settings | grep -q 'event=change who=self:alice@example.com'"
+check "systemctl reload gatepost-settings" systemctl reload gatepost-settings
+for unit in gatepost gatepost-settings; do
+    check "the exposure of $unit is at most 2.0" systemd-analyze security --threshold=20 $unit
+done
+check "no failure of a unit" sh -c "! systemctl --failed --no-legend | grep gatepost"
 systemctl kill -s KILL gatepost
 check "it comes back after it was killed" within 20 "systemctl is-active -q gatepost && test \$(systemctl show -p MainPID --value gatepost) != $before"
 sed -i 's/^#on_store_error .*/on_store_error = accept/' /etc/gatepost/gatepost.conf
 before=$(pid)
+own=$(systemctl show -p MainPID --value gatepost-settings)
 check "upgrade" dpkg -i /root/packages/next/gatepost.deb
 check "the new version runs" within 10 "systemctl is-active -q gatepost && test \$(systemctl show -p MainPID --value gatepost) != $before"
+check "so does that of gatepost-settings" within 10 "systemctl is-active -q gatepost-settings && test \$(systemctl show -p MainPID --value gatepost-settings) != $own"
 check "the configuration is kept" sh -c "gatepost -n | grep -q on_store_error"
 dpkg -L gatepost >/tmp/files
 check "purge" apt-get purge -y -q gatepost
-check "no service is left" sh -c "! systemctl cat gatepost"
+check "no service is left" sh -c "! systemctl cat gatepost && ! systemctl cat gatepost-settings"
 check "no file is left" sh -c 'while read -r file; do [ -d "$file" ] || ! [ -e "$file" ] || { echo "$file"; false; } || exit 1; done </tmp/files'
-check "no configuration is left" test ! -e /etc/gatepost
-check "no process is left" sh -c "! pgrep -x gatepost"
+check "no configuration is left, but the tokens" test "$(ls /etc/gatepost)" = tokens
+check "no process is left" sh -c "! pgrep -x gatepost && ! pgrep -x gatepost-settin" # of 15 letters
 END
 }
 

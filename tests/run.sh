@@ -30,7 +30,8 @@ packages="gcc clang make autoconf automake libtool pkg-config libc6-dev xz-utils
  m4 iproute2 libsasl2-modules $libldap libwrap0
  postfix dovecot-core dovecot-imapd dovecot-pop3d dovecot-managesieved dovecot-submissiond
  dovecot-auth-lua lua-socket redis-server redis-tools openssl python3 python3-pytest python3-pytest-xdist
- python3-dnspython python3-yaml python3-spf prometheus $valkey $web"
+ python3-dnspython python3-jsonschema python3-yaml python3-spf prometheus
+ chromium chromium-driver fonts-dejavu-core $valkey $web"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -144,7 +145,7 @@ else
     echo "left out: clang-format and cppcheck, which are to be those of Debian 12"
 fi
 # shellcheck disable=SC2046
-step "shellcheck" shellcheck $(find packaging tests -name '*.sh' -o -name '*.bash') .ci/run
+step "shellcheck" shellcheck $(find milter packaging tests -name '*.sh' -o -name '*.bash') .ci/run
 step "man pages" man_pages
 
 say "builds"

@@ -89,6 +89,16 @@ static void wipe_and_free(void *memory) {
     free(head);
 }
 
+char *json_dump_malloc(const json_t *value, size_t flags) {
+    size_t len = value == NULL ? 0 : json_dumpb(value, NULL, 0, flags);
+    char *text = len == 0 ? NULL : malloc(len + 1);
+    if (text == NULL)
+        return NULL;
+    json_dumpb(value, text, len, flags);
+    text[len] = '\0';
+    return text;
+}
+
 void json_wipe_freed(void) {
     json_set_alloc_funcs(take, wipe_and_free);
 }

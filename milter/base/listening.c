@@ -1,7 +1,7 @@
 /*
  * Sockets that listen. Owns how one is made; who may stand in its place is the caller's question.
  */
-#include "gatepost/base/listening.h"
+#include "listening.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -11,7 +11,7 @@
 #include "policy_cache.h"
 
 void account_lookup_clear(struct account_lookup *lookup) {
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         shared_policy_release(lookup->known[i]);
     free(lookup->memory);
     *lookup = (struct account_lookup){0};
@@ -20,10 +20,11 @@ void account_lookup_clear(struct account_lookup *lookup) {
 #define ACCOUNT "account:"
 
 /* Names the subjects in set.subjects; -1 when there is no memory. */
-static int name_subjects(struct account_lookup *out, const struct address *account) {
+static int name_subjects(struct account_lookup *out, const struct address *account, bool self) {
     const char *parents[PARENTS_MAX], *domain = account->domain;
     size_t n = domain == NULL ? 0 : parents_of(domain, parents);
     size_t size = sizeof ACCOUNT + strlen(account->text);
+    size += self ? sizeof SELF_SUBJECT + strlen(account->text) : 0;
     if (domain != NULL)
         size += (1 + n) * (sizeof ACCOUNT "@" + strlen(domain)); /* a parent is shorter */
     char *at = out->memory = malloc(size);
@@ -42,25 +43,30 @@ static int name_subjects(struct account_lookup *out, const struct address *accou
         at = stpcpy(stpcpy(at, ACCOUNT "@"), parents[i]) + 1;
     }
     out->set.subjects[SUBJECT_DEFAULT] = ACCOUNT "*";
+    if (self && out->set.subjects[SUBJECT_ACCOUNT] != NULL) {
+        stpcpy(stpcpy(at, SELF_SUBJECT), account->text);
+        if (strcmp(at, SELF_HISTORY) != 0)
+            out->set.subjects[SUBJECT_SELF] = at;
+    }
     return 0;
 }
 
 int account_lookup_find(struct policy_cache *cache, const struct address *account,
                         struct account_lookup *out, int64_t deadline, struct why *why) {
-    const char *wanted[SUBJECTS];
-    struct shared_policy *known[SUBJECTS];
+    const char *wanted[ALL_SUBJECTS];
+    struct shared_policy *known[ALL_SUBJECTS];
     size_t n = 0;
     *out = (struct account_lookup){0};
-    if (name_subjects(out, account) != 0)
+    if (name_subjects(out, account, policy_cache_asks_self(cache)) != 0)
         return why_set(why, "no memory");
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         if (out->set.subjects[i] != NULL)
             wanted[n++] = out->set.subjects[i];
     if (policy_cache_get(cache, wanted, n, known, &out->stale, deadline, why) != 0) {
         account_lookup_clear(out);
         return -1;
     }
-    for (size_t i = SUBJECTS; i-- > 0;) {
+    for (size_t i = ALL_SUBJECTS; i-- > 0;) {
         if (out->set.subjects[i] == NULL)
             continue;
         out->known[i] = known[--n];

@@ -20,16 +20,17 @@ struct store_settings live_store_settings(const struct config *config) {
                                    .tls_ca = config->store_tls_ca,
                                    .tls_cert = config->store_tls_cert,
                                    .tls_key = config->store_tls_key,
-                                   .timeout = config->store_timeout};
+                                   .timeout = config->store_timeout,
+                                   .self_facts = config->self_facts};
 }
 
 /* Everything that makes a store another one; NULL when there is no memory. */
 static char *identity_of(const struct config *config) {
     char *identity;
-    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%" PRId64 " %zu", config->store,
+    int n = asprintf(&identity, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%" PRId64 " %zu %d", config->store,
                      config->store_user, config->store_password_file, config->key_prefix,
                      config->store_tls_ca, config->store_tls_cert, config->store_tls_key,
-                     config->store_timeout, config->cache_entries);
+                     config->store_timeout, config->cache_entries, config->self_facts);
     return n < 0 ? NULL : identity;
 }
 
@@ -59,7 +60,8 @@ static int open_parts(struct live_store *shared, const struct config *config, st
         .store = shared->store,
         .key_prefix = shared->key_prefix,
         .entries = store_is_remote(shared->store) ? config->cache_entries : 0,
-        .timeout = config->store_timeout};
+        .timeout = config->store_timeout,
+        .self_facts = config->self_facts};
     shared->cache = policy_cache_new(&cache);
     shared->networks = network_loader_new(shared->store, shared->key_prefix);
     if (shared->cache == NULL || shared->networks == NULL)

@@ -174,9 +174,9 @@ static void publish(struct ask *ask, const char *why) {
 /* Asks the store for all that nobody else is asking for, in one round trip. */
 static void load(struct policy_cache *cache, struct ask *asks, size_t n, enum step step,
                  int64_t deadline, struct why *why) {
-    const char *subjects[SUBJECTS];
-    struct shared_policy *known[SUBJECTS];
-    struct ask *wanted[SUBJECTS];
+    const char *subjects[ALL_SUBJECTS];
+    struct shared_policy *known[ALL_SUBJECTS];
+    struct ask *wanted[ALL_SUBJECTS];
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         if (asks[i].step == step) {
@@ -248,7 +248,7 @@ static int get_uncached(struct policy_cache *cache, const char *const *subjects,
 
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
                      struct shared_policy **out, bool *stale, int64_t deadline, struct why *why) {
-    struct ask asks[SUBJECTS] = {0};
+    struct ask asks[ALL_SUBJECTS] = {0};
     size_t hits = 0, stales = 0;
     int64_t now = clock_now_ms();
     int64_t limit = now + cache->settings.timeout; /* one for all that follows */
@@ -334,6 +334,10 @@ void policy_cache_note(struct policy_cache *cache, enum store_event event, const
         forget(cache, subject);
     else
         forget_all(cache);
+}
+
+bool policy_cache_asks_self(const struct policy_cache *cache) {
+    return cache->settings.self_facts;
 }
 
 size_t policy_cache_entries(struct policy_cache *cache) {

@@ -24,6 +24,7 @@ struct policy_cache_settings {
        not remote, which keeps its policies itself. */
     size_t entries;
     int64_t timeout; /* milliseconds for one policy_cache_get() */
+    bool self_facts; /* what users have set themselves is asked for */
 };
 
 /* NULL when there is no memory. It keeps nothing before policy_cache_keep() is called. */
@@ -37,12 +38,15 @@ void policy_cache_keep(struct policy_cache *cache, int64_t ttl, int64_t stale_ma
 void policy_cache_note(struct policy_cache *cache, enum store_event event, const char *subject);
 
 /*
- * Looks `n` subjects up, at most SUBJECTS. Returns 0 with what is known of each in out[i], to be
- * released by the caller, and in *stale whether one of them served without the store; or -1 with
+ * Looks `n` subjects up, at most ALL_SUBJECTS. Returns 0 with what is known of each in out[i], to
+ * be released by the caller, and in *stale whether one of them served without the store; or -1 with
  * the reason in `why` and nothing to release.
  */
 int policy_cache_get(struct policy_cache *cache, const char *const *subjects, size_t n,
                      struct shared_policy **out, bool *stale, int64_t deadline, struct why *why);
+
+/* Is what an account's user has set himself among its subjects? */
+bool policy_cache_asks_self(const struct policy_cache *cache);
 
 /* Subjects that it keeps. */
 size_t policy_cache_entries(struct policy_cache *cache);

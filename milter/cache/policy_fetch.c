@@ -11,6 +11,7 @@
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
 #include "gatepost/cache/policy_decode.h"
+#include "gatepost/core/store_key.h"
 
 struct shared_policy *shared_policy_acquire(struct shared_policy *known) {
     atomic_fetch_add_explicit(&known->references, 1, memory_order_relaxed);
@@ -56,7 +57,7 @@ static void report_faults(const char *key_prefix, const char *subject,
     char key[600], problem[100];
     if (!policy->wrong_type && !policy->too_large && policy->n_faults == 0)
         return;
-    snprintf(key, sizeof key, "%s%s", key_prefix, subject);
+    store_key_put(key, sizeof key, key_prefix, subject);
     if (policy->wrong_type)
         log_malformed(key, NULL, "wrong type: the key must be a hash");
     snprintf(problem, sizeof problem, "too large: more than %d fields or %d octets",
@@ -69,8 +70,8 @@ static void report_faults(const char *key_prefix, const char *subject,
         report_more(key, policy);
 }
 
-struct policy *policy_decode(const struct store_hash *hash) {
-    struct policy *policy = policy_new();
+struct policy *policy_decode(const char *subject, const struct store_hash *hash) {
+    struct policy *policy = policy_new_of(subject);
     if (policy == NULL)
         return NULL;
     policy->wrong_type = hash->answer == STORE_WRONG_TYPE;
@@ -86,12 +87,12 @@ struct policy *policy_decode(const struct store_hash *hash) {
 }
 
 /* What an answered hash says, as store_maker. */
-static void *make_shared(const struct store_hash *hash) {
+static void *make_shared(const char *subject, const struct store_hash *hash) {
     struct shared_policy *known = calloc(1, sizeof *known);
     if (known == NULL)
         return NULL;
     atomic_init(&known->references, 1);
-    if (hash->answer != STORE_ABSENT && (known->policy = policy_decode(hash)) == NULL) {
+    if (hash->answer != STORE_ABSENT && (known->policy = policy_decode(subject, hash)) == NULL) {
         free(known);
         return NULL;
     }
@@ -109,7 +110,7 @@ static void release_made(void *made) {
 int policy_fetch(struct store *store, const char *key_prefix, const char *const *subjects, size_t n,
                  struct shared_policy **out, int64_t deadline, struct why *why) {
     static const struct store_maker maker = {make_shared, acquire_made, release_made};
-    void *made[SUBJECTS];
+    void *made[ALL_SUBJECTS];
     int64_t begin = clock_now_us();
     int rc = store_get_made(store, subjects, n, &maker, made, deadline, why);
     metrics_store(rc == 0 ? OUTCOME_OK : OUTCOME_ERROR, clock_now_us() - begin);

@@ -19,9 +19,9 @@ struct shared_policy {
 };
 
 /*
- * Asks for `n` subjects at once, at most SUBJECTS. A store at hand decodes each only once, until
- * it changes; nothing may then be written into what it gives. What is malformed is logged with its
- * key
+ * Asks for `n` subjects at once, at most ALL_SUBJECTS. A store at hand decodes each only once,
+ * until it changes; nothing may then be written into what it gives. What is malformed is logged
+ * with its key
  * (`key_prefix` and subject), field and reason, and counted. out[i] is what the store said of
  * subjects[i], with one reference of the caller's, or NULL where it was not answered. Returns 0
  * when every one is answered, or -1 with the reason in `why`.

@@ -66,6 +66,24 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }
 
+static void copy_settings(struct config *config, cfg_t *cfg) {
+    if (cfg_size(cfg, "settings") == 0)
+        return;
+    cfg_t *section = cfg_getsec(cfg, "settings");
+    config->self_facts = true;
+    config->settings = (struct config_settings){
+        .listen = cfg_getstr(section, "listen"),
+        .socket_group = cfg_getstr(section, "socket_group"),
+        .socket_mode = (mode_t)strtoul(cfg_getstr(section, "socket_mode"), NULL, 8),
+        .store_user = cfg_getstr(section, "store_user"),
+        .store_password_file = cfg_getstr(section, "store_password_file"),
+        .token_file = cfg_getstr(section, "token_file"),
+        .origin = cfg_getstr(section, "origin"),
+        .passwords = cfg_getbool(section, "passwords"),
+    };
+    duration_parse(cfg_getstr(section, "loosen_after"), &config->settings.loosen_after);
+}
+
 static void copy_rules(struct config *config, cfg_t *cfg) {
     cfg_t *spf = cfg_getsec(cfg, "spf");
     for (size_t i = 0; i < SPF_RESULTS; i++)
@@ -140,6 +158,13 @@ static int check_together(const struct config *config, struct why *why) {
         return why_set(why, "%s:%d: store_user: \"%s\" needs a store_password_file", config->path,
                        config_schema_line(cfg_getopt(config->cfg, "store_user")),
                        config->store_user);
+    if (config->self_facts && config->settings.store_user[0] != '\0' &&
+        config->settings.store_password_file[0] == '\0')
+        return why_set(
+            why, "%s:%d: settings: store_user: \"%s\" needs a store_password_file of its own",
+            config->path,
+            config_schema_line(cfg_getopt(cfg_getsec(config->cfg, "settings"), "store_user")),
+            config->settings.store_user);
     bool cert = config->store_tls_cert[0] != '\0';
     if (cert != (config->store_tls_key[0] != '\0'))
         return why_set(
@@ -172,6 +197,7 @@ int config_load(const char *path, struct config **out, struct why *why) {
     config->cfg = cfg;
     config->path = path;
     copy_scalars(config, cfg);
+    copy_settings(config, cfg);
     copy_rules(config, cfg);
     copy_replies(config, cfg);
     if (config_copy_list(cfg, "trusted", &config->trusted) != 0 ||
@@ -252,6 +278,8 @@ static int skip_default(cfg_t *cfg, cfg_opt_t *option) {
     (void)cfg;
     if (option->type == CFGT_SEC && (option->flags & CFGF_MULTI) == 0) {
         cfg_t *section = cfg_opt_getnsec(option, 0);
+        if ((option->flags & CFGF_NODEFAULT) != 0) /* that it stands there says something */
+            return section == NULL;
         for (unsigned i = 0; section != NULL && i < cfg_num(section); i++)
             if (!is_default(cfg_getnopt(section, i)))
                 return 0;

@@ -271,6 +271,26 @@ int check_plain(const char *value, struct why *why) {
     return 0;
 }
 
+int check_path(const char *value, struct why *why) {
+    return value[0] == '/' ? check_plain(value, why) : refuse(why, "the path must be absolute");
+}
+
+/* RFC 6454, as browsers send it: https://mail.example.com, with a port where it is not the usual.
+ */
+int check_origin(const char *value, struct why *why) {
+    const char *host = strstr(value, "://");
+    size_t scheme = host == NULL ? 0 : (size_t)(host - value);
+    if (value[0] == '\0')
+        return 0;
+    if (((scheme == 5 && memcmp(value, "https", 5) == 0) ||
+         (scheme == 4 && memcmp(value, "http", 4) == 0)) &&
+        host[3] != '\0' &&
+        strspn(host + 3, "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == strlen(host + 3))
+        return 0;
+    return refuse(why, "it must be what browsers send as Origin, like https://mail.example.com: "
+                       "scheme, host in lower case, and the port if it is not the usual one");
+}
+
 int check_domain(const char *value, struct why *why) {
     for (const char *p = value; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7f || strchr("@<>()[],;:\\\"", *p) != NULL)

@@ -4,7 +4,6 @@
  */
 #include "config_schema.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_text.h"
 #include "gatepost/config/config_check.h"
 
 static cfg_opt_t protocol_options[] = {CFG_STR_LIST("services", "{}", CFGF_NONE), CFG_END()};
@@ -45,6 +45,17 @@ static cfg_opt_t spf_options[] = {CFG_STR("none", "accept", CFGF_NONE),
                                   CFG_INT("widest_ipv4", 8, CFGF_NONE),
                                   CFG_INT("widest_ipv6", 16, CFGF_NONE),
                                   CFG_END()};
+static cfg_opt_t settings_options[] = {
+    CFG_STR("listen", "unix:/run/gatepost/settings.sock", CFGF_NONE),
+    CFG_STR("socket_mode", "0660", CFGF_NONE),
+    CFG_STR("socket_group", "", CFGF_NONE),
+    CFG_STR("store_user", "", CFGF_NONE),
+    CFG_STR("store_password_file", "", CFGF_NONE),
+    CFG_STR("token_file", "/etc/gatepost/tokens", CFGF_NONE),
+    CFG_STR("origin", "", CFGF_NONE),
+    CFG_STR("loosen_after", "0s", CFGF_NONE),
+    CFG_BOOL("passwords", cfg_true, CFGF_NONE),
+    CFG_END()};
 static cfg_opt_t options[] = {
     CFG_STR("socket", "unix:/run/gatepost/gatepost.sock", CFGF_NONE),
     CFG_STR("socket_mode", "0660", CFGF_NONE),
@@ -86,6 +97,7 @@ static cfg_opt_t options[] = {
     CFG_SEC("network", network_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("listener", listener_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("spf", spf_options, CFGF_NONE),
+    CFG_SEC("settings", settings_options, CFGF_NODEFAULT),
     CFG_SEC("reply", reply_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_END()};
 
@@ -162,6 +174,16 @@ static const struct {
     {"spf|nameservers", check_nameserver},
     {"spf|widest_ipv4", NULL},
     {"spf|widest_ipv6", NULL},
+    {"settings", NULL},
+    {"settings|listen", check_doors_listen},
+    {"settings|socket_mode", check_octal_mode},
+    {"settings|socket_group", check_plain},
+    {"settings|store_user", check_plain},
+    {"settings|store_password_file", check_plain},
+    {"settings|token_file", check_path},
+    {"settings|origin", check_origin},
+    {"settings|loosen_after", check_period},
+    {"settings|passwords", NULL},
     {"reply", check_refusal_reason},
     {"reply|text", check_template},
 };
@@ -302,89 +324,14 @@ static int validate(cfg_t *cfg, cfg_opt_t *option) {
     return 0;
 }
 
-/* Behind the quoted text that begins at `at`. */
-static char *skip_quoted(char *at) {
-    char *end = at + 1;
-    for (; *end != '\0' && *end != *at; end++)
-        if (*end == '\\' && end[1] != '\0')
-            end++;
-    return *end == '\0' ? end : end + 1;
-}
-
-/*
- * Behind the comment that begins at `at`; `at` itself when none does, as inside a word that is not
- * quoted (file:/a//b); NULL when it does not end.
- */
-static char *skip_comment(char *at, bool in_word) {
-    if (at[0] == '#' || (at[0] == '/' && at[1] == '/' && !in_word))
-        return at + strcspn(at, "\n");
-    if (at[0] != '/' || at[1] != '*' || in_word)
-        return at;
-    char *end = strstr(at + 2, "*/");
-    return end == NULL ? NULL : end + 2;
-}
-
-/*
- * Makes up for two faults of libconfuse: it counts the lines of comments twice, so they become
- * spaces; and it takes the end of the file for the end of a section. Returns the line of a section,
- * list or comment that is not closed, or 0.
- */
-static int prepare(char *text) {
-    int opened[8] = {0}, line = 1;
-    size_t depth = 0;
-    bool in_word = false;
-    while (*text != '\0') {
-        char *end = skip_comment(text, in_word);
-        bool comment = end != text;
-        if (end == NULL)
-            return line;
-        if (!comment && (*text == '"' || *text == '\''))
-            end = skip_quoted(text);
-        else if (!comment)
-            end = text + 1;
-        if (*text == '{' && depth < sizeof opened / sizeof *opened)
-            opened[depth++] = line;
-        else if (*text == '}' && depth > 0)
-            depth--;
-        in_word = !comment && strchr(" \t\n\"'{}()=,", *text) == NULL;
-        for (; text < end; text++) {
-            line += *text == '\n';
-            if (comment && *text != '\n')
-                *text = ' ';
-        }
-    }
-    return depth > 0 ? opened[depth - 1] : 0;
-}
-
-/* The whole file, terminated and malloc'd; NULL with the reason. */
-static char *read_file(const char *path, struct why *why) {
-    char *text = NULL;
-    size_t size = 0;
-    errno = 0;
-    FILE *file = fopen(path, "re");
-    /* up to a NUL, which no text file has: all of it is one piece */
-    ssize_t len = file == NULL ? -1 : getdelim(&text, &size, '\0', file);
-    if (len < 0 && file != NULL && !ferror(file)) { /* an empty file */
-        free(text);
-        text = strdup("");
-    } else if (len < 0 || text[len - 1] == '\0') {
-        why_set(why, "%s: %s", path, len < 0 ? strerror(errno) : "it contains a NUL byte");
-        free(text);
-        text = NULL;
-    }
-    if (file != NULL)
-        fclose(file);
-    return text;
-}
-
 static cfg_t *parse(const char *path, struct why *why) {
     memset(&parsing, 0, sizeof parsing);
     parsing.path = path;
     parsing.why = why;
-    char *text = read_file(path, why);
+    char *text = config_text_read(path, why);
     if (text == NULL)
         return NULL;
-    int unclosed = prepare(text);
+    int unclosed = config_text_prepare(text);
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (cfg == NULL) {
         free(text);

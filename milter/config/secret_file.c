@@ -21,12 +21,26 @@ static int is_exposed(const char *setting, const char *path, struct why *why) {
 }
 
 bool config_secret_is_exposed(const struct config *config, struct why *why) {
-    struct why one[2];
-    int found = is_exposed("store_password_file", config->store_password_file, &one[0]);
-    found += is_exposed("doors_token_file", config->doors_token_file, &one[found]);
-    if (found == 1)
-        *why = one[0];
-    else if (found == 2)
-        why_set(why, "%.500s; %.500s", one[0].text, one[1].text);
+    const struct config_settings *settings = &config->settings;
+    const struct {
+        const char *setting, *path;
+    } files[] = {
+        {"store_password_file", config->store_password_file},
+        {"doors_token_file", config->doors_token_file},
+        {"settings: store_password_file", config->self_facts ? settings->store_password_file : ""},
+        {"settings: token_file", config->self_facts ? settings->token_file : ""},
+    };
+    int found = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct why one, before;
+        if (!is_exposed(files[i].setting, files[i].path, &one))
+            continue;
+        if (found++ == 0) {
+            *why = one;
+            continue;
+        }
+        before = *why;
+        why_set(why, "%.500s; %.500s", before.text, one.text);
+    }
     return found > 0;
 }

@@ -46,16 +46,23 @@ static bool take(struct app_password_part *rest, const char *name, struct app_pa
     return true;
 }
 
+/* The same of a time after the epoch, which may be absent; false when it is something else. */
+static bool take_time(struct app_password_part *rest, const char *name, int64_t *out) {
+    struct app_password_part time;
+    size_t head = strlen(name);
+    if (rest->len < head || memcmp(rest->text, name, head) != 0)
+        return true;
+    return take(rest, name, &time) && timestamp_parse(time.text, time.len, out) == 0 && *out > 0;
+}
+
 bool app_password_read(const char *value, size_t len, struct app_password *out) {
-    struct app_password_part rest = {value, len}, created, until;
+    struct app_password_part rest = {value, len}, created;
     *out = (struct app_password){.until = 0};
     if (!take(&rest, "id=", &out->id) || !take(&rest, "protocols=", &out->protocols) ||
         !take(&rest, "services=", &out->services) || !take(&rest, "created=", &created) ||
         timestamp_parse(created.text, created.len, &out->created) != 0)
         return false;
-    if (rest.len >= 6 && memcmp(rest.text, "until=", 6) == 0 &&
-        (!take(&rest, "until=", &until) ||
-         timestamp_parse(until.text, until.len, &out->until) != 0 || out->until <= 0))
+    if (!take_time(&rest, "from=", &out->from) || !take_time(&rest, "until=", &out->until))
         return false;
     out->note = rest;
     return true;
@@ -75,11 +82,15 @@ static bool lists(struct app_password_part list, const char *name) {
     return false;
 }
 
+bool app_password_is_in_force(const struct app_password *password, int64_t now) {
+    return password->from <= now && (password->until == 0 || password->until > now);
+}
+
 bool app_password_covers(const struct app_password *password, const struct decision_rules *rules,
                          const char *service, int64_t now) {
     bool named = false;
     if (strcmp(service, "webmail") == 0 || !lists(password->services, service) ||
-        (password->until != 0 && password->until <= now))
+        !app_password_is_in_force(password, now))
         return false;
     for (size_t i = 0; i < rules->n_protocols; i++) {
         if (!protocol_contains(&rules->protocols[i], service))

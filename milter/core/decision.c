@@ -27,6 +27,7 @@ static void begin(struct decision *d, const struct decision_rules *rules,
     d->verdict = (struct verdict){.kind = VERDICT_ACCEPT, .door = listener->door};
     d->decider = d->n_steps = 0;
     d->n_providers = d->provider = d->unanswered = d->unowned = 0;
+    d->own_listed = d->held = false;
 }
 
 static enum decision_next unavailable(struct decision *d) {
@@ -72,8 +73,10 @@ static bool listener_refuses(struct decision *d) {
 /* What a login comes to before the policy of its account is asked for. */
 static enum decision_next begin_login(struct decision *d) {
     d->next = DECISION_WANTS_POLICY;
-    if (listener_refuses(d))
-        return DECISION_MADE;
+    if (listener_refuses(d)) {
+        d->held = trace_waits_for_password(d);
+        return d->next = d->held ? DECISION_WANTS_POLICY : DECISION_MADE;
+    }
     trace_step(d, RULE_ACCOUNT, true)->listener = false;
     if (d->facts->misnamed)
         return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
@@ -114,6 +117,8 @@ enum decision_next decision_mail(struct decision *d, const struct decision_rules
 }
 
 enum decision_next decision_policy_failed(struct decision *d) {
+    if (d->held)
+        return d->next = DECISION_MADE;
     trace_step(d, RULE_POLICY, POLICY_UNAVAILABLE);
     return unavailable(d);
 }
@@ -155,10 +160,10 @@ enum setting_state decision_service_state(const struct decision_rules *rules,
 }
 
 /* The first half of rules 4 and 5: the service of this door must not be switched off. */
-static bool service_refused(struct decision *d) {
+static bool service_refused(struct decision *d, const struct policy_set *by) {
     const char *service = decision_service(d->listener, d->facts->logged_in);
     struct decision_step *step = trace_step(d, RULE_SERVICE, true);
-    step->state = decision_service_state(d->rules, d->policy, service, &step->value, &step->from);
+    step->state = decision_service_state(d->rules, by, service, &step->value, &step->from);
     if (step->state == SETTING_MALFORMED)
         trace_malformed(d, step->from);
     else if (!step->value)
@@ -237,7 +242,7 @@ bool decision_asks_source(const struct decision_rules *rules, const char *servic
 
 /* Everywhere but at the MTA, which does not know, and at the webmail: is this password enough? */
 static bool password_refused(struct decision *d) {
-    if (d->listener->door == DOOR_MTA || strcmp(d->listener->service, "webmail") == 0)
+    if (!trace_minds_password(d))
         return false;
     const struct decision_step *step = trace_ask_policy(d, RULE_PASSWORD);
     if (step->state == SETTING_MALFORMED)
@@ -270,7 +275,9 @@ static enum decision_next next_provider(struct decision *d) {
 /* Is the client listed? By an address or a block, or else by a provider, who has to be asked. */
 static enum decision_next judge_listed(struct decision *d) {
     const struct decision_step *step = ask_listed(d);
-    if (step->value)
+    /* a sender's own entry satisfies his own `source`, and of SPF the host says what becomes */
+    d->own_listed = step->value && !d->facts->logged_in && policy_is_own(d->policy, &step->from);
+    if (step->value && !d->own_listed)
         return listed(d, step->from);
     d->n_providers = policy_providers(d->policy, d->facts->now, d->providers);
     return next_provider(d);
@@ -303,7 +310,7 @@ static enum decision_next judge_login(struct decision *d) {
     bool known = policy_is_known(d->policy);
     if (!trace_ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown_login))
         return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_LOGIN, from_conf);
-    if (service_refused(d))
+    if (service_refused(d, d->policy))
         return DECISION_MADE;
     const struct decision_step *tls = trace_ask_policy(d, RULE_ACCOUNT_TLS);
     if (tls->state == SETTING_MALFORMED)
@@ -327,13 +334,18 @@ static enum decision_next judge_sender(struct decision *d) {
     bool known = policy_is_known(d->policy);
     if (!trace_ask_listener(d, RULE_KNOWN, known, d->listener->reject_unknown))
         return trace_made(d, VERDICT_REJECT, REASON_UNKNOWN_SENDER, from_conf);
-    if (known && service_refused(d))
+    if (known && service_refused(d, d->policy))
         return DECISION_MADE;
+    if (!known && d->policy->policies[SUBJECT_SELF] != NULL) { /* what he has closed is closed */
+        const struct policy_set own = policy_own(d->policy);
+        if (service_refused(d, &own))
+            return DECISION_MADE;
+    }
     return judge_listed(d);
 }
 
 static bool is_any_there(const struct policy_set *policy) {
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         if (policy->policies[i] != NULL)
             return true;
     return false;
@@ -342,6 +354,10 @@ static bool is_any_there(const struct policy_set *policy) {
 enum decision_next decision_policy(struct decision *d, const struct policy_set *policy) {
     d->next = DECISION_WANTS_POLICY;
     d->policy = policy;
+    if (d->held) {
+        trace_password_known(d);
+        return d->next = DECISION_MADE;
+    }
     trace_step(d, RULE_POLICY, is_any_there(policy) ? POLICY_FOUND : POLICY_ABSENT);
     return d->facts->logged_in ? judge_login(d) : judge_sender(d);
 }
@@ -368,6 +384,16 @@ static enum decision_next judge_authorized(struct decision *d, enum spf_result r
     return trace_made(d, VERDICT_REJECT, REASON_SPF_REQUIRED, origin);
 }
 
+/*
+ * Is it the sender's own `source authorized`, and has the message what that asks for? Then it is
+ * still the host that says what becomes of this result.
+ */
+static bool satisfies_own(const struct decision *d, enum spf_result result, bool too_wide,
+                          const struct decision_step *source) {
+    return policy_is_own(d->policy, &source->from) &&
+           (d->own_listed || (result == RESULT_PASS && !too_wide));
+}
+
 /* Rule 5 with `source any`: the action for this result, the most specific one. */
 static const struct decision_step *ask_action(struct decision *d, enum spf_result result) {
     struct decision_step *step = trace_step(d, RULE_ACTION, (int)d->rules->spf[result]);
@@ -386,11 +412,12 @@ enum decision_next decision_spf(struct decision *d, enum spf_result result, unsi
         const struct decision_step *source = trace_ask_policy(d, RULE_SOURCE);
         if (source->state == SETTING_MALFORMED)
             return trace_malformed(d, source->from);
-        if (source->value == SOURCE_AUTHORIZED)
+        if (source->value == SOURCE_AUTHORIZED && !satisfies_own(d, result, too_wide, source))
             return judge_authorized(d, result, too_wide, source->from);
         d->steps[d->n_steps - 1].listener = needs_pass(d);
         if (needs_pass(d) && (result != RESULT_PASS || too_wide))
-            return judge_authorized(d, result, too_wide, from_conf);
+            return judge_authorized(d, result, too_wide,
+                                    source->value == SOURCE_AUTHORIZED ? source->from : from_conf);
     }
     /* HELO checked first decides only by a fail that is refused (RFC 7208 2.3, 2.4) */
     if (helo_first && result != RESULT_FAIL)

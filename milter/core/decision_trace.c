@@ -135,6 +135,31 @@ static void mind_provider(struct decision *d) {
     v->provider = provider->domain;
 }
 
+bool trace_minds_password(const struct decision *d) {
+    return d->listener->door != DOOR_MTA && strcmp(d->listener->service, "webmail") != 0;
+}
+
+/*
+ * What a wrong password gets is no trial, and one that something else refuses before is not let in
+ * by it either.
+ */
+static bool is_wrong_password(const struct decision *d) {
+    struct policy_origin from;
+    int value = PASSWORD_ANY;
+    if (d->policy == NULL || d->facts->app_password || !trace_minds_password(d))
+        return false;
+    enum setting_state state = policy_setting(d->policy, FIELD_PASSWORD, &value, &from);
+    return state == SETTING_MALFORMED || value == PASSWORD_APPLICATION;
+}
+
+bool trace_waits_for_password(const struct decision *d) {
+    return d->verdict.monitor && trace_minds_password(d) && !d->facts->app_password;
+}
+
+void trace_password_known(struct decision *d) {
+    d->verdict.monitor = d->verdict.monitor && !is_wrong_password(d);
+}
+
 /* A refusal asks the mode; one that cannot be read defers the message. */
 static void mind_mode(struct decision *d) {
     struct verdict *v = &d->verdict;
@@ -144,8 +169,8 @@ static void mind_mode(struct decision *d) {
     mode->listener = of_listener;
     if (mode->value == MODE_ENFORCE && d->policy != NULL)
         mode->state = policy_mode(d->policy, &mode->value, &mode->from);
-    if (mode->state != SETTING_MALFORMED) { /* what a wrong password gets is no trial */
-        v->monitor = mode->value == MODE_MONITOR && v->reason != REASON_APP_PASSWORD_REQUIRED;
+    if (mode->state != SETTING_MALFORMED) {
+        v->monitor = mode->value == MODE_MONITOR && !is_wrong_password(d);
     } else if (v->reason != REASON_POLICY_MALFORMED) {
         v->kind = VERDICT_DEFER;
         v->reason = REASON_POLICY_MALFORMED;

@@ -16,6 +16,16 @@ bool trace_ask_listener(struct decision *d, enum decision_rule rule, bool is, bo
 /* One that asks the policy for the setting of its rule. */
 const struct decision_step *trace_ask_policy(struct decision *d, enum decision_rule rule);
 
+/* Does it matter to this door which password it was? */
+bool trace_minds_password(const struct decision *d);
+
+/*
+ * Would a refusal that is only on trial, made before the policy is known, let in a password that
+ * the policy does not take? And what is left of the trial once the policy is known.
+ */
+bool trace_waits_for_password(const struct decision *d);
+void trace_password_known(struct decision *d);
+
 /* The one that asks for trust; a login is never trusted. */
 enum membership trace_ask_trusted(struct decision *d);
 

@@ -16,6 +16,13 @@ struct policy *policy_new(void) {
     return calloc(1, sizeof(struct policy));
 }
 
+struct policy *policy_new_of(const char *subject) {
+    struct policy *policy = policy_new();
+    if (policy != NULL)
+        policy->own = self_is_subject(subject);
+    return policy;
+}
+
 static void free_names(struct name_entry *entries, size_t n) {
     for (size_t i = 0; i < n; i++) {
         free(entries[i].name);
@@ -50,7 +57,11 @@ struct fact {
     const char *field, *value;
     size_t field_len, value_len;
     struct policy_field_key key;
+    struct fact_time time; /* of a self fact, whose value is then the word alone */
+    bool bad_time;         /* which cannot be read */
 };
+
+static const char bad_times[] = "until= and from= must be UTC times like 2027-01-31T00:00:00Z";
 
 /* Room for one more element of `size` octets after `n`; doubles at powers of two. */
 static void *grow(void *array, size_t n, size_t size) {
@@ -75,9 +86,9 @@ static int add_fault(struct policy *policy, const struct fact *fact, enum policy
     return 0;
 }
 
-/* Stores value (below 0: malformed, and `words` says what would be right). */
+/* Stores value (below 0: malformed, and `listed` says what would be right). */
 static int store_setting(struct policy *policy, struct setting *setting, const struct fact *fact,
-                         int value, const struct words *words) {
+                         int value, const char *listed) {
     enum policy_fault_kind kind = value >= 0 ? FAULT_CONTRADICTION : FAULT_MALFORMED;
     char why[160];
     bool again = setting->state != SETTING_UNSET;
@@ -86,20 +97,32 @@ static int store_setting(struct policy *policy, struct setting *setting, const s
         if (setting->field == NULL)
             return -1;
     }
-    if (again && setting->state == SETTING_SET && value == setting->value)
+    if (again && setting->state == SETTING_SET && value == setting->value &&
+        fact->time.from == setting->time.from && fact->time.until == setting->time.until)
         return 0;
     if (value >= 0 && !again) {
-        *setting = (struct setting){SETTING_SET, value, setting->field};
+        *setting = (struct setting){SETTING_SET, value, setting->field, fact->time};
         return 0;
     }
     setting->state = SETTING_MALFORMED;
     if (kind == FAULT_CONTRADICTION)
         snprintf(why, sizeof why, "contradicts %.80s", setting->field);
+    else if (fact->bad_time)
+        snprintf(why, sizeof why, "%s", bad_times);
     else if (fact->value_len == 0)
-        snprintf(why, sizeof why, "the value is empty: it must be %s", words->listed);
+        snprintf(why, sizeof why, "the value is empty: it must be %s", listed);
     else
-        snprintf(why, sizeof why, "the value must be %s", words->listed);
+        snprintf(why, sizeof why, "the value must be %s", listed);
     return add_fault(policy, fact, kind, why);
+}
+
+/* Stores what a value says; of a self fact only the stricter one is right. */
+static int store_value(struct policy *policy, struct setting *setting,
+                       const struct policy_field *field, const struct fact *fact, int value) {
+    if (!policy->own)
+        return store_setting(policy, setting, fact, value, field->words->listed);
+    bool good = value == field->stricter && !fact->bad_time;
+    return store_setting(policy, setting, fact, good ? value : -1, field->own);
 }
 
 /* One of the field's settings: its only one, or that of its key. */
@@ -107,7 +130,7 @@ static int add_setting(struct policy *policy, const struct policy_field *field,
                        const struct fact *fact) {
     struct setting *setting = &policy->settings[(size_t)field->id + fact->key.number];
     int value = words_find(field->words, fact->value, fact->value_len);
-    return store_setting(policy, setting, fact, value, field->words);
+    return store_value(policy, setting, field, fact, value);
 }
 
 static void lower(char *text) {
@@ -142,8 +165,7 @@ static int add_protocol(struct policy *policy, const struct policy_field *field,
     struct protocol_switch *p = find_protocol(policy, fact->key.text, fact->key.len);
     if (p == NULL)
         return -1;
-    return store_setting(policy, &p->on, fact, switch_parse(fact->value, fact->value_len),
-                         field->words);
+    return store_value(policy, &p->on, field, fact, switch_parse(fact->value, fact->value_len));
 }
 
 /* The note's "until=TIME": 0 and *until (0 when there is none), or -1 when it cannot be read. */
@@ -181,9 +203,11 @@ static int add_ip(struct policy *policy, const struct fact *fact) {
         entry->malformed = true;
         return add_fault(policy, fact, FAULT_MALFORMED, why.text);
     }
-    if (parse_until(fact, &entry->until) != 0) {
+    entry->from = fact->time.from;
+    entry->until = fact->time.until;
+    if (fact->bad_time || (!policy->own && parse_until(fact, &entry->until) != 0)) {
         entry->malformed = true;
-        return add_fault(policy, fact, FAULT_MALFORMED, bad_until);
+        return add_fault(policy, fact, FAULT_MALFORMED, policy->own ? bad_times : bad_until);
     }
     return 0;
 }
@@ -236,18 +260,36 @@ static int add_name(struct policy *policy, const struct policy_field *field,
     return fault == NULL ? 0 : add_fault(policy, fact, FAULT_MALFORMED, fault);
 }
 
+static int add_fact(struct policy *policy, const struct policy_field *row,
+                    const struct fact *fact) {
+    switch (row->kind) {
+    case FIELD_HAS_NAMES:
+        return add_protocol(policy, row, fact);
+    case FIELD_HAS_ENTRIES:
+        return row->id == FIELD_IP ? add_ip(policy, fact) : add_name(policy, row, fact);
+    default:
+        return add_setting(policy, row, fact);
+    }
+}
+
+/* A self fact: the time that it holds is taken off its value. */
+static int add_own(struct policy *policy, const struct policy_field *row, struct fact *fact) {
+    struct self_value value;
+    if (row->own == NULL)
+        return add_fault(policy, fact, FAULT_UNKNOWN_FIELD, "no user can set this himself");
+    fact->bad_time =
+        self_value_parse(fact->value, fact->value_len, row->words != NULL, &value) != 0;
+    fact->time = value.time;
+    fact->value = row->words != NULL ? value.word : value.note;
+    fact->value_len = row->words != NULL ? value.word_len : value.note_len;
+    return add_fact(policy, row, fact);
+}
+
 int policy_add(struct policy *policy, const char *field, size_t field_len, const char *value,
                size_t value_len) {
-    struct fact fact = {field, value, field_len, value_len, {NULL, 0, 0}};
+    struct fact fact = {field, value, field_len, value_len, {NULL, 0, 0}, {0, 0}, false};
     const struct policy_field *row = policy_field_find(field, field_len, &fact.key);
     if (row == NULL)
         return add_fault(policy, &fact, FAULT_UNKNOWN_FIELD, "there is no such field");
-    switch (row->kind) {
-    case FIELD_HAS_NAMES:
-        return add_protocol(policy, row, &fact);
-    case FIELD_HAS_ENTRIES:
-        return row->id == FIELD_IP ? add_ip(policy, &fact) : add_name(policy, row, &fact);
-    default:
-        return add_setting(policy, row, &fact);
-    }
+    return policy->own ? add_own(policy, row, &fact) : add_fact(policy, row, &fact);
 }

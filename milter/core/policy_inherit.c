@@ -1,6 +1,7 @@
 /*
  * The questions that a decision asks of an account's subjects. Owns inheritance: which
- * subject answers, and when a malformed field is in the way. Knows nothing of their storage.
+ * subject answers, that what its user has set himself holds where it is stricter, and when a
+ * malformed field is in the way. Knows nothing of their storage.
  */
 #include <string.h>
 
@@ -30,8 +31,32 @@ static enum setting_state unset(struct policy_origin *origin) {
     return SETTING_UNSET;
 }
 
-enum setting_state policy_setting(const struct policy_set *set, size_t setting, int *value,
-                                  struct policy_origin *origin) {
+bool policy_is_own(const struct policy_set *set, const struct policy_origin *origin) {
+    return origin->subject != NULL && origin->subject == set->subjects[SUBJECT_SELF];
+}
+
+/*
+ * What the host says, or what the user has set himself (NULL: nothing) where it is stricter. The
+ * host's answer stands that can be read no other way, or is as strict.
+ */
+static enum setting_state stricter(const struct policy_set *set, const struct policy_field *field,
+                                   const struct setting *own, enum setting_state state, int *value,
+                                   struct policy_origin *origin) {
+    const struct policy *policy = set->policies[SUBJECT_SELF];
+    if (policy == NULL || state == SETTING_MALFORMED ||
+        (state == SETTING_SET && *value == field->stricter))
+        return state;
+    if (is_unreadable(policy))
+        return unreadable(set, SUBJECT_SELF, origin);
+    if (own == NULL || own->state == SETTING_UNSET ||
+        (own->state == SETTING_SET && !fact_time_holds(&own->time, set->now)))
+        return state;
+    return answer(set, SUBJECT_SELF, own, value, origin);
+}
+
+/* What the host's subjects say. */
+static enum setting_state inherited(const struct policy_set *set, size_t setting, int *value,
+                                    struct policy_origin *origin) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
@@ -42,6 +67,17 @@ enum setting_state policy_setting(const struct policy_set *set, size_t setting, 
             return answer(set, i, &policy->settings[setting], value, origin);
     }
     return unset(origin);
+}
+
+enum setting_state policy_setting(const struct policy_set *set, size_t setting, int *value,
+                                  struct policy_origin *origin) {
+    const struct policy *own = set->policies[SUBJECT_SELF];
+    enum setting_state state = inherited(set, setting, value, origin);
+    if (own == NULL || setting >= FIELD_SPF ||
+        policy_field_of((enum policy_field_id)setting)->own == NULL)
+        return state;
+    return stricter(set, policy_field_of((enum policy_field_id)setting), &own->settings[setting],
+                    state, value, origin);
 }
 
 enum setting_state policy_source(const struct policy_set *set, int *value,
@@ -71,8 +107,8 @@ static const struct setting *protocol_of(const struct policy *policy, const char
     return others;
 }
 
-enum setting_state policy_protocol(const struct policy_set *set, const char *name, int *value,
-                                   struct policy_origin *origin) {
+static enum setting_state protocol_inherited(const struct policy_set *set, const char *name,
+                                             int *value, struct policy_origin *origin) {
     for (size_t i = 0; i < SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
@@ -86,18 +122,44 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
     return unset(origin);
 }
 
+enum setting_state policy_protocol(const struct policy_set *set, const char *name, int *value,
+                                   struct policy_origin *origin) {
+    const struct policy *own = set->policies[SUBJECT_SELF];
+    enum setting_state state = protocol_inherited(set, name, value, origin);
+    if (own == NULL)
+        return state;
+    return stricter(set, policy_field_of(FIELD_PROTOCOL), protocol_of(own, name), state, value,
+                    origin);
+}
+
 bool policy_ip_counts(const struct ip_entry *entry, int64_t now) {
-    return !entry->malformed && (entry->until == 0 || now < entry->until);
+    const struct fact_time time = {entry->from, entry->until};
+    return !entry->malformed && fact_time_holds(&time, now);
 }
 
 bool policy_name_counts(const struct name_entry *entry, int64_t now) {
     return !entry->malformed && (entry->until == 0 || now < entry->until);
 }
 
+/*
+ * Do the user's own entries count? Where the host demands its listed addresses they would open what
+ * it has closed; where nobody demands any, they are of no use yet.
+ */
+static bool own_entries_count(const struct policy_set *set) {
+    struct policy_origin origin;
+    int source = SOURCE_ANY;
+    return set->policies[SUBJECT_SELF] != NULL &&
+           policy_source(set, &source, &origin) == SETTING_SET && source == SOURCE_AUTHORIZED &&
+           policy_is_own(set, &origin);
+}
+
 enum setting_state policy_ip_listed(const struct policy_set *set, const struct ip_address *ip,
                                     int64_t now, struct policy_origin *origin) {
     enum setting_state state = unset(origin);
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    size_t n = own_entries_count(set) ? ALL_SUBJECTS : SUBJECTS;
+    for (size_t i = 0; i < n; i++) {
+        if (i == SUBJECT_SELF && state == SETTING_MALFORMED) /* he does not mend the host's */
+            break;
         const struct policy *policy = set->policies[i];
         if (policy == NULL)
             continue;
@@ -201,4 +263,11 @@ bool policy_is_known(const struct policy_set *set) {
         if (set->policies[i] != NULL)
             return true;
     return false;
+}
+
+struct policy_set policy_own(const struct policy_set *set) {
+    struct policy_set own = {.now = set->now};
+    own.subjects[SUBJECT_SELF] = set->subjects[SUBJECT_SELF];
+    own.policies[SUBJECT_SELF] = set->policies[SUBJECT_SELF];
+    return own;
 }

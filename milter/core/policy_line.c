@@ -6,15 +6,23 @@
 
 #include <string.h>
 
+#include "gatepost/core/self_fact.h"
+
 const char *policy_subject_fault(const char *subject) {
     const char *name = strchr(subject, ':');
+    bool own = self_is_subject(subject);
     const char *domain = strrchr(subject, '@');
     if (strncmp(subject, "network:", 8) == 0)
         return name[1] == '\0' ? "the network's name is missing" : NULL;
-    if (strncmp(subject, "account:", 8) != 0)
-        return "the subject must be account:ADDRESS, account:@DOMAIN, account:* or network:NAME";
+    if (strncmp(subject, "account:", 8) != 0 && !own)
+        return "the subject must be account:ADDRESS, account:@DOMAIN, account:*, self:ADDRESS or "
+               "network:NAME";
     if (name[1] == '\0')
         return "the account's address is missing";
+    if (own && (name[1] == '@' || strcmp(name + 1, "*") == 0))
+        return "only an account can have set something itself: self:ADDRESS";
+    if (strcmp(subject, SELF_HISTORY) == 0)
+        return "no account: that is where the history of self facts is kept";
     for (; *name != '\0'; name++)
         if (*name >= 'A' && *name <= 'Z')
             return "accounts must be in lower case";

@@ -72,7 +72,11 @@ static void add_row(struct ctl_table *rows, const struct effective *s, const cha
         ctl_table_add(rows, s->from);
         return;
     }
-    snprintf(from, sizeof from, "%.600s %.300s", s->origin.subject, s->origin.field);
+    char until[TIMESTAMP_SIZE] = "";
+    if (s->until != 0)
+        timestamp_format(s->until, until);
+    snprintf(from, sizeof from, "%.600s %.300s%s%s", s->origin.subject, s->origin.field,
+             s->until != 0 ? " until " : "", until);
     ctl_table_add(rows, from);
 }
 
@@ -136,8 +140,9 @@ static void add_subject(struct ctl_table *rows, const char *subject,
 
 static void tell_subjects(const struct ctl_policies *p, json_t *json) {
     struct ctl_table rows = {.columns = 2, .indent = 2};
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        if (p->subjects[i] == NULL)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
+        if (p->subjects[i] == NULL || p->hashes[i].answer == STORE_UNANSWERED ||
+            (i == SUBJECT_SELF && p->hashes[i].answer == STORE_ABSENT))
             continue;
         if (json != NULL) {
             json_t *told = json_object();
@@ -232,7 +237,7 @@ static void tell_services(const struct ctl *ctl, const struct policy_set *set, j
 }
 
 static void tell_faults(const struct ctl_policies *p, json_t *json) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         for (size_t j = 0; p->policies[i] != NULL && j < p->policies[i]->n_faults; j++) {
             const struct policy_fault *fault = &p->policies[i]->faults[j];
             bool unknown = fault->kind == FAULT_UNKNOWN_FIELD;
@@ -258,14 +263,14 @@ static void tell_faults(const struct ctl_policies *p, json_t *json) {
 
 static size_t count_faults(const struct ctl_policies *p) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         n += p->policies[i] == NULL ? 0 : p->policies[i]->n_faults;
     return n;
 }
 
 static size_t count_entries(const struct ctl_policies *p, enum entry_list which) {
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct policy *policy = p->policies[i];
         if (policy != NULL)
             n += which == ENTRIES_AS ? policy->n_as : policy->n_ips + policy->n_providers;
@@ -358,33 +363,50 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
     return CTL_DONE;
 }
 
-static int drop(struct ctl *ctl, const char *name) {
-    char *subject;
+/* A key of exactly this name comes first: that is how one goes which no look-up uses. */
+static int find_subject(struct ctl *ctl, const char *name, char **subject) {
     bool there = false;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    char *literal = xasprintf("account:%s", name);
-    status = exists(ctl, literal, &there);
+    *subject = xasprintf("account:%s", name);
+    status = exists(ctl, *subject, &there);
     if (status == CTL_DONE && there)
-        status = ctl_write_drop(ctl, literal);
-    free(literal);
-    if (status != CTL_DONE || there)
-        return status;
-    status = ctl_name_account(ctl, name, &subject);
-    if (status != CTL_DONE)
-        return status;
-    status = ctl_write_drop(ctl, subject);
-    free(subject);
-    return status;
+        return CTL_DONE;
+    free(*subject);
+    *subject = NULL;
+    return status == CTL_DONE ? ctl_name_account(ctl, name, subject) : status;
+}
+
+/* Of domains, of everybody and of what no look-up uses there is nothing but policy. */
+static bool is_one_account(const struct ctl *ctl, const char *subject) {
+    const char *name = subject + strlen("account:");
+    struct why why;
+    return name[0] != '@' && strcmp(name, "*") != 0 &&
+           ctl_check_subject(ctl, subject, &why) == FACT_GOOD;
+}
+
+/* Its app passwords go first, or nothing does; but not before all else is sure to go. */
+static int delete_account(struct ctl *ctl, const char *subject) {
+    int status = ctl->dry_run ? CTL_DONE : ctl_write_may_drop(ctl, subject);
+    if (status == CTL_DONE && !ctl->dry_run && ctl->config->passwords_listen[0] != '\0')
+        status = ctl_passwords_drop(ctl, subject);
+    if (status == CTL_DONE)
+        status = ctl_self_drop(ctl, subject + strlen("account:"));
+    if (status == CTL_DONE)
+        status = ctl_write_drop(ctl, subject);
+    return status == CTL_DONE && !ctl->dry_run && ctl->config->record_use
+               ? ctl_use_delete(ctl, subject)
+               : status;
 }
 
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
+    char *subject = NULL;
     (void)argc;
-    int status = ctl->dry_run ? CTL_DONE : ctl_passwords_drop(ctl, argv[0]);
+    int status = find_subject(ctl, argv[0], &subject);
     if (status == CTL_DONE)
-        status = drop(ctl, argv[0]);
-    if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)
-        return status;
-    return ctl_use_delete(ctl, argv[0]);
+        status = is_one_account(ctl, subject) ? delete_account(ctl, subject)
+                                              : ctl_write_drop(ctl, subject);
+    free(subject);
+    return status;
 }

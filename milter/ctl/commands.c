@@ -17,6 +17,7 @@ static const struct command account_commands[] = {
     {{"account", "show"}, "ACCOUNT", 1, 1, SHOWS | BIT(OPT_ALL), ctl_account_show, {0}},
     {{"account", "list"}, "[PATTERN]", 0, 1, SHOWS, ctl_account_list, {0}},
     {{"account", "delete"}, "ACCOUNT", 1, 1, WRITES, ctl_account_delete, {0}},
+    {{"self", "forget"}, "ACCOUNT", 1, 1, WRITES, ctl_self_forget, {0}},
 };
 
 /* What ctl_list_commands() cannot make from the row of a field; they follow what it makes. */

@@ -112,6 +112,7 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since);
 int ctl_parse_until(const struct ctl *ctl, int64_t *until);
 
 ctl_command ctl_account_show, ctl_account_list, ctl_account_delete;
+ctl_command ctl_self_forget;
 ctl_command ctl_set, ctl_set_names;
 ctl_command ctl_ip_add, ctl_ip_remove, ctl_ip_list;
 ctl_command ctl_as_add, ctl_as_remove, ctl_as_list;
@@ -125,5 +126,8 @@ ctl_command ctl_explain, ctl_status, ctl_reload, ctl_doors_check;
 /* Removes all app passwords of an account, where there are any. CTL_DONE, or another status after
  * saying why. */
 int ctl_passwords_drop(struct ctl *ctl, const char *account);
+
+/* Removes what the user of an account has set himself, likewise. */
+int ctl_self_drop(struct ctl *ctl, const char *account);
 
 #endif

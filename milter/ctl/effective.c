@@ -6,15 +6,32 @@
 
 #include <string.h>
 
+#include "gatepost/core/timestamp.h"
+
 static const char *origin_kind(const struct policy_set *set, const struct policy_origin *origin,
                                const char *otherwise) {
-    for (size_t i = 0; origin->subject != NULL && i < SUBJECTS; i++)
+    for (size_t i = 0; origin->subject != NULL && i < ALL_SUBJECTS; i++)
         if (origin->subject == set->subjects[i])
             return i == SUBJECT_ACCOUNT   ? "account"
+                   : i == SUBJECT_SELF    ? "self"
                    : i == SUBJECT_DOMAIN  ? "domain"
                    : i == SUBJECT_DEFAULT ? "default"
                                           : "parent";
     return otherwise;
+}
+
+/* When what the user has set himself ends. */
+static int64_t end_of(const struct policy_set *set, const struct policy_origin *origin) {
+    const struct policy *own = set->policies[SUBJECT_SELF];
+    if (own == NULL || !policy_is_own(set, origin))
+        return 0;
+    for (size_t i = 0; i < POLICY_SETTINGS; i++)
+        if (own->settings[i].field == origin->field)
+            return own->settings[i].time.until;
+    for (size_t i = 0; i < own->n_protocols; i++)
+        if (own->protocols[i].on.field == origin->field)
+            return own->protocols[i].on.time.until;
+    return 0;
 }
 
 static struct effective make_shown(const struct policy_set *set, const char *name,
@@ -23,7 +40,8 @@ static struct effective make_shown(const struct policy_set *set, const char *nam
     return (struct effective){.name = name,
                               .value = state == SETTING_MALFORMED ? "malformed" : value,
                               .from = origin_kind(set, origin, otherwise),
-                              .origin = *origin};
+                              .origin = *origin,
+                              .until = end_of(set, origin)};
 }
 
 static int configured(const struct decision_rules *rules, const struct policy_field *field,
@@ -92,5 +110,9 @@ json_t *effective_json(const struct effective *s) {
     json_object_set_new(object, "from", json_text(s->from));
     json_object_set_new(object, "subject", json_text(s->origin.subject));
     json_object_set_new(object, "field", json_text(s->origin.field));
+    if (s->until != 0) {
+        char time[TIMESTAMP_SIZE];
+        json_object_set_new(object, "until", json_string(timestamp_format(s->until, time)));
+    }
     return object;
 }

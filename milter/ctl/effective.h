@@ -15,8 +15,9 @@
 struct effective {
     const char *name;  /* "source", "spf:fail", "imap" */
     const char *value; /* "malformed" when it cannot be read */
-    const char *from;  /* account, domain, default, configuration, built-in */
+    const char *from;  /* self, account, domain, default, configuration, built-in */
     struct policy_origin origin;
+    int64_t until; /* of self: when it ends, seconds since the epoch; 0: it does not */
 };
 
 /*
@@ -41,7 +42,8 @@ struct effective effective_service(const struct decision_rules *rules, const str
 bool effective_is_served(const struct config *config, const char *service);
 bool effective_protocol_is_served(const struct config *config, const char *protocol);
 
-/* {"value": ..., "from": ..., "subject": ..., "field": ...}; a new reference. */
+/* {"value": ..., "from": ..., "subject": ..., "field": ...}, and "until" where it ends; a new
+ * reference. */
 json_t *effective_json(const struct effective *s);
 
 #endif

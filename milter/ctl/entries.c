@@ -105,6 +105,17 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
     return NULL;
 }
 
+/* Does gatepost.conf have the member of a network? */
+static bool is_configured(const struct ctl *ctl, const char *subject, const char *member) {
+    const struct config_network *network =
+        fact_is_network(subject) ? config_network(ctl->config, subject + strlen("network:")) : NULL;
+    for (size_t i = 0; network != NULL && i < network->texts.n; i++)
+        if (fact_is_same(true, network->texts.items[i], strlen(network->texts.items[i]), member,
+                         strlen(member)))
+            return true;
+    return false;
+}
+
 /*
  * What is not there cannot go; and it helps to know what is there instead. *field becomes `literal`
  * where that is there and it is not.
@@ -124,6 +135,9 @@ static int check_listed(struct ctl *ctl, const char *subject, const char **field
         const struct store_field *ignored;
         if (find_field(&hash, network, literal, &ignored) != NULL)
             *field = literal;
+        else if (is_configured(ctl, subject, *field))
+            status = ctl_refuse(ctl, "%s has no %s in the store: it stands in %s", subject, *field,
+                                ctl->config->path);
         else
             status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, *field,
                                 around == NULL ? "" : " of its own; it is inside ",
@@ -150,22 +164,30 @@ struct shown_entry {
     const char *subject;
     const char *name; /* without the field's name */
     size_t name_len;
-    const char *note; /* without its until=, where that can be read */
+    const char *note; /* without its time, where that can be read */
     size_t note_len;
     bool malformed, expired;
-    int64_t until; /* 0: without end */
+    bool pending;        /* it does not count yet */
+    int64_t until, from; /* 0: without end; from the beginning */
 };
 
-/* What follows the time in a value that begins with "until=TIME". */
-static void skip_until(struct shown_entry *entry) {
-    if (entry->malformed || entry->until == 0)
+/* What follows the times in front of a note; a policy knows the second only of self facts. */
+static void skip_times(struct shown_entry *entry) {
+    struct self_value value;
+    size_t len = entry->note_len;
+    if (entry->malformed || (entry->until == 0 && entry->from == 0))
         return;
-    const char *space = memchr(entry->note, ' ', entry->note_len);
-    size_t skipped = space == NULL ? entry->note_len : (size_t)(space - entry->note);
-    while (skipped < entry->note_len && entry->note[skipped] == ' ')
-        skipped++;
-    entry->note += skipped;
-    entry->note_len -= skipped;
+    if (!self_is_subject(entry->subject)) {
+        const char *space = memchr(entry->note, ' ', len);
+        len = space == NULL ? len : (size_t)(space - entry->note);
+        while (len < entry->note_len && entry->note[len] == ' ')
+            len++;
+        entry->note += len;
+        entry->note_len -= len;
+    } else if (self_value_parse(entry->note, len, false, &value) == 0) {
+        entry->note = value.note;
+        entry->note_len = value.note_len;
+    }
 }
 
 static json_t *entry_json(const struct shown_entry *entry, bool member) {
@@ -181,26 +203,45 @@ static json_t *entry_json(const struct shown_entry *entry, bool member) {
                                           : json_null());
     json_object_set_new(told, "malformed", json_boolean(entry->malformed));
     json_object_set_new(told, "expired", json_boolean(entry->expired));
+    if (entry->from != 0) {
+        json_object_set_new(told, "from", json_string(timestamp_format(entry->from, time)));
+        json_object_set_new(told, "pending", json_boolean(entry->pending));
+    }
     return told;
 }
 
+/* When it counts, as people are told: "until TIME", "from TIME until TIME"; malloc'd or NULL. */
+static char *say_time(const struct shown_entry *entry) {
+    char from[TIMESTAMP_SIZE], until[TIMESTAMP_SIZE];
+    bool begins = entry->pending, ends = entry->until != 0;
+    if (!begins && !ends)
+        return NULL;
+    return xasprintf("%s%s%s%s", begins ? "from " : "",
+                     begins ? timestamp_format(entry->from, from) : "",
+                     begins && ends   ? " until "
+                     : entry->expired ? "expired "
+                     : ends           ? "until "
+                                      : "",
+                     ends ? timestamp_format(entry->until, until) : "");
+}
+
 static void add_row(struct ctl_table *table, const struct shown_entry *entry) {
-    char time[TIMESTAMP_SIZE], *said = NULL;
+    char *said = NULL, *time = say_time(entry);
     char *note = xstrndup(entry->note, entry->note_len);
-    if (entry->until != 0)
-        said = xasprintf("%s %s%s%s", entry->expired ? "expired" : "until",
-                         timestamp_format(entry->until, time), note[0] == '\0' ? "" : ": ", note);
+    if (time != NULL)
+        said = xasprintf("%s%s%s", time, note[0] == '\0' ? "" : ": ", note);
     else if (entry->malformed)
         said = xasprintf("malformed: %s", note);
     ctl_table_add_octets(table, entry->name, entry->name_len);
     ctl_table_add(table, entry->subject);
     if (said != NULL)
         ctl_table_add_painted(table, said,
-                              entry->malformed ? CTL_BAD
-                              : entry->expired ? CTL_ODD
-                                               : CTL_PLAIN);
+                              entry->malformed                   ? CTL_BAD
+                              : entry->expired || entry->pending ? CTL_ODD
+                                                                 : CTL_PLAIN);
     else
         ctl_table_add_octets(table, entry->note, entry->note_len);
+    free(time);
     free(said);
     free(note);
 }
@@ -212,8 +253,10 @@ struct entry_counts {
 
 static void show_ip(struct shown_entry *shown, const struct ip_entry *entry, int64_t now) {
     shown->malformed = entry->malformed;
-    shown->expired = !entry->malformed && !policy_ip_counts(entry, now);
+    shown->pending = !entry->malformed && entry->from > now;
+    shown->expired = !entry->malformed && !shown->pending && !policy_ip_counts(entry, now);
     shown->until = entry->malformed ? 0 : entry->until;
+    shown->from = entry->malformed ? 0 : entry->from;
 }
 
 static void show_name(struct shown_entry *shown, const struct name_entry *entry, int64_t now) {
@@ -242,7 +285,7 @@ static bool find_entry(enum entry_list list, const struct store_field *f,
         show_name(shown, &policy->providers[counts->providers++], now);
     else
         show_ip(shown, &policy->ips[counts->ips++], now);
-    skip_until(shown);
+    skip_times(shown);
     return as == (list == ENTRIES_AS);
 }
 
@@ -250,7 +293,7 @@ size_t ctl_list_entries(const struct ctl *ctl, enum entry_list which,
                         const struct ctl_policies *policies, int indent, json_t *list) {
     struct ctl_table table = {.columns = 3, .indent = indent};
     size_t n = 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct store_hash *hash = &policies->hashes[i];
         const struct policy *policy = policies->policies[i];
         struct entry_counts counts = {0};
@@ -277,7 +320,7 @@ int ctl_show_entries(struct ctl *ctl, enum entry_list which, const char *account
     json_t *list = ctl->json ? json_array() : NULL;
     if (ctl_list_entries(ctl, which, &policies, 0, list) == 0)
         ctl_say_empty(ctl, "%s %s", policies.subjects[policies.own] + strlen("account:"),
-                      which == ENTRIES_AS ? "sends only under its own name"
+                      which == ENTRIES_AS ? "has no addresses to send as"
                                           : "has no listed addresses");
     ctl_policies_clear(&policies);
     return ctl->json ? ctl_print_json(list) : CTL_DONE;

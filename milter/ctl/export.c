@@ -111,10 +111,10 @@ static int put_network(struct exporting *e, const char *subject, struct why *why
 }
 
 static bool is_subject(const char *name) {
-    return strncmp(name, "account:", 8) == 0 || fact_is_network(name);
+    return strncmp(name, "account:", 8) == 0 || self_is_subject(name) || fact_is_network(name);
 }
 
-/* In the order of the names: accounts, then networks. */
+/* In the order of the names: accounts, networks, then what users have set themselves. */
 static int put_all(struct exporting *e, const struct ctl_names *names, struct why *why) {
     struct ctl_progress progress;
     const char *batch[BATCH];
@@ -165,6 +165,9 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
         return status;
     if (ctl->json)
         putchar('{');
+    if (names.n == 0)
+        ctl_say_empty(ctl, argc > 0 ? "nothing matches %s" : "there is no policy%s",
+                      argc > 0 ? argv[0] : "");
     if (put_all(&e, &names, &why) != 0) {
         ctl_names_clear(&names);
         char *message = xasprintf("store \"%s\": %s", ctl->config->store, why.text);

@@ -19,13 +19,24 @@ struct filter {
     size_t n, room;
 };
 
+/* An account's is also what its user has set himself. */
+static bool matches_subject(const char *pattern, const char *subject) {
+    if (pattern == NULL)
+        return true;
+    if (strncmp(pattern, "account:", 8) == 0 && self_is_subject(subject)) {
+        pattern += strlen("account:");
+        subject += strlen(SELF_SUBJECT);
+    }
+    /* an address literal has brackets */
+    return fnmatch(pattern, subject, 0) == 0 || strcmp(pattern, subject) == 0;
+}
+
 static bool matches(const struct filter *filter, const struct history_entry *entry) {
     const struct ctl *ctl = filter->ctl;
     char *subject = xstrndup(entry->subject.text ? entry->subject.text : "", entry->subject.len);
     char *field = xstrndup(entry->field.text ? entry->field.text : "", entry->field.len);
     char *actor = xstrndup(entry->actor.text ? entry->actor.text : "", entry->actor.len);
-    bool pass = (filter->pattern == NULL || fnmatch(filter->pattern, subject, 0) == 0 ||
-                 strcmp(filter->pattern, subject) == 0); /* an address literal has brackets */
+    bool pass = matches_subject(filter->pattern, subject);
     pass = pass && (ctl->field == NULL || fnmatch(ctl->field, field, 0) == 0);
     pass = pass && (ctl->actor == NULL || fnmatch(ctl->actor, actor, 0) == 0);
     free(subject);
@@ -39,6 +50,8 @@ static json_t *entry_json(const struct history_entry *entry) {
     json_t *told = json_object();
     json_object_set_new(told, "time", json_string(timestamp_format(entry->time / 1000, time)));
     json_object_set_new(told, "actor", json_octets(entry->actor.text, entry->actor.len));
+    if (entry->client.text != NULL)
+        json_object_set_new(told, "client", json_octets(entry->client.text, entry->client.len));
     json_object_set_new(told, "subject", json_octets(entry->subject.text, entry->subject.len));
     json_object_set_new(told, "field", json_octets(entry->field.text, entry->field.len));
     json_object_set_new(told, "old", json_octets(entry->old.text, entry->old.len));
@@ -57,10 +70,12 @@ static int take(void *context, const struct history_entry *entry) {
 
 /* One line in logfmt: an absent value is empty, an empty one "". */
 static void put_entry(const json_t *entry) {
-    static const char *const keys[] = {"time", "actor", "subject", "field", "old", "new"};
+    static const char *const keys[] = {"time", "actor", "client", "subject", "field", "old", "new"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char memory[LOG_VALUE_MAX * 4 + 20];
         struct textbuf buf;
+        if (strcmp(keys[i], "client") == 0 && json_object_get(entry, keys[i]) == NULL)
+            continue;
         textbuf_init(&buf, memory, sizeof memory);
         textbuf_put_logfmt(&buf, json_string_value(json_object_get(entry, keys[i])));
         printf("%s%s=%s", i == 0 ? "" : " ", keys[i], memory);
@@ -81,17 +96,26 @@ static void put_value(const char *value) {
         ctl_puts(stdout, value);
 }
 
+/* Both may be absent. */
+static bool is_equal(const json_t *a, const json_t *b) {
+    return a == b || json_equal(a, b);
+}
+
 /* For people: who and when once for all that was changed at that time, then each fact. */
 static void put_readable(const json_t *entry, const json_t *before) {
-    static const char *const who[] = {"time", "actor"};
+    static const char *const who[] = {"time", "actor", "client"};
     bool same = before != NULL;
     for (size_t i = 0; i < sizeof who / sizeof *who; i++)
-        same = same && json_equal(json_object_get(entry, who[i]), json_object_get(before, who[i]));
+        same = same && is_equal(json_object_get(entry, who[i]), json_object_get(before, who[i]));
     if (!same) {
         ctl_paint(stdout, CTL_TITLE);
         ctl_puts(stdout, text_of(entry, "time"));
         fputs("  ", stdout);
         ctl_puts(stdout, text_of(entry, "actor") == NULL ? "" : text_of(entry, "actor"));
+        if (text_of(entry, "client") != NULL) {
+            fputs(" from ", stdout);
+            ctl_puts(stdout, text_of(entry, "client"));
+        }
         ctl_paint(stdout, CTL_PLAIN);
         putchar('\n');
     }
@@ -132,7 +156,8 @@ static int choose_format(const struct ctl *ctl, bool *logfmt) {
 
 /* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
 static int make_pattern(const struct ctl *ctl, const char *name, char **pattern) {
-    if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0) {
+    if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0 ||
+        self_is_subject(name)) {
         *pattern = xstrdup(name);
         return CTL_DONE;
     }

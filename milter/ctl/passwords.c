@@ -38,7 +38,15 @@ static int open_store(const struct ctl *ctl, struct password_store **out) {
 
 /* ---- add ---- */
 
+/* Adds the name, unless it is there. */
 static void join(char **list, const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = *list; at != NULL; at = at[0] == ',' ? at + 1 : NULL) {
+        size_t word = strcspn(at, ",");
+        if (word == len && memcmp(at, name, len) == 0)
+            return;
+        at += word;
+    }
     char *joined = *list == NULL ? xstrdup(name) : xasprintf("%s,%s", *list, name);
     free(*list);
     *list = joined;
@@ -77,8 +85,9 @@ static int read_protocols(struct ctl *ctl, int n, char **names, char **protocols
 static int read_note(const struct ctl *ctl) {
     const char *note = ctl->note == NULL ? "" : ctl->note;
     size_t len = strlen(note);
-    if (strncmp(note, "until=", 6) == 0)
-        return ctl_refuse(ctl, "--note: a note cannot begin with until=: there is --until");
+    if (strncmp(note, "until=", 6) == 0 || strncmp(note, "from=", 5) == 0)
+        return ctl_refuse(ctl,
+                          "--note: a note cannot begin with from= or until=: there is --until");
     for (size_t i = 0, sequence; i < len; i += sequence) {
         sequence = utf8_sequence(note + i, len - i);
         if (sequence == 0 || utf8_is_deceptive(note + i, sequence))
@@ -148,6 +157,7 @@ struct listing {
     json_t *json; /* NULL: as text */
     struct ctl_table rows;
     size_t unreadable;
+    int64_t now;
 };
 
 static json_t *part_json(struct app_password_part part) {
@@ -161,11 +171,26 @@ static void list_json(json_t *list, const struct app_password *password) {
     json_object_set_new(told, "protocols", part_json(password->protocols));
     json_object_set_new(told, "services", part_json(password->services));
     json_object_set_new(told, "created", json_text(timestamp_format(password->created, text)));
+    if (password->from != 0)
+        json_object_set_new(told, "from", json_text(timestamp_format(password->from, text)));
     json_object_set_new(told, "until",
                         password->until == 0 ? json_null()
                                              : json_text(timestamp_format(password->until, text)));
     json_object_set_new(told, "note", part_json(password->note));
     json_array_append_new(list, told);
+}
+
+/* With the time from which it will be good. */
+static void add_note(struct listing *listing, const struct app_password *password) {
+    char from[TIMESTAMP_SIZE];
+    if (password->from <= listing->now) {
+        ctl_table_add_octets(&listing->rows, password->note.text, password->note.len);
+        return;
+    }
+    char *note = xasprintf("[from %s] %.*s", timestamp_format(password->from, from),
+                           (int)password->note.len, password->note.text);
+    ctl_table_add(&listing->rows, note);
+    free(note);
 }
 
 /* password_take */
@@ -190,11 +215,12 @@ static void list_one(void *context, const struct app_password *password) {
     ctl_table_add(&listing->rows, timestamp_format(password->created, created));
     ctl_table_add(&listing->rows,
                   password->until == 0 ? "-" : timestamp_format(password->until, until));
-    ctl_table_add_octets(&listing->rows, password->note.text, password->note.len);
+    add_note(listing, password);
 }
 
 int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
-    struct listing listing = {.json = ctl->json ? json_array() : NULL, .rows = {.columns = 5}};
+    struct listing listing = {
+        .json = ctl->json ? json_array() : NULL, .rows = {.columns = 5}, .now = ctl->now};
     struct password_store *store;
     struct why why;
     char *account = NULL;
@@ -253,15 +279,16 @@ int ctl_passwords_drop(struct ctl *ctl, const char *given) {
     struct password_store *store;
     struct why why;
     char *account = NULL;
-    if (ctl->config->passwords_listen[0] == '\0')
-        return CTL_DONE;
     int status = name_account(ctl, given, &account);
     if (status == CTL_DONE)
         status = open_store(ctl, &store);
     if (status == CTL_DONE) {
-        if (password_remove(store, account, NULL, &why) < 0)
+        int removed = password_remove(store, account, NULL, &why);
+        if (removed < 0)
             status =
                 ctl_fail(ctl, "its app passwords cannot be removed, so nothing was: %s", why.text);
+        else if (removed > 0)
+            ctl_warn("%s: app passwords removed: %d", account, removed);
         password_store_free(store);
     }
     free(account);

@@ -169,30 +169,36 @@ int ctl_read_hash(const struct ctl *ctl, const char *subject, struct store_hash 
 
 /* ---- policies ---- */
 
-struct policy *ctl_decode(const struct store_hash *hash) {
-    struct policy *policy = hash->answer > STORE_ABSENT ? policy_decode(hash) : NULL;
+struct policy *ctl_decode(const char *subject, const struct store_hash *hash) {
+    struct policy *policy = hash->answer > STORE_ABSENT ? policy_decode(subject, hash) : NULL;
     if (policy == NULL && hash->answer > STORE_ABSENT)
         no_memory();
     return policy;
 }
 
-/* Which of the subjects of an account one is, by its name. */
-static enum policy_subject subject_of(const char *name) {
-    return strcmp(name, "*") == 0        ? SUBJECT_DEFAULT
+/* Which of the subjects of an account one is, of which `name` is the name. */
+static enum policy_subject subject_of(const char *subject, const char *name) {
+    return self_is_subject(subject)      ? SUBJECT_SELF
+           : strcmp(name, "*") == 0      ? SUBJECT_DEFAULT
            : strncmp(name, "@.", 2) == 0 ? SUBJECT_PARENT
            : name[0] == '@'              ? SUBJECT_DOMAIN
                                          : SUBJECT_ACCOUNT;
 }
 
 void ctl_policies_name(struct ctl_policies *out, const char *subject) {
-    const char *name = subject + strlen("account:"), *domain = strrchr(subject, '@');
+    const char *name = strchr(subject, ':') + 1, *domain = strrchr(subject, '@');
     const char *parents[PARENTS_MAX];
     *out = (struct ctl_policies){0};
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         out->hashes[i].answer = STORE_UNANSWERED;
-    out->own = subject_of(name);
+    out->own = subject_of(subject, name);
     out->subjects[out->own] = xstrdup(subject);
-    if (out->own == SUBJECT_ACCOUNT && domain != NULL)
+    bool is_user = out->own == SUBJECT_ACCOUNT || out->own == SUBJECT_SELF;
+    if (out->own == SUBJECT_ACCOUNT)
+        out->subjects[SUBJECT_SELF] = xasprintf(SELF_SUBJECT "%s", name);
+    if (out->own == SUBJECT_SELF)
+        out->subjects[SUBJECT_ACCOUNT] = xasprintf("account:%s", name);
+    if (is_user && domain != NULL)
         out->subjects[SUBJECT_DOMAIN] = xasprintf("account:%s", domain);
     bool is_parent = out->own == SUBJECT_PARENT;
     size_t at = SUBJECT_PARENT + is_parent;
@@ -201,7 +207,7 @@ void ctl_policies_name(struct ctl_policies *out, const char *subject) {
         out->subjects[at++] = xasprintf("account:@%s", parents[i]);
     if (out->own != SUBJECT_DEFAULT)
         out->subjects[SUBJECT_DEFAULT] = xstrdup("account:*");
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         out->set.subjects[i] = out->subjects[i];
 }
 
@@ -231,7 +237,7 @@ int ctl_policies_of(struct ctl *ctl, const char *name, struct ctl_policies *out)
 }
 
 void ctl_policies_clear(struct ctl_policies *policies) {
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         policy_free(policies->policies[i]);
         store_hash_clear(&policies->hashes[i]);
         free(policies->subjects[i]);
@@ -239,17 +245,23 @@ void ctl_policies_clear(struct ctl_policies *policies) {
     *policies = (struct ctl_policies){0};
 }
 
+/* What users have set themselves holds where there is a settings section. */
+static bool is_asked(const struct ctl *ctl, const struct ctl_policies *policies, size_t i) {
+    return i != SUBJECT_SELF || i == policies->own || ctl->config->self_facts;
+}
+
 int ctl_policies_load(const struct ctl *ctl, const char *subject, struct ctl_policies *out,
                       struct why *why) {
     int rc = 0;
     ctl_policies_name(out, subject);
-    for (size_t i = 0; rc == 0 && i < SUBJECTS; i++) {
-        if (out->subjects[i] == NULL)
+    out->set.now = ctl->now;
+    for (size_t i = 0; rc == 0 && i < ALL_SUBJECTS; i++) {
+        if (out->subjects[i] == NULL || !is_asked(ctl, out, i))
             continue;
         rc = ctl_read_hash(ctl, out->subjects[i], &out->hashes[i], why);
         if (rc != 0 || out->hashes[i].answer == STORE_ABSENT)
             continue;
-        out->policies[i] = ctl_decode(&out->hashes[i]);
+        out->policies[i] = ctl_decode(out->subjects[i], &out->hashes[i]);
         out->set.policies[i] = out->policies[i];
     }
     if (rc != 0)

@@ -36,14 +36,14 @@ const struct store_field *ctl_find_field(const struct store_hash *hash, const ch
                                          size_t len);
 
 /* Decodes what is there; NULL when nothing is there. */
-struct policy *ctl_decode(const struct store_hash *hash);
+struct policy *ctl_decode(const char *subject, const struct store_hash *hash);
 
 /* A subject and what it inherits from, each read and decoded. */
 struct ctl_policies {
     struct policy_set set;
-    char *subjects[SUBJECTS]; /* NULL where the subject has none, like the domain of "*" */
-    struct store_hash hashes[SUBJECTS];
-    struct policy *policies[SUBJECTS];
+    char *subjects[ALL_SUBJECTS]; /* NULL where the subject has none, like the domain of "*" */
+    struct store_hash hashes[ALL_SUBJECTS];
+    struct policy *policies[ALL_SUBJECTS];
     enum policy_subject own; /* which of them is the subject itself */
 };
 

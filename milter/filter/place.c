@@ -1,6 +1,6 @@
 /*
- * Where the filter shall listen. Owns the judgement of a place; opening it is socket.c's and
- * http.c's.
+ * Addresses where the filter shall listen. Owns the judgement of one; opening it is socket.c's and
+ * http.c's. Places of unix sockets are base/unix_place.c's.
  */
 #include "place.h"
 
@@ -13,30 +13,6 @@
 
 #include "gatepost/base/host_port.h"
 #include "holder.h"
-
-/* ---- unix sockets ---- */
-
-int place_look(const char *path, struct place *out, struct why *why) {
-    struct stat there;
-    *out = (struct place){0};
-    if (lstat(path, &there) == 0) {
-        if (S_ISLNK(there.st_mode))
-            return why_set(why, "a symbolic link stands in its place: remove it");
-        if (!S_ISSOCK(there.st_mode))
-            return why_set(why, "a file that is no socket stands in its place: remove it");
-        out->socket = true;
-    }
-    const char *slash = strrchr(path, '/');
-    int len = slash == path ? 1 : (int)(slash - path);
-    snprintf(out->directory, sizeof out->directory, "%.*s", len, path);
-    out->error = stat(out->directory, &there) != 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
-    out->mode = out->error == 0 ? there.st_mode : 0;
-    if (out->error != 0)
-        return why_set(why, "its directory %s: %s", out->directory, strerror(out->error));
-    return 0;
-}
-
-/* ---- addresses ---- */
 
 static int try_sockaddr(const struct sockaddr *address, socklen_t len, struct why *why) {
     int on = 1, error = 0;

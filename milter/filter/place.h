@@ -7,23 +7,8 @@
 
 #include <netdb.h>
 #include <stdbool.h>
-#include <sys/stat.h>
 
 #include "gatepost/core/why.h"
-
-/* The place of a unix socket. */
-struct place {
-    char directory[120]; /* that it lies in */
-    mode_t mode;         /* of the directory */
-    int error;           /* errno of the directory; 0 where there is one */
-    bool socket;         /* an old socket stands there */
-};
-
-/*
- * Looks at the place of an absolute path, of at most 107 octets. Nothing but an old socket may
- * stand there. Returns 0, or -1 with the reason, which names the directory if that is at fault.
- */
-int place_look(const char *path, struct place *out, struct why *why);
 
 /*
  * The addresses of inet:PORT, inet:PORT@HOST or inet6:..., to listen on or to connect to. Returns

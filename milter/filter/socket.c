@@ -17,8 +17,8 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
+#include "gatepost/base/unix_place.h"
 #include "place.h"
-#include "unix_place.h"
 
 static struct sockaddr_storage own; /* where it can be reached, until the process ends */
 static socklen_t own_len;
@@ -80,7 +80,10 @@ static int open_unix(const struct config *config, const struct privileges *privi
                                      .value = config->socket,
                                      .group_setting = "socket_group",
                                      .group = config->socket_group,
-                                     .group_given = config->socket_group_given};
+                                     .group_given = config->socket_group_given,
+                                     .give = privileges->change,
+                                     .owner = privileges->uid,
+                                     .owner_name = config->user};
     gid_t group;
     if (unix_place_prepare(&place, &group) != 0)
         return -1;
@@ -89,7 +92,7 @@ static int open_unix(const struct config *config, const struct privileges *privi
     umask(mask);
     if (rc != 0)
         return -1;
-    made = unix_place_take(&place, group, config, privileges);
+    made = unix_place_take(&place, group);
     return made < 0 ? -1 : 0;
 }
 

@@ -17,8 +17,10 @@
 static enum decision_next ask_store(struct judgement *j) {
     struct why why;
     if (account_lookup_find(j->runtime->store->cache, &j->account, &j->lookup, j->deadline, &why) ==
-        0)
+        0) {
+        j->lookup.set.now = j->facts.now;
         return decision_policy(&j->decision, &j->lookup.set);
+    }
     if (j->observer != NULL)
         j->observer->unavailable(j->observer->context, why.text);
     log_event(LOG_ERR, "store-error", "session", j->session, "problem", why.text, (char *)NULL);

@@ -28,7 +28,8 @@ static int get_and_make(struct store *store, const char *const *subjects, size_t
     struct store_hash hashes[STORE_MADE_MAX];
     int rc = store_get(store, subjects, n, hashes, deadline, why);
     for (size_t i = 0; i < n; i++) {
-        if (hashes[i].answer != STORE_UNANSWERED && (made[i] = maker->make(&hashes[i])) == NULL)
+        if (hashes[i].answer != STORE_UNANSWERED &&
+            (made[i] = maker->make(subjects[i], &hashes[i])) == NULL)
             rc = why_set(why, "no memory");
         store_hash_clear(&hashes[i]);
     }

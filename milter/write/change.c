@@ -55,15 +55,17 @@ static enum change_result ask_guard(struct change *c, const struct change_before
     if (before->policies == NULL)
         return asks_network(c, before, &reason) ? guarded(c, &reason, why) : CHANGE_DONE;
     struct policy_set after = *before->policies;
-    struct policy *policy = c->drop ? NULL : plan_policy(before->hash, &c->plan, &gone);
+    struct policy *policy = c->drop ? NULL : plan_policy(c->subject, before->hash, &c->plan, &gone);
     if (policy == NULL && !gone && !c->drop) {
         why_set(why, "no memory");
         return CHANGE_FAILED;
     }
     after.policies[before->own] = policy;
+    /* nobody inherits what a user has set himself */
+    bool inherited = before->own != SUBJECT_ACCOUNT && before->own != SUBJECT_SELF;
     bool asks = guard_policy(c->config, before->policies, &after, c->now, &reason) ||
-                guard_opening(before->policies->policies[before->own], policy,
-                              c->drop && before->own != SUBJECT_ACCOUNT, c->now, &reason);
+                guard_opening(before->policies->policies[before->own], policy, c->drop && inherited,
+                              c->now, &reason);
     policy_free(policy);
     return asks ? guarded(c, &reason, why) : CHANGE_DONE;
 }

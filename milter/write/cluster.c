@@ -10,17 +10,23 @@
 #include "cluster_scan.h"
 #include "cluster_transactions.h"
 #include "examine.h"
+#include "gatepost/core/store_key.h"
+#include "history_reading.h"
 #include "implement.h"
 #include "redis_history.h"
 
 struct writer_cluster {
     struct store_writer writer;
     struct cluster_nodes cluster;
-    char *stream; /* key of the history */
-    unsigned stream_slot;
-    struct redis_scribe apart, together; /* the history elsewhere, or in the subject's slot */
-    struct cluster_route begun;          /* where the subject is watched; `to` NULL: none is */
-    struct redis_tries tries;            /* of what was begun */
+    struct {
+        char *stream; /* its key */
+        unsigned slot;
+        struct redis_scribe together; /* who writes in the slot of the history */
+    } histories[HISTORIES];
+    struct redis_scribe apart; /* who writes elsewhere */
+    bool self_facts;
+    struct cluster_route begun; /* where the subject is watched; `to` NULL: none is */
+    struct redis_tries tries;   /* of what was begun */
 };
 
 static int no_memory(struct why *why) {
@@ -30,11 +36,12 @@ static int no_memory(struct why *why) {
 static int cluster_begin(struct store_writer *writer, const char *subject, struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
     struct redis_command c = {0};
-    char *key = NULL;
+    char *key = store_key_make(w->cluster.prefix, subject);
     w->begun = (struct cluster_route){0};
-    if (cluster_nodes_slot(&w->cluster, subject, &w->begun.slot) != 0 ||
-        asprintf(&key, "%s%s", w->cluster.prefix, subject) < 0)
+    if (key == NULL || cluster_nodes_slot(&w->cluster, subject, &w->begun.slot) != 0) {
+        free(key);
         return no_memory(why);
+    }
     redis_command_begin(&c, "WATCH");
     redis_command_add(&c, key);
     redisReply *reply = cluster_nodes_ask(&w->cluster, &w->begun, &c, why);
@@ -47,6 +54,14 @@ static int cluster_begin(struct store_writer *writer, const char *subject, struc
     return rc;
 }
 
+/* As in redis.c. */
+static void cluster_leave(struct store_writer *writer) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    if (w->begun.to != NULL)
+        redis_client_disconnect(&w->begun.to->talk);
+    w->begun.to = NULL;
+}
+
 /* ---- writing ---- */
 
 static int make_jobs(struct writer_cluster *w, const struct store_edit *edits, size_t n,
@@ -55,7 +70,9 @@ static int make_jobs(struct writer_cluster *w, const struct store_edit *edits, s
         jobs[i].edit = &edits[i];
         if (cluster_nodes_slot(&w->cluster, edits[i].subject, &jobs[i].route.slot) != 0)
             return -1;
-        jobs[i].scribe = jobs[i].route.slot == w->stream_slot ? &w->together : &w->apart;
+        enum history which = history_of(edits[i].subject);
+        bool together = jobs[i].route.slot == w->histories[which].slot;
+        jobs[i].scribe = together ? &w->histories[which].together : &w->apart;
     }
     return 0;
 }
@@ -81,13 +98,16 @@ static enum store_written judge(const struct cluster_transaction *jobs, struct s
 /* Turns the jobs that are done into those of their history; their number. */
 static size_t leave_history(struct writer_cluster *w, struct cluster_transaction *jobs, size_t n) {
     size_t left = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        enum history which = history_of(jobs[i].edit->subject);
         if (jobs[i].state == JOB_DONE && jobs[i].scribe == &w->apart)
-            jobs[left++] = (struct cluster_transaction){.edit = jobs[i].edit,
-                                                        .scribe = &w->together,
-                                                        .history = true,
-                                                        .at = jobs[i].at,
-                                                        .route = {.slot = w->stream_slot}};
+            jobs[left++] =
+                (struct cluster_transaction){.edit = jobs[i].edit,
+                                             .scribe = &w->histories[which].together,
+                                             .history = true,
+                                             .at = jobs[i].at,
+                                             .route = {.slot = w->histories[which].slot}};
+    }
     return left;
 }
 
@@ -153,61 +173,31 @@ static int cluster_scan(struct store_writer *writer, store_take_subject *take, v
 static int cluster_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                            struct why *why) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
+    struct redis_command c = {0};
+    struct cluster_route route = {0};
+    struct why denied = {""};
+    char *key = w->self_facts ? store_key_make(w->cluster.prefix, SELF_SUBJECT) : NULL;
+    if (key != NULL && cluster_nodes_slot(&w->cluster, SELF_SUBJECT, &route.slot) == 0) {
+        redis_command_begin(&c, EXAMINE_SELF);
+        redis_command_add(&c, key);
+        examine_self(cluster_nodes_ask(&w->cluster, &route, &c, &denied), &denied, take, context);
+    }
+    redis_command_clear(&c);
+    free(key);
     return examine_cluster(&w->cluster, take, context, why);
 }
 
-/* The whole history, its order being known only at the end; its texts are those of the pages. */
-struct reading {
-    struct history_entry *entries;
-    size_t n, room;
-    redisReply **pages;
-    size_t n_pages;
-};
-
-static void reading_free(struct reading *reading) {
-    for (size_t i = 0; i < reading->n_pages; i++)
-        freeReplyObject(reading->pages[i]);
-    free(reading->pages);
-    free(reading->entries);
-}
-
-static int keep_entry(void *context, const struct history_entry *entry) {
-    struct reading *reading = context;
-    if (reading->n == reading->room) {
-        size_t room = reading->room == 0 ? 1000 : reading->room * 2;
-        struct history_entry *grown = realloc(reading->entries, room * sizeof *grown);
-        if (grown == NULL)
-            return -1;
-        reading->entries = grown;
-        reading->room = room;
-    }
-    reading->entries[reading->n++] = *entry;
-    return 0;
-}
-
-/* Takes the page in every case. */
-static int keep_page(struct reading *reading, struct redis_page *page, redisReply *reply) {
-    redisReply **grown = realloc(reading->pages, (reading->n_pages + 1) * sizeof(redisReply *));
-    if (grown == NULL) {
-        freeReplyObject(reply);
-        return -1;
-    }
-    reading->pages = grown;
-    reading->pages[reading->n_pages++] = reply;
-    return redis_history_take(page, reply, keep_entry, reading);
-}
-
-static int read_history(struct writer_cluster *w, int64_t since, struct reading *reading,
-                        struct why *why) {
+static int read_history(struct writer_cluster *w, enum history which, int64_t since,
+                        struct history_reading *reading, struct why *why) {
     struct redis_command c = {0};
-    struct cluster_route route = {.slot = w->stream_slot};
+    struct cluster_route route = {.slot = w->histories[which].slot};
     struct redis_page page = redis_history_begin(since);
     int rc = 0;
     while (rc == 0 && page.more) {
-        redis_history_ask(&page, &c, w->stream);
+        redis_history_ask(&page, &c, w->histories[which].stream);
         redisReply *reply = cluster_nodes_ask(&w->cluster, &route, &c, why);
         rc = reply == NULL ? -1 : 0;
-        if (rc == 0 && keep_page(reading, &page, reply) != 0)
+        if (rc == 0 && history_reading_keep(reading, &page, reply) != 0)
             rc = no_memory(why);
     }
     redis_command_clear(&c);
@@ -216,14 +206,16 @@ static int read_history(struct writer_cluster *w, int64_t since, struct reading 
 
 static int cluster_history(struct store_writer *writer, int64_t since, store_take_history *take,
                            void *context, struct why *why) {
-    struct reading reading = {0};
-    int rc = read_history((struct writer_cluster *)writer, since, &reading, why);
-    if (rc == 0)
-        history_order(reading.entries, reading.n);
-    for (size_t i = 0; rc == 0 && i < reading.n; i++)
-        if (take(context, &reading.entries[i]) != 0)
-            rc = no_memory(why);
-    reading_free(&reading);
+    struct writer_cluster *w = (struct writer_cluster *)writer;
+    struct history_reading reading = {.late = true};
+    int rc = read_history(w, HISTORY_POLICY, since, &reading, why);
+    if (rc == 0 && w->self_facts) {
+        history_reading_next(&reading);
+        rc = read_history(w, HISTORY_SELF, since, &reading, why);
+    }
+    if (rc == 0 && history_reading_tell(&reading, take, context) != 0)
+        rc = no_memory(why);
+    history_reading_clear(&reading);
     return rc;
 }
 
@@ -232,17 +224,30 @@ static int cluster_history(struct store_writer *writer, int64_t since, store_tak
 static void cluster_free(struct store_writer *writer) {
     struct writer_cluster *w = (struct writer_cluster *)writer;
     cluster_nodes_clear(&w->cluster);
-    free(w->stream);
+    for (size_t i = 0; i < HISTORIES; i++)
+        free(w->histories[i].stream);
     free(w);
 }
 
 static const struct store_writer_ops cluster_ops = {.batch = REDIS_EDIT_BATCH,
                                                     .begin = cluster_begin,
+                                                    .leave = cluster_leave,
                                                     .write = cluster_write,
                                                     .scan = cluster_scan,
                                                     .history = cluster_history,
                                                     .examine = cluster_examine,
                                                     .free = cluster_free};
+
+static int open_history(struct writer_cluster *w, size_t which, const char *key_prefix,
+                        const char *actor, struct why *why) {
+    char *stream = store_key_make(key_prefix, history_names[which]);
+    w->histories[which].stream = stream;
+    w->histories[which].together = (struct redis_scribe){.actor = actor, .stream = stream};
+    if (stream == NULL ||
+        cluster_nodes_slot(&w->cluster, history_names[which], &w->histories[which].slot) != 0)
+        return no_memory(why);
+    return 0;
+}
 
 int store_writer_cluster_open(const struct store_settings *settings, const struct store_url *url,
                               const char *actor, struct store_writer **out, struct why *why) {
@@ -250,18 +255,15 @@ int store_writer_cluster_open(const struct store_settings *settings, const struc
     if (w == NULL)
         return no_memory(why);
     w->writer.ops = &cluster_ops;
+    w->self_facts = settings->self_facts;
     int rc = cluster_nodes_init(&w->cluster, settings, url, why);
-    if (rc == 0 && (asprintf(&w->stream, "%shistory", settings->key_prefix) < 0 ||
-                    cluster_nodes_slot(&w->cluster, "history", &w->stream_slot) != 0)) {
-        w->stream = NULL;
-        rc = no_memory(why);
-    }
+    for (size_t i = 0; rc == 0 && i < HISTORIES; i++)
+        rc = open_history(w, i, settings->key_prefix, actor, why);
     if (rc != 0) {
         cluster_free(&w->writer);
         return -1;
     }
     w->apart = (struct redis_scribe){.actor = actor};
-    w->together = (struct redis_scribe){.actor = actor, .stream = w->stream};
     *out = &w->writer;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/redis/errors.h"
 
@@ -38,11 +39,10 @@ void cluster_nodes_clear(struct cluster_nodes *cluster) {
 }
 
 int cluster_nodes_slot(const struct cluster_nodes *cluster, const char *subject, unsigned *slot) {
-    char *key = NULL;
-    int len = asprintf(&key, "%s%s", cluster->prefix, subject);
-    if (len < 0)
+    char *key = store_key_make(cluster->prefix, subject);
+    if (key == NULL)
         return -1;
-    *slot = redis_slot(key, (size_t)len);
+    *slot = redis_slot(key, strlen(key));
     free(key);
     return 0;
 }

@@ -75,6 +75,19 @@ int examine_redis(struct redis_client *talk, const char *name, store_take_compla
     return rc != 0 ? rc : why_set(why, "%s", reason.text);
 }
 
+void examine_self(redisReply *reply, const struct why *why, store_take_complaint *take,
+                  void *context) {
+    char complaint[700];
+    if (reply == NULL && strstr(why->text, "NOPERM") != NULL) {
+        snprintf(complaint, sizeof complaint,
+                 "what users have set themselves cannot be read, so that no policy can be had by "
+                 "this Redis user: %.500s",
+                 why->text);
+        take(context, "self-unreadable", complaint);
+    }
+    freeReplyObject(reply);
+}
+
 /* ---- a cluster ---- */
 
 /* With a hash tag in the prefix everything is in one slot: other masters have nothing. */

@@ -139,6 +139,8 @@ enum fact_kind fact_check_subject(const struct fact_rules *rules, const char *su
     if (odd != NULL)
         return wrong(FACT_BAD_SUBJECT, why, odd);
     const char *fault = policy_subject_fault(subject);
+    if (self_is_subject(subject) && fault == NULL)
+        return check_account(rules->address, subject + strlen(SELF_SUBJECT), why);
     if (fault == NULL)
         for (const char *p = subject; *p != '\0'; p++)
             if ((unsigned char)*p >= 0x80)
@@ -391,11 +393,12 @@ static enum fact_kind check_decoded(const struct fact_rules *rules, const struct
     return kind;
 }
 
-static enum fact_kind check_account_fact(const struct fact_rules *rules, const char *name,
-                                         const char *value, size_t value_len, struct why *why) {
+static enum fact_kind check_account_fact(const struct fact_rules *rules, const char *subject,
+                                         const char *name, const char *value, size_t value_len,
+                                         struct why *why) {
     struct policy_field_key key;
     const struct policy_field *field = policy_field_find(name, strlen(name), &key);
-    struct policy *policy = policy_new();
+    struct policy *policy = policy_new_of(subject);
     enum fact_kind kind = FACT_MALFORMED;
     if (policy == NULL || policy_add(policy, name, strlen(name), value, value_len) != 0) {
         kind = wrong(FACT_UNCHECKED, why, "no memory");
@@ -405,8 +408,9 @@ static enum fact_kind check_account_fact(const struct fact_rules *rules, const c
         why_set(why, "%s", policy->faults[0].why);
         if (policy->faults[0].kind == FAULT_UNKNOWN_FIELD) {
             kind = FACT_UNKNOWN_FIELD;
-            propose_field(name, why);
-        } else {
+            if (field == NULL || !policy->own)
+                propose_field(name, why);
+        } else if (!policy->own) { /* these are written by a program, and have one value */
             propose_value(rules, field, &key, value, value_len, why);
         }
     }
@@ -442,7 +446,7 @@ enum fact_kind fact_check(const struct fact_rules *rules, const char *subject, c
         return wrong(FACT_UNCHECKED, why, "no memory");
     enum fact_kind kind = strncmp(subject, "network:", 8) == 0
                               ? check_member(name, value, value_len, why)
-                              : check_account_fact(rules, name, value, value_len, why);
+                              : check_account_fact(rules, subject, name, value, value_len, why);
     free(name);
     if (!odd_value || kind == FACT_UNCHECKED)
         return kind;

@@ -73,6 +73,12 @@ static int file_begin(struct store_writer *writer, const char *subject, struct w
     return 0;
 }
 
+static void file_leave(struct store_writer *writer) {
+    struct writer_file *w = (struct writer_file *)writer;
+    w->begun = false;
+    unlock(w);
+}
+
 /* ---- the edits, found by subject and by fact ---- */
 
 struct planned {
@@ -391,6 +397,7 @@ static void file_free(struct store_writer *writer) {
 
 static const struct store_writer_ops file_ops = {.batch = SIZE_MAX,
                                                  .begin = file_begin,
+                                                 .leave = file_leave,
                                                  .write = file_write,
                                                  .scan = file_scan,
                                                  .history = file_history,

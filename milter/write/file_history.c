@@ -24,15 +24,18 @@ static json_t *octets(struct store_text text) {
 }
 
 /* One line; `state` only with the last change of an edit. */
-static int put_entry(FILE *to, int64_t now, const char *actor, const char *subject,
+static int put_entry(FILE *to, int64_t now, const char *actor, const struct store_edit *edit,
                      const struct store_change *change, const char *state) {
     char time[TIMESTAMP_SIZE];
     json_t *entry = json_object();
     int rc = entry == NULL ? -1 : 0;
     rc |= json_object_set_new(entry, "time", json_string(timestamp_format(now / 1000, time)));
     rc |= json_object_set_new(entry, "ms", json_integer(now % 1000));
+    actor = edit->actor != NULL ? edit->actor : actor;
     rc |= json_object_set_new(entry, "actor", json_text(actor));
-    rc |= json_object_set_new(entry, "subject", json_text(subject));
+    if (edit->client != NULL)
+        rc |= json_object_set_new(entry, "client", json_text(edit->client));
+    rc |= json_object_set_new(entry, "subject", json_text(edit->subject));
     rc |= json_object_set_new(entry, "field", octets(change->field));
     rc |= json_object_set_new(entry, "old", octets(change->old));
     rc |= json_object_set_new(entry, "new", octets(change->new_value));
@@ -58,10 +61,9 @@ static int put_edit(FILE *to, int64_t now, const char *actor, const struct store
     int rc = 0;
     snprintf(state, sizeof state, "%016llx", (unsigned long long)edit->state);
     if (edit->n == 0)
-        return put_entry(to, now, actor, edit->subject, &whole, state);
+        return put_entry(to, now, actor, edit, &whole, state);
     for (size_t i = 0; rc == 0 && i < edit->n; i++)
-        rc = put_entry(to, now, actor, edit->subject, &edit->changes[i],
-                       i + 1 == edit->n ? state : NULL);
+        rc = put_entry(to, now, actor, edit, &edit->changes[i], i + 1 == edit->n ? state : NULL);
     return rc;
 }
 
@@ -144,6 +146,7 @@ static int take_line(const char *line, size_t len, int64_t since, store_take_his
     json_t *entry = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
     struct store_text time = member(entry, "time");
     struct history_entry found = {.actor = member(entry, "actor"),
+                                  .client = member(entry, "client"),
                                   .subject = member(entry, "subject"),
                                   .field = member(entry, "field"),
                                   .old = member(entry, "old"),

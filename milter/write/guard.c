@@ -15,7 +15,9 @@ static bool listed_nowhere(const struct policy_set *set, int64_t now) {
     int source = SOURCE_ANY;
     if (policy_source(set, &source, &origin) != SETTING_SET || source != SOURCE_AUTHORIZED)
         return false;
-    for (size_t i = 0; i < SUBJECTS; i++)
+    /* a user's own entries are of use only where it is he who demands them */
+    size_t n = policy_is_own(set, &origin) ? ALL_SUBJECTS : SUBJECTS;
+    for (size_t i = 0; i < n; i++)
         for (size_t j = 0; set->policies[i] != NULL && j < set->policies[i]->n_ips; j++)
             if (policy_ip_counts(&set->policies[i]->ips[j], now))
                 return false;
@@ -74,30 +76,38 @@ static struct doors open_doors(const struct config *config, const struct policy_
     return open;
 }
 
-bool guard_policy(const struct config *config, const struct policy_set *before,
-                  const struct policy_set *after, int64_t now, struct why *why) {
-    struct doors was = open_doors(config, before), is = open_doors(config, after);
-    if (listed_nowhere(after, now) && !listed_nowhere(before, now))
-        why_set(why,
-                "source authorized without a listed address: no login could send, and without a "
-                "login only what SPF passes; add an address first (ip add)");
-    else if (count_providers(after, now) > PROVIDERS_MAX &&
-             count_providers(after, now) > count_providers(before, now))
+static enum guard_loss lose(enum guard_loss loss, struct why *why, const char *reason) {
+    why_set(why, "%s", reason);
+    return loss;
+}
+
+enum guard_loss guard_policy(const struct config *config, const struct policy_set *before,
+                             const struct policy_set *after, int64_t now, struct why *why) {
+    struct policy_set old = *before, new = *after;
+    old.now = new.now = now;
+    struct doors was = open_doors(config, &old), is = open_doors(config, &new);
+    if (listed_nowhere(&new, now) && !listed_nowhere(&old, now))
+        return lose(GUARD_ADDRESSES, why,
+                    "source authorized without a listed address: no login could send, and without "
+                    "a login only what SPF passes; add an address first (ip add)");
+    if (count_providers(&new, now) > PROVIDERS_MAX &&
+        count_providers(&new, now) > count_providers(&old, now)) {
         why_set(why,
                 "this is one more ip:spf: entry than the %d of an account, its domain and "
                 "everybody together that are asked: some would have no effect",
                 PROVIDERS_MAX);
-    else if (was.any && !is.any)
-        why_set(
-            why,
+        return GUARD_PROVIDERS;
+    }
+    if (was.any && !is.any)
+        return lose(
+            GUARD_SENDING, why,
             "this switches off the last protocol for sending: the account could not send any mail");
-    else if (was.logins && !is.logins)
-        why_set(why,
-                "this switches off the last protocol that a login can send by (smtp is for mail "
-                "without a login)");
-    else
-        return false;
-    return true;
+    if (was.logins && !is.logins)
+        return lose(
+            GUARD_LOGINS, why,
+            "this switches off the last protocol that a login can send by (smtp is for mail "
+            "without a login)");
+    return GUARD_NOTHING;
 }
 
 bool guard_network(const struct config *config, const char *name, struct why *why) {

@@ -147,10 +147,10 @@ int plan_changes(bool network, const struct store_hash *now, const struct wanted
     return rc;
 }
 
-struct policy *plan_policy(const struct store_hash *now, const struct change_plan *plan,
-                           bool *gone) {
+struct policy *plan_policy(const char *subject, const struct store_hash *now,
+                           const struct change_plan *plan, bool *gone) {
     struct lookup_table changed = {0};
-    struct policy *policy = policy_new();
+    struct policy *policy = policy_new_of(subject);
     size_t fields = 0;
     changed.entries = calloc(plan->n + 1, sizeof *changed.entries);
     int rc = policy == NULL || changed.entries == NULL ? -1 : 0;

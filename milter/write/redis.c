@@ -9,7 +9,9 @@
 #include <stdlib.h>
 
 #include "examine.h"
+#include "gatepost/core/self_fact.h"
 #include "gatepost/store/redis/errors.h"
+#include "history_reading.h"
 #include "implement.h"
 #include "redis_history.h"
 #include "redis_scan.h"
@@ -19,6 +21,7 @@ struct writer_redis {
     struct store_writer writer;
     struct redis_client talk;
     const char *actor;
+    bool self_facts;
 };
 
 static int no_memory(struct why *why) {
@@ -33,7 +36,11 @@ static int redis_begin(struct store_writer *writer, const char *subject, struct 
     if (key != NULL) {
         redis_command_begin(&c, "WATCH");
         redis_command_add(&c, key);
+        bool kept = w->talk.conn != NULL;
         reply = redis_client_ask(&w->talk, &c, why);
+        /* one that was kept since the last write may have been closed, hours ago */
+        if (reply == NULL && kept && w->talk.conn == NULL)
+            reply = redis_client_ask(&w->talk, &c, why);
     } else {
         no_memory(why);
     }
@@ -45,19 +52,47 @@ static int redis_begin(struct store_writer *writer, const char *subject, struct 
     return 0;
 }
 
+/* A key stays watched until its connection writes something, or ends. */
+static void redis_leave(struct store_writer *writer) {
+    redis_client_disconnect(&((struct writer_redis *)writer)->talk);
+}
+
+static void close_scribes(struct redis_scribe scribes[HISTORIES]) {
+    for (size_t i = 0; i < HISTORIES; i++)
+        free((void *)scribes[i].stream);
+}
+
+/* Those that the edits need; to be closed in every case. */
+static int open_scribes(struct writer_redis *w, const struct store_edit *edits, size_t n,
+                        struct redis_scribe scribes[HISTORIES], struct why *why) {
+    for (size_t i = 0; i < HISTORIES; i++)
+        scribes[i] = (struct redis_scribe){w->actor, NULL};
+    for (size_t i = 0; i < n; i++) {
+        enum history which = history_of(edits[i].subject);
+        if (scribes[which].stream != NULL)
+            continue;
+        scribes[which].stream = redis_client_key(&w->talk, history_names[which]);
+        if (scribes[which].stream == NULL)
+            return no_memory(why);
+        if (redis_history_check(&w->talk, scribes[which].stream, why) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int send_all(struct writer_redis *w, const struct store_edit *edits, size_t n, int *replies,
                     struct why *why) {
     struct redis_command c = {0};
-    char *stream = redis_client_key(&w->talk, "history");
-    const struct redis_scribe scribe = {w->actor, stream};
-    int rc = stream == NULL ? no_memory(why) : redis_history_check(&w->talk, stream, why);
+    struct redis_scribe scribes[HISTORIES];
+    int rc = open_scribes(w, edits, n, scribes, why);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct redis_errand errand = {.scribe = &scribe, .edit = &edits[i]};
+        const struct redis_errand errand = {.scribe = &scribes[history_of(edits[i].subject)],
+                                            .edit = &edits[i]};
         replies[i] = redis_transaction_queue(&w->talk, &c, &errand, why);
         rc = replies[i] < 0 ? -1 : 0;
     }
     redis_command_clear(&c);
-    free(stream);
+    close_scribes(scribes);
     if (rc == 0)
         return redis_client_flush(&w->talk, why);
     redis_client_disconnect(&w->talk); /* with what is queued already */
@@ -100,30 +135,52 @@ static int redis_names(struct store_writer *writer, store_take_subject *take, vo
     return redis_scan(&((struct writer_redis *)writer)->talk, take, context, why);
 }
 
-static int redis_history(struct store_writer *writer, int64_t since, store_take_history *take,
-                         void *context, struct why *why) {
-    struct writer_redis *w = (struct writer_redis *)writer;
+static int read_history(struct writer_redis *w, enum history which, int64_t since,
+                        struct history_reading *reading, struct why *why) {
     struct redis_command c = {0};
     struct redis_page page = redis_history_begin(since);
-    char *stream = redis_client_key(&w->talk, "history");
+    char *stream = redis_client_key(&w->talk, history_names[which]);
     int rc = stream == NULL ? no_memory(why) : 0;
     while (rc == 0 && page.more) {
         redis_history_ask(&page, &c, stream);
         redisReply *reply = redis_client_ask(&w->talk, &c, why);
         rc = reply == NULL ? -1 : 0;
-        if (rc == 0 && redis_history_take(&page, reply, take, context) != 0)
+        if (rc == 0 && history_reading_keep(reading, &page, reply) != 0)
             rc = no_memory(why);
-        if (reply != NULL)
-            freeReplyObject(reply);
     }
     redis_command_clear(&c);
     free(stream);
     return rc;
 }
 
+static int redis_history(struct store_writer *writer, int64_t since, store_take_history *take,
+                         void *context, struct why *why) {
+    struct writer_redis *w = (struct writer_redis *)writer;
+    struct history_reading reading = {0};
+    int rc = read_history(w, HISTORY_POLICY, since, &reading, why);
+    if (rc == 0 && w->self_facts) {
+        history_reading_next(&reading);
+        rc = read_history(w, HISTORY_SELF, since, &reading, why);
+    }
+    if (rc == 0 && history_reading_tell(&reading, take, context) != 0)
+        rc = no_memory(why);
+    history_reading_clear(&reading);
+    return rc;
+}
+
 static int redis_examine(struct store_writer *writer, store_take_complaint *take, void *context,
                          struct why *why) {
     struct writer_redis *w = (struct writer_redis *)writer;
+    struct redis_command c = {0};
+    struct why denied = {""};
+    char *key = w->self_facts ? redis_client_key(&w->talk, SELF_SUBJECT) : NULL;
+    if (key != NULL) {
+        redis_command_begin(&c, EXAMINE_SELF);
+        redis_command_add(&c, key);
+        examine_self(redis_client_ask(&w->talk, &c, &denied), &denied, take, context);
+    }
+    redis_command_clear(&c);
+    free(key);
     return examine_redis(&w->talk, "Redis", take, context, why);
 }
 
@@ -135,6 +192,7 @@ static void redis_free(struct store_writer *writer) {
 
 static const struct store_writer_ops redis_ops = {.batch = REDIS_EDIT_BATCH,
                                                   .begin = redis_begin,
+                                                  .leave = redis_leave,
                                                   .write = redis_write,
                                                   .scan = redis_names,
                                                   .history = redis_history,
@@ -148,6 +206,7 @@ int store_writer_redis_open(const struct store_settings *settings, const struct 
         return no_memory(why);
     w->writer.ops = &redis_ops;
     w->actor = actor;
+    w->self_facts = settings->self_facts;
     if (redis_client_init(&w->talk, settings, url, why) != 0) {
         redis_free(&w->writer);
         return -1;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/redis/errors.h"
 
 int redis_client_init(struct redis_client *talk, const struct store_settings *settings,
@@ -36,8 +37,7 @@ void redis_client_clear(struct redis_client *talk) {
 }
 
 char *redis_client_key(const struct redis_client *talk, const char *subject) {
-    char *key = NULL;
-    return asprintf(&key, "%s%s", talk->prefix, subject) < 0 ? NULL : key;
+    return store_key_make(talk->prefix, subject);
 }
 
 void redis_command_add_octets(struct redis_command *command, const char *word, size_t len) {

@@ -46,6 +46,7 @@ void redis_history_ask(const struct redis_page *page, struct redis_command *comm
 
 static struct store_text *entry_part(struct history_entry *entry, const char *name) {
     return strcmp(name, "actor") == 0     ? &entry->actor
+           : strcmp(name, "client") == 0  ? &entry->client
            : strcmp(name, "subject") == 0 ? &entry->subject
            : strcmp(name, "field") == 0   ? &entry->field
            : strcmp(name, "old") == 0     ? &entry->old

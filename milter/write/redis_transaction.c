@@ -48,7 +48,7 @@ static void add_text(struct redis_command *c, const char *name, const char *valu
 
 /* An entry of the history; `state` only with the last one, `at` only where it is wanted. */
 static int queue_entry(struct redis_client *talk, struct redis_command *c,
-                       const struct redis_scribe *scribe, const char *subject,
+                       const struct redis_scribe *scribe, const struct store_edit *edit,
                        const struct store_change *change, const char *state, const char *at) {
     char kept[24];
     snprintf(kept, sizeof kept, "%d", HISTORY_KEPT);
@@ -58,8 +58,9 @@ static int queue_entry(struct redis_client *talk, struct redis_command *c,
     redis_command_add(c, "~");
     redis_command_add(c, kept);
     redis_command_add(c, "*");
-    add_text(c, "actor", scribe->actor);
-    add_text(c, "subject", subject);
+    add_text(c, "actor", edit->actor != NULL ? edit->actor : scribe->actor);
+    add_text(c, "client", edit->client);
+    add_text(c, "subject", edit->subject);
     add_pair(c, "field", change->field);
     add_pair(c, "old", change->old);
     add_pair(c, "new", change->new_value);
@@ -79,8 +80,7 @@ static int queue_entries(struct redis_client *talk, struct redis_command *c,
     int rc = 0;
     snprintf(state, sizeof state, "%016llx", (unsigned long long)edit->state);
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc =
-            queue_entry(talk, c, scribe, edit->subject, &changes[i], i + 1 == n ? state : NULL, at);
+        rc = queue_entry(talk, c, scribe, edit, &changes[i], i + 1 == n ? state : NULL, at);
     return rc == 0 ? (int)n : -1;
 }
 

@@ -58,6 +58,8 @@ static unsigned unlikeliness(const char *word, size_t word_len, const char *text
     unsigned far = distance(text, len, word, word_len);
     unsigned limit = (unsigned)(word_len < len ? word_len : len) / 3 + 1;
     bool abbreviated = begins(word, text, len);
+    if (abbreviated && len >= 3 && word[len] == '-') /* "imap4" of "imap4-smtp" */
+        return 1;
     if (far <= limit && far <= 3)
         return far * 2 - (abbreviated && far > 0 ? 1 : 0);
     return abbreviated && len >= 3 ? LIKELY : LIKELY + 1;

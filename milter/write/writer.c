@@ -4,9 +4,16 @@
  */
 #include "gatepost/write/writer.h"
 
+#include "gatepost/core/self_fact.h"
 #include "implement.h"
 
 #include <stdio.h>
+
+const char *const history_names[HISTORIES] = {"history", SELF_HISTORY};
+
+enum history history_of(const char *subject) {
+    return self_is_subject(subject) ? HISTORY_SELF : HISTORY_POLICY;
+}
 
 void store_writer_free(struct store_writer *writer) {
     if (writer != NULL)
@@ -15,6 +22,10 @@ void store_writer_free(struct store_writer *writer) {
 
 int store_writer_begin(struct store_writer *writer, const char *subject, struct why *why) {
     return writer->ops->begin(writer, subject, why);
+}
+
+void store_writer_leave(struct store_writer *writer) {
+    writer->ops->leave(writer);
 }
 
 enum store_written store_writer_write(struct store_writer *writer, struct store_edit *edits,

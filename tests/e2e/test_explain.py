@@ -80,7 +80,8 @@ def check_same(case, status, told, verdict):
     assert status == STATUSES[verdict["verdict"]]
     for key in ("stage", "service", "account", "spf", "verdict", "reason", "mode", "would"):
         assert (told[key] or "") == verdict[key], key
-    origin = f"{told['key']}:{told['field']}".removeprefix("gatepost:") if told["key"] else "conf"
+    origin = f"{told['key']}:{told['field']}".replace("gatepost-self:", "self:").removeprefix(
+        "gatepost:") if told["key"] else "conf"
     assert origin == verdict["from"]
     assert (told["reply"] or "") == verdict["reply"].rpartition("; session ")[0]
     check_steps(told)
@@ -128,7 +129,8 @@ def test_a_login_elsewhere(case, decision_table, filter_switch, redis, dns, dead
             "door", listener["door"], case.door)
         assert (told["verdict"], told["reason"], told["would"] or "") == (
             case.verdict, case.reason, case.would)
-        origin = f"{told['key']}:{told['field']}".removeprefix("gatepost:") if told["key"] else "conf"
+        origin = f"{told['key']}:{told['field']}".replace("gatepost-self:", "self:").removeprefix(
+            "gatepost:") if told["key"] else "conf"
         assert origin == case.origin
         check_steps(told)
         check_decider(case, told)

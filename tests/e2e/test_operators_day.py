@@ -112,7 +112,8 @@ def test_a_day(day):
 
 
 def check_installation(day):
-    for name in ("sbin/gatepost", "sbin/gatepostctl", "share/man/man8/gatepost.8",
+    for name in ("sbin/gatepost", "sbin/gatepost-settings", "sbin/gatepostctl", "share/man/man8/gatepost.8",
+                 "share/man/man8/gatepost-settings.8", "lib/systemd/system/gatepost-settings.service",
                  "share/man/man8/gatepostctl.8", "share/man/man5/gatepost.conf.5",
                  "share/bash-completion/completions/gatepostctl",
                  "lib/systemd/system/gatepost.service", "lib/sysusers.d/gatepost.conf",

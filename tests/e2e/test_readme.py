@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from support import logfmt
 from support.folder import Folder
 from support.gatepost import check, render
 from support.gatepostctl import Gatepostctl
@@ -179,28 +180,18 @@ def test_what_status_prints(start_served, site):
     check_pieces(plain(shown), plain(printed))
 
 
-def log_line(stage, **values):
-    """A verdict of the log."""
-    known = ("event stage session queue listener service client helo sender login account spf "
-             "verdict reason from mode would reply us").split()
-    values = {"event": "verdict", "stage": stage, "session": "A", "verdict": "accept",
-              "reason": "account", "mode": "enforce", "us": "1", **values}
-    more = [key for key in values if key not in known]
-    return " ".join(f"{key}={values.get(key, '')}" for key in [*known, *more])
-
-
 def test_a_change_on_past_mail(make_ctl):
     """The transcript, of a log with as many verdicts."""
     def login(who, service):
-        return log_line("door", service=service, client="198.51.100.7", login=who, account=who,
+        return logfmt.verdict("door", service=service, client="198.51.100.7", login=who, account=who,
                         tls="yes", door="dovecot")
     lines = [login("alice@example.com", "imap")] * 2
     lines += [login("carol@example.com", "pop3")] * 59 + [login("dave@example.com", "pop3")] * 5
     lines += [login("alice@example.com", "imap")] * (1291 - len(lines))
-    lines += [log_line("mail", listener="mx", service="smtp", client="203.0.113.9", helo="h.example",
+    lines += [logfmt.verdict("mail", listener="mx", service="smtp", client="203.0.113.9", helo="h.example",
                        sender="a@bank.example", account="a@bank.example", tls="no",
                        reason="ip-authorized")] * 9          # it is not listed any more
-    lines += [log_line("mail", listener="submission", service="submission", client="203.0.113.9",
+    lines += [logfmt.verdict("mail", listener="submission", service="submission", client="203.0.113.9",
                        sender="alice@example.com", login="alice@example.com",
                        account="alice@example.com")] * 7     # of an older version
     (command, shown), = transcripts(section("## Trying a change on past mail"))

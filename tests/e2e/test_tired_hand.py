@@ -3,6 +3,7 @@
 What stands on a terminal of 80 columns is in golden/terminal.txt; UPDATE_GOLDEN=1 writes it anew.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from support import logfmt
 from support.folder import Folder
 from support.gatepostctl import CTL, Gatepostctl
 from support.ports import free_port
@@ -71,19 +73,49 @@ def seen(ctl, *words, **options):
 TOLD = ["account list", "account list 'x*'", "account show carol", "account show carol --all",
         "account show @example.com", "ip list carol", "ip list dave", "as list carol",
         "network list", "network list relays", "network list gate", "lint",
-        "history --last 4", "history dave", "use carol", "help history", "help ip"]
+        "history --last 4", "history dave", "use carol", "help history", "help ip",
+        "explain --ip 203.0.113.7 --login carol --tls", "explain --ip 192.0.2.1 --login carol --tls",
+        "explain --ip 192.0.2.1 --from <> --helo h.example.com", "password list carol",
+        "protocol off carol pop3 --dry-run", "protocol off carol imap4", "protocol of carol imap4-smtp",
+        "spf check 192.0.2.1 mail.example.com carol@example.com"]
+
+USE = {"carol@example.com": {"imap 198.51.100.0/24": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z"},
+       "*": {"since": "2020-01-01T00:00:00Z",
+             "imap": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
+             "submission": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
+             "pop3": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z"}}
+TOLD_OF_USE = ["use carol", "use dave", "unused", "unused --commands", "unused x*", "suggest carol",
+               "account show carol"]
+PAST = "".join(
+    logfmt.verdict("door", service=service, client=client, login="carol@example.com",
+                   account="carol@example.com", tls="yes", door="dovecot") + "\n"
+    for service, client in (("pop3", "198.51.100.7"), ("imap", "198.51.100.7")))
 
 
-def test_what_a_terminal_shows(ctl, folder, start_gatepost, redis):
+def test_what_a_terminal_shows(folder, start_gatepost, redis, dns):
+    ctl = Gatepostctl(folder.file("dns.conf"), {**SETTINGS, "store": redis.url,
+                                                "spf": {"nameservers": [dns.address]}})
+    dns.zones["example.com"] = {"TXT": ["v=spf1 ip4:198.51.100.0/24 -all"]}
     settings = {**SETTINGS, "store": redis.url, "http_listen": f"127.0.0.1:{free_port()}"}
-    empty = [shlex.split(c) for c in ("account list", "history", "lint")]
+    empty = [shlex.split(c) for c in ("account list", "history", "export", "lint")]
     shown = [(words, seen(ctl, *words)) for words in empty]
     ctl.do("import", "--force", "--actor", "root@mail", text=POLICY)
     shown += [(shlex.split(c), seen(ctl, *shlex.split(c))) for c in TOLD]
     gatepost = start_gatepost(settings)
     running = Gatepostctl(gatepost.conf)
-    wait_until(lambda: running.run("status").status == 0, what="the status is served")
+    wait_until(lambda: "watched" in running.run("status").out, what="the status is served")
     shown.append((["status"], seen(running, "status")))
+    for account, record in USE.items():
+        redis.cli("HSET", f"gatepost-use:{account}", *itertools.chain(*record.items()))
+    recording = Gatepostctl(folder.file("use.conf"), {**SETTINGS, "store": redis.url,
+                                                      "record_use": True})
+    shown += [(shlex.split(c), seen(recording, *shlex.split(c))) for c in TOLD_OF_USE]
+    with open(folder.file("mail.log"), "w") as log:
+        log.write(PAST)
+    shown.append((["replay", "mail.log"], seen(recording, "replay", "mail.log",
+                                               cwd=os.path.dirname(log.name))))
+    recording.run("import", "--force", text=MISTAKES)
+    shown.append((["lint"], seen(recording, "lint")))
     text = "\n".join(f"$ gatepostctl {shlex.join(words)}\n{out}" for words, out in shown)
     text = without_chance(text)
     for line in text.splitlines():
@@ -135,6 +167,7 @@ def files(folder, ctl):
     ("spf set alice fail", "spf set: ACTION is missing"),
     ("protocol off alice", "protocol off: NAME is missing"),
     ("as add", "as add: ACCOUNT is missing"),
+    ("protocol off alice imap4", 'there is no protocol "imap4": did you mean imap4-smtp?'),
 ])
 def test_slips_are_explained(ctl, files, words, told):
     status, text = on_terminal([CTL, "-c", ctl.conf, *words.split()], cwd=files)
@@ -163,6 +196,8 @@ def test_until_is_a_length_of_time(ctl, redis, given, after):
 def test_until_is_a_day(ctl):
     ctl.do("ip", "add", "carol", "192.0.2.1", "--until", "2999-02-28")
     assert ctl.json("ip", "list", "carol")[0]["until"] == "2999-02-28T00:00:00Z"
+    assert "up to the beginning of that day, in UTC" in seen(
+        ctl, "ip", "add", "carol", "192.0.2.1", "--until", "2999-02-28")
     for bad in ("2999-02-30", "soon", "1y", "7", "2999-02-28T12"):
         run = ctl.run("ip", "add", "carol", "192.0.2.1", "--until", bad)
         assert run.status == 1 and "a day like 2027-01-31" in run.err
@@ -216,6 +251,11 @@ def test_networks_of_the_configuration(ctl):
         ("127.0.0.1", "configuration", ""), ("::1", "configuration", ""),
         ("10.0.0.0/8", "store", "inside")]
     assert ctl.json("network", "list") == ["relays"]
+    for member in ("127.0.0.1", "127.0.0.1/32", "::1"):
+        run = ctl.run("network", "remove", "relays", member)
+        assert run.status == 1 and f"it stands in {ctl.conf}" in run.err
+    run = ctl.run("network", "remove", "relays", "10.0.0.0/9")
+    assert run.status == 1 and "stands in" not in run.err
 
 
 def test_a_note_without_its_end(ctl):
@@ -249,6 +289,27 @@ def test_lint_shows_the_value_and_what_mends_it(ctl):
         "account:x@example.com tls required"]
 
 
+def test_lint_mends_blocks(ctl):
+    """Notes and ends stay; what nobody can write is removed."""
+    ctl.run("import", "--force", text="""\
+account:x@example.com ip:192.0.2.1/24 until=2999-01-31T00:00:00Z it's the office
+account:y@example.com ip:2001:db8::1/64
+account:y@example.com ip:spf:p.example until=x
+network:relays 10.0.0.1/8 inside
+network:relays 10.1.0.0/16 inside it
+network:relays relay.example.com
+""")
+    findings = ctl.run("lint", "--json").json()["findings"]
+    assert len(findings) == 6 and all("command" in f for f in findings)
+    assert [f["value"] for f in findings if "value" in f] == ["until=x"]
+    for finding in findings:
+        ctl.do(*shlex.split(finding["command"])[1:])
+    assert ctl.do("lint").out == ""
+    assert ctl.do("export").out.splitlines() == [
+        "account:x@example.com ip:192.0.2.0/24 until=2999-01-31T00:00:00Z it's the office",
+        "account:y@example.com ip:2001:db8::/64", "network:relays 10.0.0.0/8 inside"]
+
+
 def test_lint_quotes_for_the_shell(ctl, redis):
     redis.cli("HSET", "gatepost:account:o'neil@example.com", "tls", "quark; rm -rf /")
     redis.cli("SET", "gatepost:account:*", "no hash")
@@ -262,6 +323,22 @@ def test_lint_quotes_for_the_shell(ctl, redis):
 
 
 # ---- a restore ----
+
+def test_a_restore_of_what_users_have_set(folder, redis):
+    """It is part of an export, and so of a restore."""
+    ctl = Gatepostctl(folder.file("self.conf"), {
+        **SETTINGS, "store": redis.url, "settings": {
+            "listen": "unix:" + folder.file("settings.sock"),
+            "token_file": folder.file("tokens")}})
+    ctl.do("tls", "required", "carol")
+    redis.cli("HSET", "gatepost-self:carol@example.com", "protocol:imap4-smtp", "off")
+    saved = ctl.do("export").out
+    assert "self:carol@example.com protocol:imap4-smtp off" in saved
+    redis.cli("HSET", "gatepost-self:dave@example.com", "source", "authorized")
+    redis.cli("HDEL", "gatepost-self:carol@example.com", "protocol:imap4-smtp")
+    ctl.do("import", "--replace", "--prune", text=saved)
+    assert ctl.do("export").out == saved
+
 
 def test_a_restore_of_everything(ctl, redis):
     ctl.do("import", "--force", text=POLICY)

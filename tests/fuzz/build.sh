@@ -54,3 +54,5 @@ target fuzz_door "filter/doors/answer filter/doors/dovecot filter/doors/allow fi
     milter/base/clock milter/base/host_port milter/core/netblock milter/core/textbuf
     milter/core/vocabulary milter/core/why" \
     -Wl,--wrap=http_response_begin,--wrap=http_response_field -lmicrohttpd -ljansson
+target fuzz_settings "settings/patch settings/precondition settings/caller settings/token_line
+    base/http/http_request" "milter/core/netblock milter/core/textbuf milter/core/why" -ljansson

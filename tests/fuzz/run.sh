@@ -35,6 +35,8 @@ fuzz fuzz_log_line -max_len=2000 &
 running="$running $!"
 fuzz fuzz_door -max_len=2000 -dict="$tests/door.dict" &
 running="$running $!"
+fuzz fuzz_settings -max_len=2000 -dict="$tests/settings.dict" &
+running="$running $!"
 fuzz fuzz_mail_talk -max_len=4000 &
 running="$running $!"
 fuzz fuzz_dns_packet -max_len=1232 &

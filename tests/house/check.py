@@ -25,6 +25,7 @@ MAY_USE = {
     "write": ("store",),
     "ctl": ("session", "write"),
     "filter": ("session",),
+    "settings": ("write",),
 }
 
 # a single file of a room that another room may use beside those
@@ -35,12 +36,12 @@ THIRD_PARTY = {
     "confuse.h": ("config",),
     "hiredis": ("store", "write"),
     "idn2.h": ("base",),
-    "jansson.h": ("base", "write", "ctl", "filter"),
+    "jansson.h": ("base", "write", "ctl", "filter", "settings"),
     "libmilter": ("filter",),
     "microhttpd.h": ("base",),
     "openssl": ("base", "store", "milter/ctl/doors/tls.c"),
     "spf2": ("spf",),
-    "systemd": ("milter/base/log_journal.c", "milter/filter/service_manager.c"),
+    "systemd": ("milter/base/log_journal.c", "milter/base/service_manager.c"),
     "unicase.h": ("base",),
     "uninorm.h": ("base",),
     "unistr.h": ("base",),

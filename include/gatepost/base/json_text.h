@@ -23,6 +23,12 @@ json_t *json_text(const char *text);
 int json_put(const json_t *value, FILE *to, size_t flags);
 
 /*
+ * As json_dumps(), but of malloc(3) whatever jansson allocates with; to be freed by free(3). NULL
+ * when there is no memory, or no value.
+ */
+char *json_dump_malloc(const json_t *value, size_t flags);
+
+/*
  * From now on what jansson frees is wiped, since passwords come as JSON. Before anything is made by
  * it.
  */

@@ -14,10 +14,10 @@ struct policy_cache;
 struct shared_policy;
 
 struct account_lookup {
-    struct policy_set set;                 /* texts and policies below */
-    struct shared_policy *known[SUBJECTS]; /* one reference each; NULL where there is no subject */
-    char *memory;                          /* owned: the names of the subjects */
-    bool stale;                            /* it served without the store */
+    struct policy_set set;                     /* texts and policies below */
+    struct shared_policy *known[ALL_SUBJECTS]; /* one reference each; NULL for no subject */
+    char *memory;                              /* owned: the names of the subjects */
+    bool stale;                                /* it served without the store */
 };
 
 /*

@@ -8,6 +8,6 @@
 #include "gatepost/store/store.h"
 
 /* The policy of a hash that is there; owned by the caller, NULL when there is no memory. */
-struct policy *policy_decode(const struct store_hash *hash);
+struct policy *policy_decode(const char *subject, const struct store_hash *hash);
 
 #endif

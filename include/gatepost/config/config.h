@@ -41,6 +41,17 @@ struct config_network {
     struct netset *members;
 };
 
+/* The section `settings`: gatepost-settings. Its texts are "" where nothing is set. */
+struct config_settings {
+    const char *listen, *socket_group;
+    mode_t socket_mode;
+    const char *store_user, *store_password_file; /* its own; store_user "": no user */
+    const char *token_file;
+    const char *origin;
+    int64_t loosen_after; /* milliseconds; 0: at once */
+    bool passwords;       /* users may make app passwords */
+};
+
 struct config {
     const char *path; /* the caller's */
     const char *socket, *socket_group, *user;
@@ -63,8 +74,10 @@ struct config {
     const char *doors_group, *doors_token_file, *passwords_listen; /* "": none */
     struct config_list source_services;
     bool record_use;
-    const char *use_store; /* "": the same as `store` */
-    int64_t use_kept;      /* milliseconds */
+    const char *use_store;           /* "": the same as `store` */
+    int64_t use_kept;                /* milliseconds */
+    bool self_facts;                 /* the section `settings` stands: what users set counts */
+    struct config_settings settings; /* where it does not, all is 0 and NULL */
     struct config_list trusted;
     struct config_list nameservers;
     int64_t spf_timeout; /* milliseconds */

@@ -4,7 +4,7 @@
  *
  * What is stored of one is a field of the hash `gatepost-password:ACCOUNT`: the name is the SHA-256
  * of the secret in hexadecimal, the value `id=ID protocols=NAME[,NAME] services=NAME[,NAME]
- * created=TIME [until=TIME] NOTE`. Pure.
+ * created=TIME [from=TIME] [until=TIME] NOTE`. Pure.
  */
 #ifndef GATEPOST_CORE_APP_PASSWORD_H
 #define GATEPOST_CORE_APP_PASSWORD_H
@@ -44,11 +44,14 @@ struct app_password_part {
 
 struct app_password {
     struct app_password_part id, protocols, services, note;
-    int64_t created, until; /* seconds since the epoch; 0: it does not end */
+    int64_t created, from, until; /* seconds since the epoch; 0: at once, it does not end */
 };
 
 /* Reads a stored value, which must outlive the result. False when it is malformed. */
 bool app_password_read(const char *value, size_t len, struct app_password *out);
+
+/* Is it good for anything at this time (seconds since the epoch)? */
+bool app_password_is_in_force(const struct app_password *password, int64_t now);
 
 /*
  * Is it good for this service? It is where the service is one that it was made for, and one of its

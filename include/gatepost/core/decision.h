@@ -156,7 +156,9 @@ struct decision {
     struct policy_provider providers[PROVIDERS_MAX];
     size_t n_providers, provider; /* the next one to be asked */
     size_t listed;                /* the place of that step; once asked */
-    size_t unanswered;            /* the first provider that could not be asked, from 1; 0: none */
+    bool held;         /* rule 2 refuses, but only on trial: the policy says whether that holds */
+    bool own_listed;   /* by the user's own entry, which his own `source` asks for */
+    size_t unanswered; /* the first provider that could not be asked, from 1; 0: none */
     size_t n_steps;
     struct decision_step steps[DECISION_STEPS];
 };

@@ -65,6 +65,10 @@ struct policy_field {
     const struct words *words; /* the values; NULL for a note. Of names see switch_parse() */
     int otherwise;             /* the value where no subject has one, or FIELD_CONFIGURED */
     const char *about;         /* in one line */
+    /* What a user may set for himself: of a field with words the only one, with its value. It is
+     * the stricter one, and holds where either the host or he has it. NULL: he may not. */
+    const char *own;
+    int stricter;
     /* of FIELD_HAS_KEYS */
     const struct words *keys;
     const char *keys_name;            /* "results" */

@@ -20,6 +20,7 @@ struct store_settings {
     /* The number of fields is asked for before a hash is read, so that the server need not put
        together one that is too large: for tools, which have time for a second round trip. */
     bool sizes_first;
+    bool self_facts; /* subjects `self:ACCOUNT` are asked for as well: changes of them are told */
 };
 
 struct store;
@@ -60,7 +61,8 @@ struct store_hash {
 };
 
 /*
- * Reads `n` subjects ("account:alice@example.com", without the key prefix) in one round trip;
+ * Reads `n` subjects ("account:alice@example.com", without the key prefix, see core/store_key.h) in
+ * one round trip;
  * hashes[i] is that of subjects[i] and to be cleared by the caller in every case. Returns 0 when
  * every one is answered; or -1 with the reason in `why` when some are STORE_UNANSWERED: the store
  * is unreachable, too slow or refuses, or `deadline` has passed (clock_now_ms(); NO_DEADLINE for
@@ -75,10 +77,11 @@ void store_hash_clear(struct store_hash *hash);
 
 /*
  * What a caller makes of hashes, to be shared by reference and never changed. `make` is lent a hash
- * that is answered and returns one reference, or NULL when there is no memory. Any thread.
+ * that is answered, of that subject, and returns one reference, or NULL when there is no memory.
+ * Any thread.
  */
 struct store_maker {
-    void *(*make)(const struct store_hash *hash);
+    void *(*make)(const char *subject, const struct store_hash *hash);
     void (*acquire)(void *made);
     void (*release)(void *made);
 };

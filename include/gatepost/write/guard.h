@@ -8,13 +8,22 @@
 #include "gatepost/core/policy.h"
 #include "gatepost/core/why.h"
 
+/* What somebody would lose by a change. */
+enum guard_loss {
+    GUARD_NOTHING = 0,
+    GUARD_ADDRESSES, /* no login could send from anywhere: no address is listed */
+    GUARD_PROVIDERS, /* some ip:spf: entries would have no effect */
+    GUARD_SENDING,   /* the last service for sending */
+    GUARD_LOGINS     /* the last that a login can send by */
+};
+
 /*
  * Compares what a subject could do before and after: with `source authorized` and no listed
  * address it may send from nowhere, with the last service switched off by none. What was so before
- * is no change. Returns true with the reason.
+ * is no change. Returns the loss, with the reason for an operator.
  */
-bool guard_policy(const struct config *config, const struct policy_set *before,
-                  const struct policy_set *after, int64_t now, struct why *why);
+enum guard_loss guard_policy(const struct config *config, const struct policy_set *before,
+                             const struct policy_set *after, int64_t now, struct why *why);
 
 /*
  * Would a change open up more than its writer may think: by an `ip:` entry that lists nearly

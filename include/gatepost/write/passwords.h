@@ -23,18 +23,32 @@ void password_store_free(struct password_store *store);
 struct new_password {
     const char *account, *protocols, *services; /* names with commas between them */
     const char *note;
-    int64_t now, until; /* seconds since the epoch; 0: it does not end */
+    int64_t now, from, until; /* seconds since the epoch; 0: good at once, does not end */
 };
 
 #define PASSWORD_ID_SIZE 9
 
 /*
  * Makes one and stores its hash. The secret is in `secret` and nowhere else; `id` names it from now
- * on. Returns 0, or -1 with the reason: the account has APP_PASSWORDS_MAX, for one.
+ * on. Returns 0, PASSWORDS_FULL when the account has APP_PASSWORDS_MAX, or -1; both with the
+ * reason.
  */
+#define PASSWORDS_FULL (-2)
+
 int password_add(struct password_store *store, const struct new_password *password,
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why);
+
+/* What was done with one, for the history of self facts; a text that is NULL is left out. */
+struct password_event {
+    const char *account, *id;
+    const char *actor, *client; /* who, and the address from which */
+    const char *old, *new_value;
+};
+
+/* Records it, as a change of subject `password:ACCOUNT`. Returns 0, or -1 with the reason. */
+int password_record(struct password_store *store, const struct password_event *event,
+                    struct why *why);
 
 /* Takes what is stored of one, NULL where that cannot be read; lasts until it returns. */
 typedef void password_take(void *context, const struct app_password *password);

@@ -27,9 +27,9 @@ int plan_changes(bool network, const struct store_hash *now, const struct wanted
                  size_t n, bool only, struct change_plan *out);
 void plan_clear(struct change_plan *plan);
 
-/* The policy that a plan makes of what is there; NULL when nothing is left (then *gone), or when
- * there is no memory. */
-struct policy *plan_policy(const struct store_hash *now, const struct change_plan *plan,
-                           bool *gone);
+/* The policy that a plan makes of what is there of a subject; NULL when nothing is left (then
+ * *gone), or when there is no memory. */
+struct policy *plan_policy(const char *subject, const struct store_hash *now,
+                           const struct change_plan *plan, bool *gone);
 
 #endif

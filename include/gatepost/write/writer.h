@@ -1,8 +1,10 @@
 /*
- * Writing to the policy store, for the operator's tool; the filter never writes.
+ * Writing to the policy store, for the operator's tool and for users; the filter never writes.
  *
  * One face for every kind of store, beside store.h, which reads. Each write of a subject is atomic
- * and is recorded in the history: who changed what from what into what. One thread.
+ * and is recorded in the history: who changed what from what into what. In Redis self facts have a
+ * history of their own, so that who writes these needs no right to write that of the policy. One
+ * thread.
  */
 #ifndef GATEPOST_WRITE_WRITER_H
 #define GATEPOST_WRITE_WRITER_H
@@ -38,6 +40,8 @@ struct store_change {
 /* What becomes of one subject, all of it or nothing. */
 struct store_edit {
     const char *subject;
+    const char *actor;  /* whom the history names; NULL: that of the writer */
+    const char *client; /* and the address from which it was asked for; NULL: none */
     const struct store_change *changes;
     size_t n;
     bool drop;      /* the key goes, whatever it is */
@@ -53,6 +57,9 @@ enum store_written { WRITE_FAILED = -1, WRITE_DONE, WRITE_CONFLICT, WRITE_UNRECO
  * Returns 0, or -1 with the reason.
  */
 int store_writer_begin(struct store_writer *writer, const char *subject, struct why *why);
+
+/* Nothing will be written of what was begun: others may change it again. */
+void store_writer_leave(struct store_writer *writer);
 
 /*
  * Writes edits of different subjects, at most store_writer_batch(), each with its history.
@@ -72,8 +79,8 @@ size_t store_writer_batch(const struct store_writer *writer);
 typedef int store_take_subject(void *context, const char *name, size_t len);
 
 /*
- * Walks over the names of all subjects, the history's key not among them; a name may come more than
- * once. Returns 0, or -1 with the reason.
+ * Walks over the names of all subjects, self facts among them, the histories' keys not; a name may
+ * come more than once. Returns 0, or -1 with the reason.
  */
 int store_writer_scan(struct store_writer *writer, store_take_subject *take, void *context,
                       struct why *why);
@@ -82,13 +89,17 @@ int store_writer_scan(struct store_writer *writer, store_take_subject *take, voi
 struct history_entry {
     int64_t time; /* milliseconds since the epoch */
     struct store_text actor, subject, field, old, new_value;
-    struct store_text state; /* hexadecimal; only of the last entry of a write */
+    struct store_text client; /* an address; only where one was given */
+    struct store_text state;  /* hexadecimal; only of the last entry of a write */
     int64_t at; /* of a cluster, private to its writer: when the write was done, microseconds */
 };
 
 typedef int store_take_history(void *context, const struct history_entry *entry);
 
-/* Walks over the history from `since` (milliseconds) on, oldest first. Returns as above. */
+/*
+ * Walks over the history from `since` (milliseconds) on, oldest first, that of self facts among it
+ * where the settings ask for these. Returns as above.
+ */
 int store_writer_history(struct store_writer *writer, int64_t since, store_take_history *take,
                          void *context, struct why *why);
 

@@ -13,7 +13,7 @@
 
 #include <microhttpd.h>
 
-#include "gatepost/base/listening.h"
+#include "../listening.h"
 #include "http_peers.h"
 
 /*

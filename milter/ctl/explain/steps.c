@@ -11,6 +11,7 @@
 #include "../effective.h"
 #include "../memory.h"
 #include "explain.h"
+#include "gatepost/core/store_key.h"
 
 /* A trace while it is put into words. */
 struct wording {
@@ -27,7 +28,9 @@ void explanation_put(json_t *object, const char *name, const char *value) {
 }
 
 json_t *explanation_key(const struct explanation *e, const char *subject) {
-    char *key = xasprintf("%s%s", e->config->key_prefix, subject);
+    char *key = store_key_make(e->config->key_prefix, subject);
+    if (key == NULL)
+        no_memory();
     json_t *told = json_text(key);
     free(key);
     return told;
@@ -174,7 +177,7 @@ static void put_fault(struct wording *w, json_t *step, const char *subject,
 static void word_policy(struct wording *w, const struct decision_step *step) {
     const struct policy_set *set = w->decision->policy;
     json_t *told = put_step(w, step, "%s", set == NULL ? w->e->unavailable.text : "");
-    for (size_t i = 0; set != NULL && i < SUBJECTS; i++) {
+    for (size_t i = 0; set != NULL && i < ALL_SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         if (set->subjects[i] == NULL)
             continue;
@@ -281,6 +284,10 @@ static void word_source(struct wording *w, const struct decision_step *step) {
     const char *because = "";
     if (d->facts->logged_in && !decision_asks_source(d->rules, decision_service(d->listener, true)))
         because = "which does not matter here: source_services does not name this service";
+    else if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED &&
+             !d->facts->logged_in && policy_is_own(d->policy, &step->from))
+        because = d->own_listed ? "the user's own demand, which his own entry meets"
+                                : "the user's own demand: not listed, so SPF must pass";
     else if (step->state == SETTING_SET && step->value == SOURCE_AUTHORIZED)
         because = d->facts->logged_in ? "a login may send from listed addresses only"
                                       : "not listed, so SPF must pass";
@@ -289,17 +296,17 @@ static void word_source(struct wording *w, const struct decision_step *step) {
     put_setting(w, step, put_step(w, step, "%s", because));
 }
 
-/* Entries that would list the client had they not expired. */
+/* Entries that would list the client had they not expired, or begun already. */
 static void put_expired(struct wording *w, json_t *step) {
     const struct policy_set *set = w->decision->policy;
     const struct decision_facts *facts = w->decision->facts;
-    for (size_t i = 0; i < SUBJECTS; i++) {
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
         const struct policy *policy = set->policies[i];
         for (size_t j = 0; policy != NULL && j < policy->n_ips; j++) {
             const struct ip_entry *entry = &policy->ips[j];
-            if (!entry->malformed && entry->until != 0 && entry->until <= facts->now &&
+            if (!entry->malformed && !policy_ip_counts(entry, facts->now) &&
                 netblock_contains(&entry->block, &facts->client))
-                put_entry(w, step, "expired",
+                put_entry(w, step, entry->from > facts->now ? "pending" : "expired",
                           (struct policy_origin){set->subjects[i], entry->field});
         }
         for (size_t j = 0; policy != NULL && j < policy->n_providers; j++)
@@ -318,7 +325,11 @@ static void word_listed(struct wording *w, const struct decision_step *step) {
         [SETTING_SET] = {"the client's address is listed", "listed"},
         [SETTING_MALFORMED] = {"a malformed entry might list it", "malformed"},
     };
-    json_t *told = put_step(w, step, "%s", texts[step->state].because);
+    const char *because = w->decision->own_listed && step->state == SETTING_SET
+                              ? "the client's address is listed by the user himself, which is what "
+                                "his own source asks for: SPF is still asked"
+                              : texts[step->state].because;
+    json_t *told = put_step(w, step, "%s", because);
     put_entry(w, told, texts[step->state].is, step->from);
     if (step->state != SETTING_SET)
         put_expired(w, told);

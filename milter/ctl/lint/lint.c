@@ -40,6 +40,7 @@ struct round {
     struct heir *heirs;
     struct ctl_progress progress;
     size_t done;
+    struct lint_selves selves;
 };
 
 static struct heir *find_heir(const struct round *round, const char *subject) {
@@ -84,7 +85,7 @@ static void lint_name(struct lint *lint, const char *subject) {
     enum fact_kind kind = ctl_check_subject(lint->ctl, subject, &why);
     bool account = strncmp(subject, "account:", 8) == 0;
     bool domainless = account && strchr(subject, '@') == NULL && strcmp(subject, "account:*") != 0;
-    if (!account && !fact_is_network(subject))
+    if (!account && !fact_is_network(subject) && !self_is_subject(subject))
         lint_found(lint, "unknown-key", subject, NULL,
                    "not a subject: it begins neither with account: nor with network:");
     else if (fact_works(kind) && kind != FACT_GOOD)
@@ -139,7 +140,7 @@ static void lint_account(struct round *round, const char *subject, struct store_
         return;
     ctl_sort_hash(hash);
     lint_facts(lint, subject, hash);
-    struct policy *policy = ctl_decode(hash);
+    struct policy *policy = ctl_decode(subject, hash);
     lint_addresses(lint, subject, policy, &heritage, keep ? &keep->blocks : &own);
     lint_names(lint, subject, policy, &heritage);
     lint_note_domains(lint, subject, policy);
@@ -148,6 +149,33 @@ static void lint_account(struct round *round, const char *subject, struct store_
         keep->policy = policy;
     else
         policy_free(policy);
+}
+
+/* ---- what users have set themselves ---- */
+
+static int compare_name(const void *key, const void *name) {
+    return strcmp(key, *(char *const *)name);
+}
+
+static bool is_known(const struct round *round, const char *subject) {
+    struct lint_heritage heritage = heritage_of(round, subject);
+    char *account = xasprintf("account:%s", subject + strlen(SELF_SUBJECT));
+    bool known =
+        bsearch(account, round->names.names, round->names.n, sizeof(char *), compare_name) != NULL;
+    for (size_t i = 0; i < heritage.n; i++)
+        known |= strcmp(heritage.from[i].subject, "account:*") != 0;
+    free(account);
+    return known;
+}
+
+static void lint_user(struct round *round, const char *subject, struct store_hash *hash) {
+    if (!lint_type(round->lint, subject, hash))
+        return;
+    round->selves.n++;
+    if (!is_known(round, subject) && round->selves.strangers++ == 0)
+        round->selves.stranger = subject;
+    ctl_sort_hash(hash);
+    lint_self(round->lint, subject, hash);
 }
 
 static bool is_heir(const char *subject) {
@@ -191,7 +219,10 @@ static int lint_batch(struct round *round, const char **subjects, size_t n, stru
     for (size_t i = 0; i < n; i++) {
         if (rc == 0) {
             lint_name(round->lint, subjects[i]);
-            lint_account(round, subjects[i], &hashes[i], NULL);
+            if (self_is_subject(subjects[i]))
+                lint_user(round, subjects[i], &hashes[i]);
+            else
+                lint_account(round, subjects[i], &hashes[i], NULL);
         }
         store_hash_clear(&hashes[i]);
     }
@@ -220,7 +251,7 @@ static int lint_subjects(struct round *round, struct why *why) {
         if (fact_is_network(subject)) {
             rc = lint_network(round, subject, why);
             round->done++;
-        } else if (strncmp(subject, "account:", 8) != 0) {
+        } else if (strncmp(subject, "account:", 8) != 0 && !self_is_subject(subject)) {
             lint_name(round->lint, subject);
             round->done++;
         } else {
@@ -256,6 +287,7 @@ static int lint_store(struct lint *lint) {
     if (lint_subjects(&round, &why) != 0)
         status = ctl_fail_store(lint->ctl, why.text);
     ctl_progress_end(&round.progress);
+    lint_selves(lint, &round.selves);
     if (status == CTL_DONE)
         lint_domains(lint);
     heirs_free(&round);

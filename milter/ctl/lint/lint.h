@@ -23,7 +23,7 @@ struct lint {
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The same of a value that is wrong; it is shown. */
+/* The same with the value: what is wrong, and shown, or what the command that mends it needs. */
 void lint_found_value(struct lint *lint, const char *kind, const char *subject, const char *field,
                       const struct store_text *value, const char *message);
 
@@ -83,6 +83,18 @@ void lint_logins(const struct config *config, const struct ctl_names *names);
  * why.
  */
 int lint_doors(struct lint *lint);
+
+/* What users have set themselves, over all accounts. */
+struct lint_selves {
+    size_t n, strangers;  /* accounts; of these whom the host's policy does not know */
+    const char *stranger; /* the first of them; one of the names */
+};
+
+/* The self facts of one account: what cannot be read, what has ended. */
+void lint_self(struct lint *lint, const char *subject, const struct store_hash *hash);
+
+/* Whether they are asked for, and of whom nothing else is known. */
+void lint_selves(struct lint *lint, const struct lint_selves *selves);
 
 /* What was changed by others than gatepostctl since then (milliseconds). The exit status. */
 int lint_since(struct lint *lint, int64_t since);

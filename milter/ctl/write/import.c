@@ -75,7 +75,7 @@ static int find_inherited(struct import *im, const char *subject, const struct p
         struct store_hash hash;
         if (ctl_read_hash(im->ctl, subject, &hash, why) != 0)
             return -1;
-        keep_inherited(im, subject, ctl_decode(&hash));
+        keep_inherited(im, subject, ctl_decode(subject, &hash));
         store_hash_clear(&hash);
         HASH_FIND_STR(im->inherited, subject, known);
     }
@@ -111,8 +111,8 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
         if (names.subjects[i] != NULL && i != names.own)
             rc = find_inherited(im, names.subjects[i], &before.policies[i], why);
     struct policy_set after = before;
-    struct policy *was = ctl_decode(&p->hash);
-    struct policy *will = plan_policy(&p->hash, &p->plan, &gone);
+    struct policy *was = ctl_decode(p->facts->subject, &p->hash);
+    struct policy *will = plan_policy(p->facts->subject, &p->hash, &p->plan, &gone);
     before.policies[names.own] = was;
     after.policies[names.own] = will;
     if (will == NULL && !gone)
@@ -122,7 +122,7 @@ static int ask_guard(struct import *im, struct pending *p, struct why *why) {
          guard_opening(was, will, false, im->ctl->now, &locked_out)))
         input_problem(&im->problems, p->facts->line, p->facts->subject, NULL, false,
                       locked_out.text);
-    if (rc == 0 && names.own != SUBJECT_ACCOUNT) {
+    if (rc == 0 && names.own != SUBJECT_ACCOUNT && names.own != SUBJECT_SELF) {
         keep_inherited(im, p->facts->subject, will);
         will = NULL;
     }
@@ -307,6 +307,10 @@ static int take_subjects(struct import *im, struct input *input, struct why *why
 
 /* ---- the command ---- */
 
+static const char *subjects(size_t n) {
+    return n == 1 ? "subject" : "subjects";
+}
+
 static int tell(struct import *im) {
     const struct ctl *ctl = im->ctl;
     if (ctl->json) {
@@ -324,29 +328,20 @@ static int tell(struct import *im) {
         json_object_set(told, "problems", im->problems.list);
         ctl_print_json(told);
     } else {
-        printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused",
-               im->written, ctl->dry_run ? "would be written" : "written", im->set, im->removed,
-               im->unchanged, im->refused);
+        printf("%zu %s %s (%zu %s set, %zu removed), %zu unchanged, %zu refused", im->written,
+               subjects(im->written), ctl->dry_run ? "would be written" : "written", im->set,
+               im->set == 1 ? "field" : "fields", im->removed, im->unchanged, im->refused);
         if (ctl->prune)
-            printf(", %zu subjects %s", im->prune.removed,
+            printf(", %zu %s %s", im->prune.removed, subjects(im->prune.removed),
                    ctl->dry_run ? "would be removed" : "removed");
         if (im->problems.lines > 0)
-            printf(", %zu lines in error", im->problems.lines);
+            printf(", %zu %s in error", im->problems.lines,
+                   im->problems.lines == 1 ? "line" : "lines");
         putchar('\n');
         if (ctl->dry_run)
             puts("dry run: nothing was written");
     }
     return im->refused > 0 || im->problems.lines > 0 ? CTL_REFUSED : CTL_DONE;
-}
-
-/* What is not in the input goes only when all that is in it has come back. */
-static int prune(struct import *im, struct why *why) {
-    if (!im->ctl->prune)
-        return 0;
-    if (im->refused == 0 && im->problems.lines == 0)
-        return prune_remove(im->ctl, &im->prune, why);
-    ctl_warn("nothing is pruned, because not all of the input was good");
-    return 0;
 }
 
 static int import_stream(struct import *im, FILE *stream) {
@@ -367,7 +362,7 @@ static int import_stream(struct import *im, FILE *stream) {
     while (im->n_pending > 0)
         drop_last(im);
     if (rc == 0)
-        rc = prune(im, &why);
+        rc = prune_remove(im->ctl, &im->prune, im->refused + im->problems.lines == 0, &why);
     int status = rc == 0 ? tell(im)
                          : ctl_fail(im->ctl, "store \"%s\": %s; %zu subjects were written%s",
                                     im->ctl->config->store, why.text, im->written,

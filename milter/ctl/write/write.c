@@ -10,6 +10,7 @@
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/trial.h"
 #include "gatepost/write/change.h"
 
@@ -78,6 +79,15 @@ static int tell(struct ctl *ctl, const struct change *c, const char *unrecorded)
 
 /* ---- or not ---- */
 
+static int refuse_type(struct ctl *ctl, const char *subject) {
+    char key[400];
+    store_key_put(key, sizeof key, ctl->config->key_prefix, subject);
+    return ctl_refuse(ctl,
+                      "%s is no hash, so it has no fields: delete it (account delete, or redis-cli "
+                      "DEL) and set it anew",
+                      key);
+}
+
 static int tell_result(struct ctl *ctl, const struct change *c, enum change_result result,
                        const char *why) {
     switch (result) {
@@ -90,12 +100,12 @@ static int tell_result(struct ctl *ctl, const struct change *c, enum change_resu
     case CHANGE_MALFORMED:
         return ctl_refuse(ctl, "%.300s %.100s: %s", c->subject, c->bad_field, why);
     case CHANGE_WRONG_TYPE:
-        return ctl_refuse(ctl,
-                          "%s%s is no hash, so it has no fields: delete it (account delete, or "
-                          "redis-cli DEL) and set it anew",
-                          ctl->config->key_prefix, c->subject);
+        return refuse_type(ctl, c->subject);
     case CHANGE_ABSENT:
-        return ctl_refuse(ctl, "%s: there is no policy of that name", c->subject);
+        return ctl_refuse(ctl,
+                          self_is_subject(c->subject) ? "%s: nothing is set"
+                                                      : "%s: there is no policy of that name",
+                          c->subject);
     case CHANGE_GUARDED:
         return ctl_refuse(ctl, "%s: %s (use --force to do it anyway)", c->subject, why);
     case CHANGE_REFUSED:
@@ -137,8 +147,22 @@ static int try_plan(const struct ctl *ctl, const struct change *c,
     return CTL_DONE;
 }
 
+/* A subject beside that of the command. */
+static int tell_beside(struct ctl *ctl, const struct change *c, enum change_result result,
+                       const char *why) {
+    if (result == CHANGE_ABSENT)
+        return CTL_DONE;
+    if (result != CHANGE_DONE)
+        return tell_result(ctl, c, result, why);
+    for (size_t i = 0; !ctl->json && i < c->plan.n; i++)
+        ctl_put_change(c->subject, &c->plan.changes[i]);
+    return CTL_DONE;
+}
+
+enum purpose { SET, DROP, DROP_BESIDE, ASK_TO_DROP };
+
 static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
-                         size_t n, bool drop) {
+                         size_t n, enum purpose purpose) {
     struct reading reading = {.ctl = ctl};
     struct why why = {"no memory"};
     int status = ctl_open_writer(ctl);
@@ -152,28 +176,40 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
                             .subject = subject,
                             .wanted = wanted,
                             .n = n,
-                            .drop = drop,
+                            .drop = purpose != SET,
                             .force = ctl->force || ctl->trial != NULL,
-                            .dry_run = ctl->dry_run,
+                            .dry_run = ctl->dry_run || purpose == ASK_TO_DROP,
                             .now = ctl->now};
     enum change_result result = change_make(&change, &why);
-    if (change.forced)
+    bool may = purpose == ASK_TO_DROP && (result == CHANGE_DONE || result == CHANGE_ABSENT);
+    if (change.forced && !may)
         ctl_warn("%s: forced: %s", subject, change.warning.text);
-    if (ctl->trial != NULL && result == CHANGE_DONE)
+    if (may)
+        status = CTL_DONE;
+    else if (ctl->trial != NULL && result == CHANGE_DONE)
         status =
             try_plan(ctl, &change,
                      &reading.policies.hashes[fact_is_network(subject) ? 0 : reading.policies.own]);
     else
-        status = tell_result(ctl, &change, result, why.text);
+        status = purpose == DROP_BESIDE ? tell_beside(ctl, &change, result, why.text)
+                                        : tell_result(ctl, &change, result, why.text);
     change_clear(&change);
     ctl_policies_clear(&reading.policies);
     return status;
 }
 
 int ctl_write(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted, size_t n) {
-    return write_subject(ctl, subject, wanted, n, false);
+    return write_subject(ctl, subject, wanted, n, SET);
 }
 
 int ctl_write_drop(struct ctl *ctl, const char *subject) {
-    return write_subject(ctl, subject, NULL, 0, true);
+    return write_subject(ctl, subject, NULL, 0, DROP);
+}
+
+int ctl_write_drop_beside(struct ctl *ctl, const char *subject) {
+    return write_subject(ctl, subject, NULL, 0, DROP_BESIDE);
+}
+
+int ctl_write_may_drop(struct ctl *ctl, const char *subject) {
+    return write_subject(ctl, subject, NULL, 0, ASK_TO_DROP);
 }

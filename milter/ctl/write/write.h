@@ -17,4 +17,16 @@ int ctl_write(struct ctl *ctl, const char *subject, const struct wanted_fact *wa
 /* Removes the whole subject, whatever it is. */
 int ctl_write_drop(struct ctl *ctl, const char *subject);
 
+/*
+ * Removes a subject beside another one that the command is about: that there is none is no error,
+ * and with --json nothing is told of it.
+ */
+int ctl_write_drop_beside(struct ctl *ctl, const char *subject);
+
+/*
+ * Would the guard and the store let it be removed, or is it not there? CTL_DONE, or another status
+ * after saying why not; nothing is written.
+ */
+int ctl_write_may_drop(struct ctl *ctl, const char *subject);
+
 #endif

@@ -11,7 +11,7 @@
 #include "door.h"
 #include "gatepost/base/json_text.h"
 #include "gatepost/base/log.h"
-#include "sockets.h"
+#include "gatepost/base/named_socket.h"
 #include "token.h"
 
 /* Threads that judge, and requests that wait for one: the store is waited for at most so often. */
@@ -22,8 +22,11 @@
  * doors, the rest the MTA's. */
 #define CONNECTIONS_MAX 10000
 
+/* Of the passwords' socket. */
+#define PASSWORDS_MODE 0600
+
 struct gate {
-    struct door_socket socket;
+    struct named_socket socket;
     struct http_service *service;
     bool by_token, passwords;
 };
@@ -105,6 +108,20 @@ static void refuse(void *context, const struct http_request *request, enum http_
                   busy ? reason_name(REASON_POLICY_UNAVAILABLE) : BAD_REQUEST, text);
 }
 
+/* One for passwords is nobody's but the filter's user's, and root's. */
+static int open_socket(const struct config *config, const struct privileges *privileges,
+                       const char *name, bool passwords, struct named_socket *out) {
+    const struct unix_place place = {.setting = passwords ? "passwords_listen" : "doors_listen",
+                                     .value = name,
+                                     .group_setting = "doors_group",
+                                     .group = passwords ? "" : config->doors_group,
+                                     .group_given = true,
+                                     .give = privileges->change,
+                                     .owner = privileges->uid,
+                                     .owner_name = config->user};
+    return named_socket_open(&place, passwords ? PASSWORDS_MODE : config->doors_mode, out);
+}
+
 int doors_listen(const struct config *config, const struct privileges *privileges,
                  struct doors **out) {
     bool passwords = config->passwords_listen[0] != '\0';
@@ -123,13 +140,13 @@ int doors_listen(const struct config *config, const struct privileges *privilege
     for (size_t i = 0; i < n; i++) {
         struct gate *gate = &doors->gates[doors->n++];
         bool last = i == config->doors_listen.n; /* the passwords' */
-        if (door_socket_open(config, last ? "passwords_listen" : "doors_listen",
-                             last ? config->passwords_listen : config->doors_listen.items[i],
-                             privileges, &gate->socket) != 0) {
+        if (open_socket(config, privileges,
+                        last ? config->passwords_listen : config->doors_listen.items[i], last,
+                        &gate->socket) != 0) {
             doors_close(doors);
             return -1;
         }
-        gate->by_token = door_socket_is_tcp(&gate->socket);
+        gate->by_token = named_socket_is_tcp(&gate->socket);
         gate->passwords = last;
     }
     *out = doors;
@@ -187,7 +204,7 @@ void doors_close(struct doors *doors) {
         http_service_close(doors->gates[i].service);
     workers_close(doors->workers);
     for (size_t i = 0; i < doors->n; i++)
-        door_socket_close(&doors->gates[i].socket);
+        named_socket_close(&doors->gates[i].socket);
     free(doors->gates);
     free(doors);
 }

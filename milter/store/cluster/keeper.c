@@ -47,6 +47,7 @@ static bool watch_all(struct redis_map *map) {
         struct redis_watch_settings settings = {.pool = node->pool,
                                                 .store = map->store,
                                                 .prefix = map->prefix,
+                                                .self_facts = map->self_facts,
                                                 .timeout = map->timeout,
                                                 .told = node_told,
                                                 .counted = node_counted,

@@ -22,6 +22,7 @@ int redis_map_open(const struct store_settings *settings, const struct store_url
         return why_set(why, "no memory");
     map->url = *url;
     map->timeout = settings->timeout;
+    map->self_facts = settings->self_facts;
     map->store = strdup(settings->url);
     map->prefix = strdup(settings->key_prefix);
     redis_watches_init(&map->merge, map->store);

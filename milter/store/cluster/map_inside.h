@@ -15,6 +15,7 @@
 struct redis_map {
     struct store_url url;
     char *store, *prefix;
+    bool self_facts;
     struct redis_login *login;
     struct redis_tls *tls; /* NULL: without TLS */
     int64_t timeout;

@@ -10,6 +10,7 @@
 #include "../redis/hgetall.h"
 #include "../redis/hscan.h"
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/cluster/map.h"
 #include "gatepost/store/cluster/slot.h"
 #include "gatepost/store/store.h"
@@ -36,7 +37,7 @@ static void cluster_free(struct store *store) {
 /* The slot of a subject's key; of one that is too long for any address, that of its beginning. */
 static unsigned slot_of(const struct store_cluster *cluster, const char *subject) {
     char key[2048];
-    int len = snprintf(key, sizeof key, "%s%s", cluster->prefix, subject);
+    int len = store_key_put(key, sizeof key, cluster->prefix, subject);
     return redis_slot(key, (size_t)len < sizeof key ? (size_t)len : sizeof key - 1);
 }
 

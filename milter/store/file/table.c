@@ -204,13 +204,13 @@ void *policy_table_make(struct policy_table *file, const char *name,
     struct subject *subject;
     HASH_FIND_STR(file->subjects, name, subject);
     if (subject == NULL) /* strangers are many, and cheap */
-        return maker->make(&(struct store_hash){.answer = STORE_ABSENT});
+        return maker->make(name, &(struct store_hash){.answer = STORE_ABSENT});
     void *made = atomic_load(&subject->made);
     if (made == NULL) {
         const struct store_hash large = {.answer = STORE_TOO_LARGE};
         const struct store_hash found = {
             .answer = STORE_FOUND, .fields = subject->fields, .n = subject->n};
-        void *fresh = maker->make(is_too_large(subject) ? &large : &found);
+        void *fresh = maker->make(name, is_too_large(subject) ? &large : &found);
         if (fresh == NULL)
             return NULL;
         atomic_store(&file->maker, maker);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/redis/errors.h"
 
 static size_t place_of(const struct redis_hgetall *l, size_t i) {
@@ -68,7 +69,7 @@ static const char *command_of(const struct redis_hgetall *l) {
 }
 
 static void name_key(const struct redis_hgetall *l, size_t place, char *key, size_t size) {
-    snprintf(key, size, "%s%s", l->prefix, l->subjects[place]);
+    store_key_put(key, size, l->prefix, l->subjects[place]);
 }
 
 static enum outcome take_error(struct redis_hgetall *l, size_t place, const char *error,
@@ -128,15 +129,12 @@ static enum outcome take_reply(struct redis_hgetall *l, size_t place, redisReply
 static void append_command(struct redis_hgetall *l, const char *subject) {
     char key[1024];
     const char *asking[] = {"ASKING"};
-    size_t prefix_len = strlen(l->prefix), len = strlen(subject);
-    char *long_key = prefix_len + len < sizeof key ? NULL : malloc(prefix_len + len + 1);
-    char *at = long_key != NULL ? long_key : key;
-    if (prefix_len + len >= sizeof key && long_key == NULL)
+    size_t len = (size_t)store_key_put(key, sizeof key, l->prefix, subject);
+    char *long_key = len < sizeof key ? NULL : store_key_make(l->prefix, subject);
+    if (len >= sizeof key && long_key == NULL)
         return; /* no memory: the missing reply ends in store_timeout */
-    memcpy(at, l->prefix, prefix_len);
-    memcpy(at + prefix_len, subject, len + 1);
-    const char *argv[] = {command_of(l), at};
-    const size_t lengths[] = {strlen(argv[0]), prefix_len + len};
+    const char *argv[] = {command_of(l), long_key != NULL ? long_key : key};
+    const size_t lengths[] = {strlen(argv[0]), len};
     if (l->asking)
         redisAppendCommandArgv(l->lease.conn, 1, asking, NULL);
     redisAppendCommandArgv(l->lease.conn, 2, argv, lengths);

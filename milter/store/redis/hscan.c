@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/redis/errors.h"
 #include "gatepost/store/redis/scan.h"
 
@@ -114,9 +115,9 @@ static int walk_all(struct walk *walk, const struct redis_walk_settings *setting
 
 int redis_hscan(struct redis_pool *pool, const struct redis_walk_settings *settings,
                 struct redis_redirect *redirected, struct why *why) {
-    char *key = NULL;
+    char *key = store_key_make(settings->prefix, settings->subject);
     const char *asking[] = {"ASKING"};
-    if (asprintf(&key, "%s%s", settings->prefix, settings->subject) < 0)
+    if (key == NULL)
         return why_set(why, "no memory");
     struct walk walk = {.key = key, .timeout = settings->timeout, .cursor = "0"};
     walk.conn = redis_pool_connect(pool, false, clock_now_ms() + settings->timeout, why);

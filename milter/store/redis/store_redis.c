@@ -19,7 +19,7 @@ struct store_redis {
     struct store store;
     char *name, *prefix;
     int64_t timeout;
-    bool sizes_first;
+    bool sizes_first, self_facts;
     struct store_doubt doubt;
     struct redis_endpoint server;
     struct redis_watch *watch; /* NULL until it is watched */
@@ -131,6 +131,7 @@ static int redis_start_watch(struct store *store, store_told *told, void *contex
     const struct redis_watch_settings settings = {.pool = redis->server.pool,
                                                   .store = redis->name,
                                                   .prefix = redis->prefix,
+                                                  .self_facts = redis->self_facts,
                                                   .timeout = redis->timeout,
                                                   .told = on_told,
                                                   .counted = on_counted,
@@ -184,6 +185,7 @@ int store_redis_open(const struct store_settings *settings, const struct store_u
     redis->store.remote = true;
     redis->timeout = settings->timeout;
     redis->sizes_first = settings->sizes_first;
+    redis->self_facts = settings->self_facts;
     if (open_parts(redis, settings, url, why) != 0) {
         redis_free(&redis->store);
         return -1;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/base/clock.h"
+#include "gatepost/core/store_key.h"
 #include "gatepost/store/redis/errors.h"
 
 /* One command of words that must succeed. */
@@ -58,6 +59,10 @@ int redis_probe(redisContext *conn, const char *prefix, bool master, int64_t dea
     return 0;
 }
 
+static bool begins_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 static int open_both(struct redis_tracking *t, struct redis_pool *pool, int64_t timeout,
                      struct why *why) {
     t->listening = redis_pool_connect(pool, true, clock_now_ms() + timeout, why);
@@ -99,9 +104,11 @@ int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64
     if (reply == NULL)
         return -1;
     freeReplyObject(reply);
-    const char *track[] = {"CLIENT", "TRACKING", "ON",     "REDIRECT",
-                           id,       "BCAST",    "PREFIX", t->prefix};
-    reply = command(t->tracked, 8, track, clock_now_ms() + timeout, refused, why);
+    const char *track[] = {"CLIENT", "TRACKING", "ON",      "REDIRECT", id,
+                           "BCAST",  "PREFIX",   t->prefix, "PREFIX",   t->self_prefix};
+    /* one that begins with the other would be told of twice, which Redis refuses */
+    bool both = t->self_prefix != NULL && !begins_with(t->self_prefix, t->prefix);
+    reply = command(t->tracked, both ? 10 : 8, track, clock_now_ms() + timeout, refused, why);
     if (reply == NULL) {
         /* a subscription that has just been closed is refused as well: that is a fault */
         *refused = *refused && is_alive(t->listening, timeout);
@@ -109,6 +116,19 @@ int redis_tracking_open(struct redis_tracking *t, struct redis_pool *pool, int64
     }
     freeReplyObject(reply);
     return 0;
+}
+
+bool redis_tracking_may_read_self(struct redis_tracking *t, int64_t timeout, struct why *why) {
+    if (t->self_prefix == NULL)
+        return true;
+    const char *argv[] = {"HGETALL", t->self_prefix};
+    redisReply *reply = redis_conn_ask(t->tracked, 2, argv, clock_now_ms() + timeout, why);
+    bool denied = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+                  strncmp(reply->str, "NOPERM", strlen("NOPERM")) == 0;
+    if (denied)
+        redis_error_judge(reply->str, "HGETALL", t->self_prefix, why);
+    freeReplyObject(reply);
+    return !denied;
 }
 
 void redis_tracking_close(struct redis_tracking *t) {
@@ -123,6 +143,19 @@ static bool is_string(const redisReply *reply, const char *text) {
     return reply->type == REDIS_REPLY_STRING && strcmp(reply->str, text) == 0;
 }
 
+/* A key that has changed. */
+static void tell_key(struct redis_tracking *t, const char *key) {
+    char *subject = NULL;
+    if (t->self_prefix != NULL && begins_with(key, t->self_prefix)) {
+        if (asprintf(&subject, "%s%s", SELF_SUBJECT, key + strlen(t->self_prefix)) < 0)
+            subject = NULL; /* no memory: any may have changed */
+        t->told(t->context, STORE_CHANGED, subject);
+        free(subject);
+    } else if (begins_with(key, t->prefix)) {
+        t->told(t->context, STORE_CHANGED, key + strlen(t->prefix));
+    }
+}
+
 /* A message of the subscription: the keys that changed, or nil for all of them. Or the pong. */
 static void tell(struct redis_tracking *t, const redisReply *reply) {
     if (reply->type == REDIS_REPLY_ERROR) /* MISCONF is one answer to PING */
@@ -134,14 +167,13 @@ static void tell(struct redis_tracking *t, const redisReply *reply) {
     if (reply->elements != 3 || !is_string(reply->element[0], "message"))
         return;
     const redisReply *keys = reply->element[2];
-    size_t prefix_len = strlen(t->prefix);
     if (keys->type != REDIS_REPLY_ARRAY) {
         t->told(t->context, STORE_CHANGED, NULL);
         return;
     }
     for (size_t i = 0; i < keys->elements; i++)
-        if (keys->element[i]->type == REDIS_REPLY_STRING && keys->element[i]->len >= prefix_len)
-            t->told(t->context, STORE_CHANGED, keys->element[i]->str + prefix_len);
+        if (keys->element[i]->type == REDIS_REPLY_STRING)
+            tell_key(t, keys->element[i]->str);
 }
 
 /* The next reply that has been read from the socket; *reply NULL when there is none. */

@@ -18,6 +18,7 @@ struct redis_tracking {
     redisContext *tracked;   /* its tracking is redirected there; free for short questions */
     bool master;             /* the server must stay a master */
     const char *prefix;
+    const char *self_prefix; /* of self facts, where changes of them are wanted; else NULL */
     store_told *told;
     void *context;
     bool pong_awaited; /* the answers to the last ping that have not come yet */
@@ -25,13 +26,20 @@ struct redis_tracking {
 };
 
 /*
- * Opens both for the keys with this prefix; what changes from now on is reported. Returns 0, or -1
- * with the reason; *refused then distinguishes an answer that will not change soon from a fault. To
- * be closed in every case.
+ * Opens both for the keys with these prefixes; what changes from now on is reported. Returns 0, or
+ * -1 with the reason; *refused then distinguishes an answer that will not change soon from a fault.
+ * To be closed in every case.
  */
 int redis_tracking_open(struct redis_tracking *tracking, struct redis_pool *pool, int64_t timeout,
                         bool *refused, struct why *why);
 void redis_tracking_close(struct redis_tracking *tracking);
+
+/*
+ * May this user read self facts, where they are watched? Asks for a key that nobody has, right
+ * after the opening. True also where that cannot be found out; false with the reason.
+ */
+bool redis_tracking_may_read_self(struct redis_tracking *tracking, int64_t timeout,
+                                  struct why *why);
 
 /*
  * Takes what has arrived on `listening`, which must be readable, and reports the changes. Returns

@@ -18,6 +18,7 @@
 #include "emptiness.h"
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
+#include "gatepost/core/store_key.h"
 #include "tracking.h"
 
 /* How often a silent connection is asked whether it is alive; one that look-ups find dead sooner.
@@ -34,7 +35,7 @@
 
 struct redis_watch {
     struct redis_pool *pool;
-    char *store, *prefix;
+    char *store, *prefix, *self_prefix; /* the last NULL where it is not watched */
     int64_t timeout;
     store_told *told;
     void (*counted)(void *context, bool empty);
@@ -197,7 +198,10 @@ static enum watch_end serve(struct redis_watch *watch, struct watching *w, struc
 }
 
 static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, struct why *why) {
-    struct watching w = {.tracking = {.prefix = watch->prefix, .told = on_told, .context = watch}};
+    struct watching w = {.tracking = {.prefix = watch->prefix,
+                                      .self_prefix = watch->self_prefix,
+                                      .told = on_told,
+                                      .context = watch}};
     bool refused;
     enum watch_end end = WATCH_BROKEN;
     int64_t began = clock_now_ms();
@@ -208,6 +212,11 @@ static enum watch_end watch_once(struct redis_watch *watch, bool *was_down, stru
             log_event(LOG_INFO, "store-watched", "store", watch->store, "keys", watch->prefix,
                       (char *)NULL);
         *was_down = false;
+        struct why denied;
+        if (!redis_tracking_may_read_self(&w.tracking, watch->timeout, &denied))
+            log_event(LOG_ERR, "self-unreadable", "store", watch->store, "problem", denied.text,
+                      "effect", "no policy can be had: what users have set themselves is unknown",
+                      (char *)NULL);
         w.next_ping = clock_now_ms() + PING_INTERVAL;
         watch->census_due = clock_now_ms();
         watch->blind = false;
@@ -316,6 +325,7 @@ static void watch_free(struct redis_watch *watch) {
         close(watch->wake_fd);
     free(watch->store);
     free(watch->prefix);
+    free(watch->self_prefix);
     free(watch);
 }
 
@@ -330,10 +340,12 @@ struct redis_watch *redis_watch_start(const struct redis_watch_settings *setting
     watch->context = settings->context;
     watch->store = strdup(settings->store);
     watch->prefix = strdup(settings->prefix);
+    watch->self_prefix = settings->self_facts ? store_key_self_prefix(settings->prefix) : NULL;
     watch->wake_fd = eventfd(0, EFD_CLOEXEC);
     atomic_init(&watch->stopping, false);
     redis_pool_supervise(watch->pool, true);
-    if (watch->store == NULL || watch->prefix == NULL || watch->wake_fd < 0 ||
+    if (watch->store == NULL || watch->prefix == NULL ||
+        (settings->self_facts && watch->self_prefix == NULL) || watch->wake_fd < 0 ||
         pthread_create(&watch->thread, NULL, run, watch) != 0) {
         redis_pool_supervise(watch->pool, false);
         watch_free(watch);

@@ -54,7 +54,7 @@ static redisReply *ask(struct beside *beside, const char *account,
     return cluster_nodes_ask(&beside->cluster, &route, command, why);
 }
 
-redisReply *beside_ask(struct beside *beside, const char *account, const char *const words[4],
+redisReply *beside_ask(struct beside *beside, const char *account, const char *const *words,
                        struct why *why) {
     struct redis_command command = {0};
     char *key = NULL;
@@ -64,7 +64,7 @@ redisReply *beside_ask(struct beside *beside, const char *account, const char *c
     }
     redis_command_begin(&command, words[0]);
     redis_command_add(&command, key);
-    for (size_t i = 1; i < 4 && words[i] != NULL; i++)
+    for (size_t i = 1; words[i] != NULL; i++)
         redis_command_add(&command, words[i]);
     redisReply *reply = ask(beside, account, &command, why);
     redis_command_clear(&command);
@@ -72,7 +72,7 @@ redisReply *beside_ask(struct beside *beside, const char *account, const char *c
     return reply;
 }
 
-int beside_run(struct beside *beside, const char *account, const char *const words[4],
+int beside_run(struct beside *beside, const char *account, const char *const *words,
                struct why *why) {
     redisReply *reply = beside_ask(beside, account, words, why);
     int rc = reply == NULL ? -1 : 0;

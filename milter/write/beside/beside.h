@@ -24,14 +24,14 @@ int beside_open(struct beside *beside, const struct store_settings *settings, co
 void beside_clear(struct beside *beside);
 
 /*
- * One command on the key of an account, with up to three more words; NULL with the reason, for an
- * error of Redis, too.
+ * One command on the key of an account: its name and what follows the key, ended by a NULL. NULL
+ * with the reason, for an error of Redis, too.
  */
-redisReply *beside_ask(struct beside *beside, const char *account, const char *const words[4],
+redisReply *beside_ask(struct beside *beside, const char *account, const char *const *words,
                        struct why *why);
 
 /* The same where the answer does not matter; 0, or -1 with the reason. */
-int beside_run(struct beside *beside, const char *account, const char *const words[4],
+int beside_run(struct beside *beside, const char *account, const char *const *words,
                struct why *why);
 
 /* The whole hash as a flat array of strings; NULL with the reason. */

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 
 from .nameserver import SERVFAIL
+from .policy import key_of
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../decision.table")
 _RECORDS = {
@@ -97,9 +98,9 @@ class Case:
     def store(self, redis):
         """Put the policy into an empty Redis."""
         for subject, name, value in self.policy:
-            redis.cli("HSET", "gatepost:" + subject, name, value)
+            redis.cli("HSET", key_of(subject), name, value)
         for subject in self.wrong_types:
-            redis.cli("SET", "gatepost:" + subject, "a string")
+            redis.cli("SET", key_of(subject), "a string")
 
     def take(self, key, rest):
         """One line of the case."""
@@ -191,6 +192,7 @@ class DecisionTable:
             "listener": {name: self._listener(name) for name in self.doors},
             "protocol": {name: {"services": services} for name, services in case.protocols},
             "spf": {"nameservers": [nameserver], "timeout": "5s"},
+            "settings": {},
         }
         for key, value in case.conf:
             if key.startswith("spf:"):

@@ -28,3 +28,13 @@ def parse(line):
         fields[key] = _ESCAPE.sub(_unescape, value[1:-1]) if value.startswith('"') else value
         position = end + 1
     return fields
+
+
+def verdict(stage, **values):
+    """A line of a log: a verdict with these values."""
+    known = ("event stage session queue listener service client helo sender login account spf "
+             "verdict reason from mode would reply us").split()
+    values = {"event": "verdict", "stage": stage, "session": "A", "verdict": "accept",
+              "reason": "account", "mode": "enforce", "us": "1", **values}
+    more = [key for key in values if key not in known]
+    return " ".join(f"{key}={values.get(key, '')}" for key in [*known, *more])

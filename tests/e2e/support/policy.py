@@ -1,6 +1,13 @@
 """Owns the lines `SUBJECT FIELD VALUE` that tests state policy in, and their way into Redis."""
 
 
+def key_of(subject):
+    """The key of a subject in Redis: self facts stand beside the policy."""
+    if subject.startswith("self:"):
+        return "gatepost-" + subject
+    return "gatepost:" + subject
+
+
 def lines(text, **names):
     """'account:a@{d} source authorized' lines as (subject, field, value), {names} filled in."""
     found = []
@@ -12,9 +19,9 @@ def lines(text, **names):
 
 
 def load(redis, text, **names):
-    """HSET every line below the prefix gatepost:."""
+    """HSET every line, where key_prefix is gatepost:."""
     for subject, field, value in lines(text, **names):
-        redis.cli("HSET", "gatepost:" + subject, field, value)
+        redis.cli("HSET", key_of(subject), field, value)
 
 
 def as_file(path, text, **names):

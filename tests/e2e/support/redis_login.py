@@ -13,8 +13,8 @@ def password_file(site, name, password):
     return path
 
 
-def _user_of_the_package(begins, password):
-    with open(os.path.join(_HERE, "../../../conf/redis/gatepost.acl")) as acl:
+def _user_of_the_package(begins, password, name="gatepost.acl"):
+    with open(os.path.join(_HERE, "../../../conf/redis", name)) as acl:
         user = next(line for line in acl if line.startswith(begins))
     return user.strip().lstrip("#").replace(">CHANGE-ME", ">" + password)
 
@@ -27,3 +27,8 @@ def acl_of_the_package(password):
 def sentinel_acl_of_the_package(password):
     """Those on a Sentinel."""
     return _user_of_the_package("#user gatepost ", password)
+
+
+def settings_acl_of_the_package(password):
+    """Those of gatepost-settings, as conf/redis/gatepost-settings.acl has them."""
+    return _user_of_the_package("user gatepost-settings ", password, "gatepost-settings.acl")

@@ -85,11 +85,16 @@ class Nginx(_Server):
         super().__init__(folder, tls, doors, backend)
 
     def _write(self, tls, backend):
-        site = install("nginx/caldav.conf", self.file("caldav.conf"), {
+        self._write_main(self._site(tls, backend))
+
+    def _site(self, tls, backend):
+        return install("nginx/caldav.conf", self.file("caldav.conf"), {
             "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
             "listen [::]:443 ssl;": f"listen [::1]:{self.port} ssl;",
             _CERT: tls[0], _KEY: tls[1], _SOCKET: self.doors, _RADICALE: backend,
             "/etc/nginx/mail.htpasswd": self._password_file()})
+
+    def _write_main(self, site):
         extra = self._mail(self.folder) if self._mail else []
         module = "/usr/lib/nginx/modules/ngx_mail_module.so"
         places = "".join(f"{kind}_temp_path {self.file('tmp-' + kind)};\n" for kind in
@@ -110,6 +115,25 @@ access_log off;
 
     def _command(self):
         return ["nginx", "-e", self.file("error.log"), "-c", self.file("nginx.conf")]
+
+
+class NginxSettings(Nginx):
+    """conf/nginx/settings.conf, before the gatepost-settings that listens on `socket` and believes
+    this token."""
+
+    def __init__(self, folder, tls, socket, token):
+        self.token = token
+        super().__init__(folder, tls, socket, None)
+
+    def _site(self, tls, backend):
+        token = self.file("token.conf", f"proxy_set_header X-Gatepost-Token {self.token};\n")
+        return install("nginx/settings.conf", self.file("settings.conf"), {
+            "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
+            "listen [::]:443 ssl;": f"listen [::1]:{self.port} ssl;",
+            "/etc/ssl/certs/mail.example.com.pem": tls[0],
+            "/etc/ssl/private/mail.example.com.key": tls[1],
+            "/run/gatepost/settings.sock": self.doors, "include /etc/nginx/gatepost-token.conf":
+            f"include {token}", "/etc/nginx/mail.htpasswd": self._password_file()})
 
 
 class Caddy(_Server):
@@ -177,7 +201,7 @@ class Haproxy(_Server):
         chroot = self.file("empty")
         os.makedirs(chroot, exist_ok=True)
         lua = install("haproxy/gatepost.lua", self.file("gatepost.lua"), {
-            "127.0.0.1:9479": f"127.0.0.1:{port}", "/etc/gatepost/doors.token": token})
+            "127.0.0.1:9479": f"127.0.0.1:{port}", "/etc/gatepost/doors-token": token})
         kind = _crypt("-5")
         install("haproxy/haproxy.cfg", self.file("haproxy.cfg"), {
             "bind :443": f"bind 127.0.0.1:{self.port}", _RADICALE: backend,

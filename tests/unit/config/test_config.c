@@ -91,6 +91,15 @@ static void test_errors(void **state) {
         {"doors_listen = {\"0.0.0.0:9479\"}\n", 1, "loopback"},
         {"doors_listen = {\"unix:doors\"}\n", 1, "absolute"},
         {"doors_listen = {\"unix:/a\",\n\"127.0.0.1:9479\"}\n", 1, "doors_token_file"},
+        {"settings { listen = \"0.0.0.0:9480\" }\n", 1, "loopback"},
+        {"settings {\n token_file = \"tokens\" }\n", 2, "absolute"},
+        {"settings { origin = \"https://mail.example.com/\" }\n", 1, "origin"},
+        {"settings { origin = \"mail.example.com\" }\n", 1, "like https://mail.example.com"},
+        {"settings { origin = \"https://Mail.example.com\" }\n", 1, "lower case"},
+        {"settings { loosen_after = 3 }\n", 1, "duration"},
+        {"settings { passwords = application }\n", 1, "passwords"},
+        {"settings {\n store_user = \"settings\" }\n", 2, "needs a store_password_file of its own"},
+        {"settings { }\nsettings { }\n", 2, "settings: given a second time"},
         {"passwords_listen = \"127.0.0.1:9479\"\n", 1, "unix:/PATH"},
         {"source_services = {\"imap\", \"smpt\"}\n", 1, "smpt"},
         {"listener \"mx\" { unknown_login = defer }\n", 1,
@@ -245,6 +254,38 @@ static void test_slashes(void **state) {
     config_free(config);
 }
 
+/* A section without a word in it says that it stands there. */
+static void test_settings(void **state) {
+    struct why why;
+    char text[500] = "";
+    struct config *config = load("mode = enforce\n", &why);
+    (void)state;
+    assert_non_null(config);
+    assert_false(config->self_facts);
+    config_free(config);
+    config = load("settings { }\n", &why);
+    assert_non_null(config);
+    assert_true(config->self_facts);
+    assert_string_equal(config->settings.listen, "unix:/run/gatepost/settings.sock");
+    assert_string_equal(config->settings.token_file, "/etc/gatepost/tokens");
+    assert_int_equal(config->settings.socket_mode, 0660);
+    assert_int_equal(config->settings.loosen_after, 0);
+    assert_true(config->settings.passwords);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    config_print_changed(config, out);
+    fclose(out);
+    assert_string_equal(text, "settings {\n}\n");
+    config_free(config);
+    config = load("settings { listen = \"127.0.0.1:9480\" loosen_after = 2d passwords = off\n"
+                  "  origin = \"https://mail.example.com:8443\" }\n",
+                  &why);
+    assert_non_null(config);
+    assert_int_equal(config->settings.loosen_after, 172800000);
+    assert_false(config->settings.passwords);
+    assert_string_equal(config->settings.origin, "https://mail.example.com:8443");
+    config_free(config);
+}
+
 static void test_too_many_settings(void **state) {
     char *text = malloc(500000);
     struct why why;
@@ -321,7 +362,7 @@ int main(void) {
         cmocka_unit_test(test_print_changed), cmocka_unit_test(test_print_defaults),
         cmocka_unit_test(test_slashes),       cmocka_unit_test(test_too_many_settings),
         cmocka_unit_test(test_durations),     cmocka_unit_test(test_nameservers),
-        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_journal),       cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, write_file, remove_file);
 }

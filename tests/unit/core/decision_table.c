@@ -116,7 +116,7 @@ static struct policy *subject_policy(struct row *row, const char *subject) {
         stored++;
     assert_true(stored < row->store + STORED_MAX - 1);
     if (stored->policy == NULL) {
-        stored->policy = policy_new();
+        stored->policy = policy_new_of(subject);
         snprintf(stored->subject, sizeof stored->subject, "%s", subject);
     }
     return stored->policy;
@@ -282,7 +282,7 @@ static const struct table_door *door_of(const struct row *row) {
 static void find_policy(const struct row *row, struct policy_set *set, size_t place,
                         const char *before, const char *name) {
     char subject[300];
-    snprintf(subject, sizeof subject, "account:%s%s", before, name);
+    snprintf(subject, sizeof subject, "%s%s", before, name);
     for (const struct stored *stored = row->store; stored->policy != NULL; stored++) {
         if (strcmp(stored->subject, subject) != 0)
             continue;
@@ -294,13 +294,14 @@ static void find_policy(const struct row *row, struct policy_set *set, size_t pl
 static void find_policies(const struct row *row, const struct address *account,
                           struct policy_set *set) {
     const char *parents[PARENTS_MAX];
-    find_policy(row, set, SUBJECT_ACCOUNT, "", account->text);
-    find_policy(row, set, SUBJECT_DEFAULT, "", "*");
+    find_policy(row, set, SUBJECT_ACCOUNT, "account:", account->text);
+    find_policy(row, set, SUBJECT_SELF, SELF_SUBJECT, account->text);
+    find_policy(row, set, SUBJECT_DEFAULT, "account:", "*");
     if (account->domain == NULL)
         return;
-    find_policy(row, set, SUBJECT_DOMAIN, "@", account->domain);
+    find_policy(row, set, SUBJECT_DOMAIN, "account:@", account->domain);
     for (size_t i = 0, n = parents_of(account->domain, parents); i < n; i++)
-        find_policy(row, set, SUBJECT_PARENT + i, "@", parents[i]);
+        find_policy(row, set, SUBJECT_PARENT + i, "account:@", parents[i]);
 }
 
 static void run_case(struct row *row, decided_case *check) {
@@ -339,6 +340,7 @@ static void run_case(struct row *row, decided_case *check) {
         facts.n_senders = 1;
     }
     find_policies(row, &account, &set);
+    set.now = facts.now;
     snprintf(own, sizeof own, "account:%s", account.text == NULL ? "" : account.text);
     set.subjects[SUBJECT_ACCOUNT] = own; /* also where it has no policy */
     decide(row, &set, &facts, door, &d);

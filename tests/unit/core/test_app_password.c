@@ -48,6 +48,13 @@ static void test_stored(void **state) {
          1798761600},
         {"id=x protocols=a services=b" CREATED " until=2027-01-01T00:00:00Z", "", 1798761600},
         {"id=x protocols=a services=b" CREATED " until=soon phone", NULL, 0},
+        {"id=x protocols=a services=b" CREATED " from=2027-01-01T00:00:00Z phone", "phone", 0},
+        {"id=x protocols=a services=b" CREATED
+         " from=2026-12-01T00:00:00Z until=2027-01-01T00:00:00Z phone",
+         "phone", 1798761600},
+        {"id=x protocols=a services=b" CREATED " from=soon phone", NULL, 0},
+        {"id=x protocols=a services=b" CREATED " from= phone", NULL, 0},
+        {"id=x protocols=a services=b" CREATED " from=1970-01-01T00:00:00Z", NULL, 0},
         {"id=x protocols=a services=b" CREATED " until=1970-01-01T00:00:00Z", NULL, 0},
         {"id=x protocols=a services=b created=now", NULL, 0},
         {"id=x protocols=a services=b", NULL, 0},
@@ -92,6 +99,10 @@ static void test_covers(void **state) {
         {"webmail", "webmail", "", "webmail", false},
         {"imap4-smtp", "imap", " until=2027-01-15T08:00:00Z", "imap", false},
         {"imap4-smtp", "imap", " until=2027-01-15T08:00:01Z", "imap", true},
+        {"imap4-smtp", "imap", " from=2027-01-15T08:00:00Z", "imap", true},
+        {"imap4-smtp", "imap", " from=2027-01-15T08:00:01Z", "imap", false},
+        {"imap4-smtp", "imap", " from=2027-01-15T07:00:00Z until=2027-01-15T08:00:00Z", "imap",
+         false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -61,23 +61,23 @@ static enum verdict_kind judge(const struct fact *facts_of, size_t n, const stru
         .on_store_error = VERDICT_DEFER,
         .source_services = table_source_services,
         .n_source_services = 3};
-    struct policy *policies[SUBJECTS] = {NULL};
+    struct policy *policies[ALL_SUBJECTS] = {NULL};
     struct decision d;
     for (size_t i = 0; i < n + (extra != NULL); i++) {
         const struct fact *f = i < n ? &facts_of[i] : extra;
         size_t subject = (size_t)(f->subject_index[0] - '0');
         if (policies[subject] == NULL)
-            policies[subject] = policy_new();
+            policies[subject] = policy_new_of(subject == SUBJECT_SELF ? "self:a@x" : "account:a@x");
         policy_add(policies[subject], f->field, strlen(f->field), f->value, strlen(f->value));
     }
-    struct policy_set set = {{NULL}, {NULL}};
+    struct policy_set set = {.subjects = {[SUBJECT_SELF] = "self:a@x"}, .now = facts->now};
     memcpy(set.policies, policies, sizeof policies);
     enum decision_next next = decision_mail(&d, &rules, listener, facts);
     while (next != DECISION_MADE)
         next = next == DECISION_WANTS_POLICY     ? decision_policy(&d, &set)
                : next == DECISION_WANTS_PROVIDER ? decision_provider(&d, provider_result, 32)
                                                  : decision_spf(&d, spf, 32);
-    for (size_t i = 0; i < SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++)
         policy_free(policies[i]);
     return verdict_applied(&d.verdict);
 }
@@ -222,7 +222,7 @@ static void test_networks_in_trouble(void **state) {
         struct policy *policy = policy_new();
         if (rows[i].off)
             policy_add(policy, "protocol:*", 10, "off", 3);
-        struct policy_set set = {{"account:a@x"}, {policy}};
+        struct policy_set set = {.subjects = {"account:a@x"}, .policies = {policy}};
         struct decision d;
         decision_connect(&d, &rules, &listener, &facts);
         if (d.verdict.kind == VERDICT_ACCEPT) {
@@ -246,7 +246,7 @@ static void test_header_of_a_provided_sender(void **state) {
     const struct decision_listener listener = {.service = "smtp"};
     const struct decision_facts facts = {.has_account = true};
     struct policy *policy = policy_new();
-    struct policy_set set = {{"account:a@x", "account:@x"}, {policy}};
+    struct policy_set set = {.subjects = {"account:a@x", "account:@x"}, .policies = {policy}};
     struct decision d;
     (void)state;
     policy_add(policy, "ip:spf:p.example", 16, "", 0);
@@ -284,7 +284,8 @@ static void test_readings_of_a_login(void **state) {
     static const struct decision_rules rules;
     const struct decision_listener listener = {.service = "submission"};
     struct policy *policy = policy_new();
-    struct policy_set set = {{"account:a@x", "account:@x", "account:*"}, {policy, NULL, NULL}};
+    struct policy_set set = {.subjects = {"account:a@x", "account:@x", "account:*"},
+                             .policies = {policy}};
     (void)state;
     policy_add(policy, "sender", 6, "own", 3);
     policy_add(policy, "as:b@x", 6, "", 0);

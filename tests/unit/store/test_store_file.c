@@ -155,7 +155,8 @@ struct count {
 };
 static atomic_int made, freed;
 
-static void *make(const struct store_hash *hash) {
+static void *make(const char *subject, const struct store_hash *hash) {
+    (void)subject;
     struct count *count = calloc(1, sizeof *count);
     assert_non_null(count);
     *count = (struct count){.references = 1, .answer = hash->answer, .n = hash->n};

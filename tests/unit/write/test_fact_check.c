@@ -224,12 +224,13 @@ static void test_times_proposed(void **state) {
 }
 
 static void test_words_proposed(void **state) {
-    static const char *const words[] = {"accept", "mark", "defer", "reject"};
+    static const char *const words[] = {"accept", "mark", "defer", "reject", "imap4-smtp", "jmap"};
     static const struct {
         const char *text, *proposed;
     } rows[] = {
-        {"rejct", "reject"}, {"REJECTED", "reject"}, {"acept", "accept"}, {"defre", "defer"},
-        {"rej", "reject"},   {"tempfail", NULL},     {"", NULL},          {"x", NULL},
+        {"rejct", "reject"},     {"REJECTED", "reject"}, {"acept", "accept"}, {"defre", "defer"},
+        {"rej", "reject"},       {"tempfail", NULL},     {"", NULL},          {"x", NULL},
+        {"imap4", "imap4-smtp"}, {"jmpa", "jmap"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

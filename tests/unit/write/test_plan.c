@@ -217,7 +217,7 @@ static void test_policy(void **state) {
     (void)state;
     give(&given, there, wanted);
     assert_int_equal(plan_changes(false, &given.hash, given.wanted, given.n, false, &plan), 0);
-    struct policy *policy = plan_policy(&given.hash, &plan, &gone);
+    struct policy *policy = plan_policy("account:alice@example.com", &given.hash, &plan, &gone);
     assert_non_null(policy);
     assert_false(gone);
     assert_int_equal(policy->n_ips, 2);
@@ -227,7 +227,7 @@ static void test_policy(void **state) {
     plan_clear(&plan);
     give(&given, there, all);
     assert_int_equal(plan_changes(false, &given.hash, given.wanted, given.n, false, &plan), 0);
-    assert_null(plan_policy(&given.hash, &plan, &gone));
+    assert_null(plan_policy("account:alice@example.com", &given.hash, &plan, &gone));
     assert_true(gone);
     plan_clear(&plan);
 }

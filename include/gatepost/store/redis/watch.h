@@ -18,6 +18,7 @@ struct redis_watch_settings {
     struct redis_pool *pool; /* must outlive the watch */
     const char *store;       /* its name in the log */
     const char *prefix;      /* of the keys watched; not part of the reported names */
+    bool self_facts;         /* those beside them are watched, too (core/store_key.h) */
     int64_t timeout;         /* milliseconds for each answer */
     store_told *told;
     /* Whether the server has any policy at all, as far as that can be found out: after it is

@@ -1,15 +1,16 @@
 /*
- * Places of unix sockets. Owns the check before a start, and the change of mode, group
- * and owner; who talks over a socket is others' business.
+ * Places of unix sockets. Owns the check before a start, and the change of group and owner; who
+ * talks over a socket is others' business.
  *
  * The directory may belong to somebody else. So a socket is made with the mode that it shall have,
  * and afterwards it is changed by a descriptor, never again by its name.
  */
-#include "unix_place.h"
+#include "gatepost/base/unix_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,26 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/log.h"
-#include "place.h"
+
+int place_look(const char *path, struct place *out, struct why *why) {
+    struct stat there;
+    *out = (struct place){0};
+    if (lstat(path, &there) == 0) {
+        if (S_ISLNK(there.st_mode))
+            return why_set(why, "a symbolic link stands in its place: remove it");
+        if (!S_ISSOCK(there.st_mode))
+            return why_set(why, "a file that is no socket stands in its place: remove it");
+        out->socket = true;
+    }
+    const char *slash = strrchr(path, '/');
+    int len = slash == path ? 1 : (int)(slash - path);
+    snprintf(out->directory, sizeof out->directory, "%.*s", len, path);
+    out->error = stat(out->directory, &there) != 0 ? errno : S_ISDIR(there.st_mode) ? 0 : ENOTDIR;
+    out->mode = out->error == 0 ? there.st_mode : 0;
+    if (out->error != 0)
+        return why_set(why, "its directory %s: %s", out->directory, strerror(out->error));
+    return 0;
+}
 
 static int fail(const char *setting, const char *value, const char *problem) {
     log_event(LOG_ERR, "start-failed", "setting", setting, "value", value, "problem", problem,
@@ -76,8 +96,7 @@ static int give_group(const struct unix_place *place, int made, gid_t group) {
     return 0;
 }
 
-int unix_place_take(const struct unix_place *place, gid_t group, const struct config *config,
-                    const struct privileges *privileges) {
+int unix_place_take(const struct unix_place *place, gid_t group) {
     struct stat there;
     int made = open(dial_path(place->value), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     int rc = 0;
@@ -86,9 +105,8 @@ int unix_place_take(const struct unix_place *place, gid_t group, const struct co
         rc = fail(place->setting, place->value, "another file stands in its place now");
     else if (give_group(place, made, group) != 0)
         rc = -1;
-    else if (privileges->change &&
-             fchownat(made, "", privileges->uid, (gid_t)-1, AT_EMPTY_PATH) != 0)
-        rc = fail("user", config->user, strerror(errno));
+    else if (place->give && fchownat(made, "", place->owner, (gid_t)-1, AT_EMPTY_PATH) != 0)
+        rc = fail("user", place->owner_name, strerror(errno));
     if (rc == 0)
         return made;
     if (made >= 0)

@@ -1,0 +1,26 @@
+/*
+ * How often an account may be changed. Of bounded memory: the accounts that were changed longest
+ * ago are forgotten first.
+ */
+#ifndef GATEPOST_SETTINGS_RATE_H
+#define GATEPOST_SETTINGS_RATE_H
+
+#include <stdint.h>
+
+/* So many changes at once; another one for each RATE_INTERVAL milliseconds that have passed. */
+#define RATE_BURST 60
+#define RATE_INTERVAL 1000
+
+struct rate;
+
+/* To be freed by the caller; NULL when there is no memory. */
+struct rate *rate_new(void);
+void rate_free(struct rate *rate);
+
+/*
+ * Takes one change of an account at `now` (milliseconds, as clock_now_ms() has them). Returns 0, or
+ * the seconds after which one will be taken again. Any thread.
+ */
+unsigned rate_take(struct rate *rate, const char *account, int64_t now);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * A line of the tokens' file. Owns its syntax.
+ */
+#include "token_line.h"
+
+#include <string.h>
+
+static char *next_word(char **rest) {
+    char *word = *rest + strspn(*rest, " \t");
+    size_t len = strcspn(word, " \t");
+    *rest = word + len;
+    if (**rest != '\0')
+        *(*rest)++ = '\0';
+    return word;
+}
+
+int token_line(char *line, const char **token, const char **holder, bool *write, struct why *why) {
+    char *rest = line;
+    *token = next_word(&rest);
+    if ((*token)[0] == '\0' || (*token)[0] == '#')
+        return 0;
+    *holder = next_word(&rest);
+    const char *scope = next_word(&rest);
+    const char *more = next_word(&rest);
+    bool proxy = strcmp(*holder, "proxy") == 0;
+    *write = proxy || strcmp(scope, "write") == 0;
+    for (const char *p = *token; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x21 || (unsigned char)*p > 0x7e)
+            return why_set(why, "a token must be printable US-ASCII");
+    if (strlen(*token) > TOKEN_LONGEST)
+        return why_set(why, "the token is longer than %d octets", TOKEN_LONGEST);
+    if ((*holder)[0] == '\0' || more[0] != '\0' || (proxy && scope[0] != '\0') ||
+        (!proxy && !*write && strcmp(scope, "read") != 0))
+        return why_set(why, "it must be TOKEN proxy, TOKEN DOMAIN read or TOKEN DOMAIN write");
+    if (!proxy && (strcspn(*holder, "@*/,:") != strlen(*holder) || strchr(*holder, '.') == NULL))
+        return why_set(why, "\"%.100s\" is no domain", *holder);
+    return 1;
+}

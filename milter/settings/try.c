@@ -1,0 +1,63 @@
+/*
+ * What a start would find. Owns the words for it; each thing is tried as the start does it.
+ */
+#include "try.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gatepost/base/dial.h"
+#include "gatepost/base/unix_place.h"
+#include "tokens.h"
+
+static unsigned say(const struct config *config, const char *setting, const char *value,
+                    const char *problem) {
+    fprintf(stderr, "gatepost-settings: %s: settings: %s \"%s\": %s\n", config->path, setting,
+            value, problem);
+    return 1;
+}
+
+/* What the service manager makes at the start. */
+static bool is_of_runtime(const char *directory) {
+    return strncmp(directory, "/run/", 5) == 0 || strncmp(directory, "/var/run/", 9) == 0;
+}
+
+static unsigned try_socket(const struct config *config) {
+    const char *name = config->settings.listen;
+    struct place place;
+    struct why why;
+    if (strncmp(name, "unix:", 5) != 0 || place_look(dial_path(name), &place, &why) == 0 ||
+        (place.error == ENOENT && is_of_runtime(place.directory)))
+        return 0;
+    return say(config, "listen", name, why.text);
+}
+
+static unsigned try_group(const struct config *config) {
+    const char *group = config->settings.socket_group;
+    if (group[0] == '\0' || getgrnam(group) != NULL)
+        return 0;
+    return say(config, "socket_group", group, "there is no such group");
+}
+
+static unsigned try_tokens(const struct config *config) {
+    struct tokens *tokens;
+    struct why why;
+    if (tokens_read(config, &tokens, &why) != 0)
+        return say(config, "token_file", config->settings.token_file, why.text);
+    tokens_free(tokens);
+    return 0;
+}
+
+unsigned settings_try(const struct config *config) {
+    struct why why;
+    if (config_secret_is_exposed(config, &why))
+        fprintf(stderr, "gatepost-settings: warning: %s\n", why.text);
+    if (config->settings.origin[0] == '\0')
+        fprintf(stderr,
+                "gatepost-settings: warning: %s: settings: origin is not set: no browser "
+                "can change anything\n",
+                config->path);
+    return try_socket(config) + try_group(config) + try_tokens(config);
+}
