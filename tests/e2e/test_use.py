@@ -8,12 +8,15 @@ import pytest
 
 from conftest import base_settings
 from support.gatepost import Gatepost
-from support.gatepostctl import Gatepostctl
+from support.gatepostctl import CTL, Gatepostctl
+from support.http_client import HttpClient
 from support.milter_client import MilterClient
 from support.nameserver import SERVFAIL
+from support.ports import accepts, free_port
 from support.process import wait_until
 from support.redis_login import password_file
 from support.redis_server import RedisServer
+from support.terminal import on_terminal, without_chance
 
 SETTINGS = {"record_use": True, "store_timeout": "300ms"}
 HOUR = 3600
@@ -32,6 +35,20 @@ def log_in(gatepost, login="alice@example.com", client="192.0.2.77", name="SUBMI
         return not response.reply
     finally:
         mta.close()
+
+
+def log_in_all(gatepost, logins):
+    """The same by one client, login after login: how many are accepted."""
+    with MilterClient(gatepost.socket) as mta:
+        mta.negotiate()
+        mta.connect("192.0.2.77", "client.example", {"{daemon_name}": "SUBMISSIONS"})
+        mta.helo("client.example")
+        accepted = 0
+        for login in logins:
+            accepted += not mta.mail("a@sender.example", login=login,
+                                     macro_values={"{tls_version}": "TLSv1.3"}).reply
+            mta.abort()
+        return accepted
 
 
 def record(redis, account="alice@example.com"):
@@ -136,26 +153,49 @@ def test_the_first_time_stays_and_the_oldest_makes_room(fresh, redis):
     assert record(redis)["submissions 198.51.100.0/24"].endswith(" " + stamp(now - 99 * HOUR))
 
 
-def test_no_verdict_waits(site, redis_server, redis):
-    """The record is in a Redis of its own, which hangs: verdicts go on, and it goes on later."""
-    with_use = RedisServer(site.folder.sub("use"))
+@pytest.mark.parametrize("how", ["hung", "stopped"])
+def test_no_verdict_waits(site, redis_server, redis, how):
+    """The record is in a Redis of its own, which hangs or is away: verdicts go on, what is not
+    recorded is counted, and recording goes on later."""
+    with_use = RedisServer(site.folder.sub("use-" + how))
     with_use.start()
-    filter_ = Gatepost(site.folder.sub("use-filter"), {**base_settings(site, redis_server),
-                                                       **SETTINGS, "use_store": with_use.url})
+    web = HttpClient(free_port())
+    filter_ = Gatepost(site.folder.sub("use-filter-" + how), {
+        **base_settings(site, redis_server), **SETTINGS, "use_store": with_use.url,
+        "http_listen": f"127.0.0.1:{web.port}"})
+    users = [f"user{number}@example.com" for number in range(1500)]     # more than may wait
+
+    def dropped():
+        return web.metrics()("gatepost_use_dropped_total")
+
+    def recorded():
+        return len(with_use.cli("KEYS", "gatepost-use:user*").splitlines())
+
     try:
         filter_.start()
+        wait_until(lambda: accepts(web.port), what="an open door")
         assert log_in(filter_)
         wait_until(lambda: record(with_use), what="the record")
-        assert not record(redis)
-        with_use.freeze()
+        assert not record(redis) and dropped() == 0
+        with_use.freeze() if how == "hung" else with_use.stop()
         begun = time.monotonic()
-        for number in range(100):
-            assert log_in(filter_, f"user{number}@example.com")
-        assert time.monotonic() - begun < 10        # each would wait for 0.3 s
+        assert log_in_all(filter_, users) == len(users)
+        assert time.monotonic() - begun < 60        # each would wait for 0.3 s
         filter_.wait_log("event=use-not-recorded")
-        with_use.resume()
+        if how == "hung":
+            wait_until(lambda: dropped() >= len(users) - 1024, what="uses dropped")
+            with_use.resume()
+            wait_until(lambda: recorded() + dropped() >= len(users), what="those that waited")
+            assert recorded() > 0
+        else:
+            wait_until(lambda: dropped() == len(users), what="uses dropped")
+            with_use.start()
+            assert recorded() == 0
         assert log_in(filter_, "late@example.com")
         wait_until(lambda: record(with_use, "late@example.com"), what="the record goes on")
+        lost = next(user for user in users if not record(with_use, user))
+        assert log_in(filter_, lost)                # within the hour: it was not recorded
+        wait_until(lambda: record(with_use, lost), what="what was dropped comes again")
     finally:
         with_use.resume()
         assert filter_.stop() == 0
@@ -359,6 +399,16 @@ def test_the_record_says_since_when_a_service_is_told_of(fresh, redis):
     assert record(redis, "*")["submissions"].endswith(" " + at)
 
 
+@pytest.mark.parametrize("days, again", [(6, False), (8, True)])
+def test_recording_begins_anew_after_a_silence(fresh, redis, days, again):
+    """A week without any login: record_use was off, and who came in meanwhile is not known."""
+    last, since = stamp(time.time() - days * 86400), stamp(time.time() - 200 * 86400)
+    redis.cli("HSET", "gatepost-use:*", "imap", f"{last} {since}", "since", since)
+    assert log_in(fresh)
+    wait_until(lambda: "submissions" in record(redis, "*"), what="the record")
+    assert (record(redis, "*")["since"] != since) == again
+
+
 def test_suggest_needs_usual_blocks(ctl, year):
     """Who was somewhere for three days will soon be elsewhere."""
     year("alice@example.com", "submission", "192.0.2.0/24", 100)
@@ -417,6 +467,30 @@ def test_suggest_minds_mail_without_a_login_at_each_door(site, redis_server, yea
     assert not proposes(submission=login, mx={"service": "smtp", "daemon_port": 25})
     assert not proposes(submission={"service": "submission"})
     assert not proposes()
+
+
+def test_what_a_terminal_shows_of_use(ctl, year):
+    """On 80 columns; stands in golden/use.txt, which UPDATE_GOLDEN=1 writes anew."""
+    year("alice@example.com", "submission", "192.0.2.0/24", 150)
+    year("alice@example.com", "submissions", "2001:db8:7::/48", 140, 20)
+    year("alice@example.com", "imap", "198.51.100.0/24", 100)
+    year("alice@example.com", "pop3", "198.51.100.0/24", 190, 120)
+    year("a.rather.long.name.of.somebody@example.com", "imap", "10.0.0.0/24", 120)
+    year("o'brien@example.com", "pop3", "10.0.0.0/24", 120)
+    year("o'brien@example.com", "submission", "10.0.0.0/24", 20)
+    year("gone@example.com", "imap", "10.0.0.0/24", 190, 120)
+    text = ""
+    for command in ("use alice", "use nobody", "unused", "unused --commands", "suggest",
+                    "suggest --commands", "suggest gone@example.com", "unused --for 300d"):
+        status, shown = on_terminal([CTL, "-c", ctl.conf, *command.split()])
+        text += f"$ gatepostctl {command}\n{shown}=> {status}\n\n"
+    text = re.sub(r"20\d\d-\d\d-\d\d", "2027-01-31", without_chance(text))
+    golden = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden/use.txt")
+    if os.environ.get("UPDATE_GOLDEN"):
+        with open(golden, "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(golden, encoding="utf-8") as file:
+        assert text == file.read()
 
 
 def test_suggest_without_a_record(ctl, fresh, redis):

@@ -187,6 +187,7 @@ static int search(struct use_search *s, const char *pattern) {
     int status = ctl_use_read(s->ctl, s->store, "*", &s->everybody);
     if (status != CTL_DONE || is_too_young(s))
         return status;
+    s->searched = true;
     s->n_protocols = fact_protocols(&s->ctl->config->rules, NULL, 0);
     s->protocols = xcalloc(s->n_protocols, sizeof *s->protocols);
     fact_protocols(&s->ctl->config->rules, s->protocols, s->n_protocols);

@@ -20,6 +20,7 @@ struct use_search {
     const char **protocols;
     size_t n_protocols;
     int64_t period; /* seconds */
+    bool searched;  /* recording is as old as that */
 };
 
 /*

@@ -302,6 +302,9 @@ int ctl_suggest(struct ctl *ctl, int argc, char **argv) {
         warn_of_sources(&suggesting);
         status = print(ctl, found);
     }
+    if (status == CTL_DONE && suggesting.search.searched && !ctl->commands &&
+        json_array_size(found) == 0)
+        ctl_say_empty(ctl, "nothing is suggested");
     strangers_clear(&suggesting.strangers);
     json_decref(found);
     return status;

@@ -70,6 +70,8 @@ int ctl_unused(struct ctl *ctl, int argc, char **argv) {
     int status = use_search(&s, argc > 0 ? argv[0] : "*", "90d");
     if (status == CTL_DONE)
         status = print(ctl, s.found);
+    if (status == CTL_DONE && s.searched && !ctl->commands && json_array_size(s.found) == 0)
+        ctl_say_empty(ctl, "no protocol is on that is not used");
     json_decref(s.found);
     return status;
 }

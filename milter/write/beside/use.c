@@ -16,6 +16,7 @@ struct use_store {
 };
 
 #define VALUE_SIZE (2 * TIMESTAMP_SIZE + 1)
+#define SILENCE (7 * 86400) /* seconds without any use: recording was off */
 
 char *use_prefix(const char *key_prefix) {
     return key_prefix_beside(key_prefix, "use");
@@ -104,29 +105,42 @@ static struct found look(const redisReply *reply, const char *field, const struc
     return found;
 }
 
-/* When the service was recorded first, by what is read of "*"; now, if it never was. */
-static int64_t service_first(const redisReply *all, const struct use *use) {
+/* What is read of "*". */
+struct everybody {
+    int64_t first; /* of the service; now, if it was never recorded */
+    int64_t last;  /* of any; 0 for none */
+};
+
+static struct everybody look_at_all(const redisReply *all, const struct use *use) {
+    struct everybody found = {.first = use->now};
     for (size_t i = 0; i + 1 < all->elements; i += 2) {
         int64_t last, first;
-        if (strcmp(all->element[i]->str, use->service) == 0 &&
-            read_times(all->element[i + 1]->str, &last, &first))
-            return first;
+        if (!read_times(all->element[i + 1]->str, &last, &first)) /* `since` has one time */
+            continue;
+        if (strcmp(all->element[i]->str, use->service) == 0)
+            found.first = first;
+        if (last > found.last)
+            found.last = last;
     }
-    return use->now;
+    return found;
 }
 
-/* That there is a record at all, since when, and that this service is in it. */
+/*
+ * That there is a record at all, since when, and that this service is in it. After a silence it
+ * begins anew: nobody knows who came in meanwhile.
+ */
 static int note_service(struct use_store *store, const struct use *use, struct why *why) {
     char value[VALUE_SIZE], now[TIMESTAMP_SIZE];
-    redisReply *all = beside_read(&store->keys, "*", why);
-    if (all == NULL)
+    redisReply *reply = beside_read(&store->keys, "*", why);
+    if (reply == NULL)
         return -1;
-    write_times(use->now, service_first(all, use), value);
-    int rc = run(store, "HSETNX", "*", "since", timestamp_format(use->now, now), why);
-    if (rc == 0)
-        rc = run(store, "HSET", "*", use->service, value, why);
-    freeReplyObject(all);
-    return rc;
+    const struct everybody all = look_at_all(reply, use);
+    freeReplyObject(reply);
+    bool anew = all.last != 0 && use->now - all.last > SILENCE;
+    int rc =
+        run(store, anew ? "HSET" : "HSETNX", "*", "since", timestamp_format(use->now, now), why);
+    write_times(use->now, all.first, value);
+    return rc != 0 ? -1 : run(store, "HSET", "*", use->service, value, why);
 }
 
 int use_note(struct use_store *store, const struct use *use, int64_t kept,

@@ -151,10 +151,12 @@ class Year:
             account.comes("webmail", (15, 40), self._at(*places))
 
     def _traveller(self):
-        """Another network each day, so that the record has no room for what comes once a month."""
-        account = self._make("traveller").comes("imap", (1, 1), self._anywhere)
+        """Another network each day and home each week, so that the record has no room for what
+        comes once in two months."""
+        account, home = self._make("traveller"), self._at("10.9.9.")
+        account.comes("imap", (1, 1), self._anywhere).comes("imap", (5, 10), home)
         account.comes("submission", (1, 2), self._anywhere)
-        account.comes(self._random.choice(("webmail", "pop3")), (40, 70), self._at("10.9.9."))
+        account.comes(self._random.choice(("webmail", "pop3")), (40, 70), home)
 
     def _reader(self):
         self._make("reader").comes("pop3", (1, 2), self._at(self._somewhere()))
