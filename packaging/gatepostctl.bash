@@ -63,6 +63,14 @@ _gatepostctl_names() {
     done
 }
 
+# Of lines "ENTRY SUBJECT ..." the entries of one subject, which alone can be removed there.
+_gatepostctl_own() {
+    local entry subject
+    while read -r entry subject _; do
+        [[ $subject != "$1" && $subject != "$1"@* ]] || echo "$entry"
+    done
+}
+
 # What may stand for an argument of that name.
 _gatepostctl_values() {
     local known
@@ -77,9 +85,12 @@ _gatepostctl_values() {
             jmap webmail}"
         ;;
     'ip remove CIDR'* | 'as remove ADDRESS')
-        _gatepostctl_ask "$head" list "${args[2]}" | cut -d ' ' -f 1
+        _gatepostctl_ask "$head" list "${args[2]}" |
+            _gatepostctl_own "account:${args[2]#account:}"
         ;;
-    'network remove CIDR') _gatepostctl_ask network list "${args[2]}" | cut -d ' ' -f 1 ;;
+    'network remove CIDR')
+        _gatepostctl_ask network list "${args[2]}" | _gatepostctl_own store
+        ;;
     *' RESULT') echo none neutral pass softfail fail temperror permerror ;;
     *' ACTION') echo accept mark defer reject ;;
     esac

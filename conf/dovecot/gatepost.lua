@@ -68,7 +68,7 @@ local function read_answer(deadline)
   if not line then
     return nil, why, false
   end
-  if line:sub(1, 9) ~= "HTTP/1.1 " or #line < 12 then
+  if line:sub(1, 9) ~= "HTTP/1.1 " or #line < 12 or (#line > 12 and line:sub(13, 13) ~= " ") then
     return nil, "not HTTP/1.1", true
   end
   local status, fields = line:sub(10, 12), {}

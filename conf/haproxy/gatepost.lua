@@ -6,7 +6,7 @@ local URL = "http://127.0.0.1:9479/v1/allow"
 local PATIENCE = 700 -- milliseconds; HAProxy asks up to four times
 
 -- now, at the start: afterwards HAProxy is in its chroot and no longer root
-local file = assert(io.open("/etc/gatepost/doors.token"))
+local file = assert(io.open("/etc/gatepost/doors-token"))
 local token = assert(file:read("l"), "the file of the token is empty")
 file:close()
 

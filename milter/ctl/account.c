@@ -363,35 +363,50 @@ static int exists(struct ctl *ctl, const char *subject, bool *there) {
     return CTL_DONE;
 }
 
-static int drop(struct ctl *ctl, const char *name) {
-    char *subject;
+/* A key of exactly this name comes first: that is how one goes which no look-up uses. */
+static int find_subject(struct ctl *ctl, const char *name, char **subject) {
     bool there = false;
     int status = ctl_open_writer(ctl);
     if (status != CTL_DONE)
         return status;
-    char *literal = xasprintf("account:%s", name);
-    status = exists(ctl, literal, &there);
+    *subject = xasprintf("account:%s", name);
+    status = exists(ctl, *subject, &there);
     if (status == CTL_DONE && there)
-        status = ctl_write_drop(ctl, literal);
-    free(literal);
-    if (status != CTL_DONE || there)
-        return status;
-    status = ctl_name_account(ctl, name, &subject);
-    if (status != CTL_DONE)
-        return status;
-    status = ctl_write_drop(ctl, subject);
-    free(subject);
-    return status;
+        return CTL_DONE;
+    free(*subject);
+    *subject = NULL;
+    return status == CTL_DONE ? ctl_name_account(ctl, name, subject) : status;
+}
+
+/* Of domains, of everybody and of what no look-up uses there is nothing but policy. */
+static bool is_one_account(const struct ctl *ctl, const char *subject) {
+    const char *name = subject + strlen("account:");
+    struct why why;
+    return name[0] != '@' && strcmp(name, "*") != 0 &&
+           ctl_check_subject(ctl, subject, &why) == FACT_GOOD;
+}
+
+/* Its app passwords go first, or nothing does; but not before all else is sure to go. */
+static int delete_account(struct ctl *ctl, const char *subject) {
+    int status = ctl->dry_run ? CTL_DONE : ctl_write_may_drop(ctl, subject);
+    if (status == CTL_DONE && !ctl->dry_run && ctl->config->passwords_listen[0] != '\0')
+        status = ctl_passwords_drop(ctl, subject);
+    if (status == CTL_DONE)
+        status = ctl_self_drop(ctl, subject + strlen("account:"));
+    if (status == CTL_DONE)
+        status = ctl_write_drop(ctl, subject);
+    return status == CTL_DONE && !ctl->dry_run && ctl->config->record_use
+               ? ctl_use_delete(ctl, subject)
+               : status;
 }
 
 int ctl_account_delete(struct ctl *ctl, int argc, char **argv) {
+    char *subject = NULL;
     (void)argc;
-    int status = ctl->dry_run ? CTL_DONE : ctl_passwords_drop(ctl, argv[0]);
+    int status = find_subject(ctl, argv[0], &subject);
     if (status == CTL_DONE)
-        status = ctl_self_drop(ctl, argv[0]);
-    if (status == CTL_DONE)
-        status = drop(ctl, argv[0]);
-    if (status != CTL_DONE || ctl->dry_run || !ctl->config->record_use)
-        return status;
-    return ctl_use_delete(ctl, argv[0]);
+        status = is_one_account(ctl, subject) ? delete_account(ctl, subject)
+                                              : ctl_write_drop(ctl, subject);
+    free(subject);
+    return status;
 }

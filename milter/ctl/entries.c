@@ -105,6 +105,17 @@ static const struct store_field *find_field(const struct store_hash *hash, bool 
     return NULL;
 }
 
+/* Does gatepost.conf have the member of a network? */
+static bool is_configured(const struct ctl *ctl, const char *subject, const char *member) {
+    const struct config_network *network =
+        fact_is_network(subject) ? config_network(ctl->config, subject + strlen("network:")) : NULL;
+    for (size_t i = 0; network != NULL && i < network->texts.n; i++)
+        if (fact_is_same(true, network->texts.items[i], strlen(network->texts.items[i]), member,
+                         strlen(member)))
+            return true;
+    return false;
+}
+
 /*
  * What is not there cannot go; and it helps to know what is there instead. *field becomes `literal`
  * where that is there and it is not.
@@ -124,6 +135,9 @@ static int check_listed(struct ctl *ctl, const char *subject, const char **field
         const struct store_field *ignored;
         if (find_field(&hash, network, literal, &ignored) != NULL)
             *field = literal;
+        else if (is_configured(ctl, subject, *field))
+            status = ctl_refuse(ctl, "%s has no %s in the store: it stands in %s", subject, *field,
+                                ctl->config->path);
         else
             status = ctl_refuse(ctl, "%s has no %s%s%.*s%s", subject, *field,
                                 around == NULL ? "" : " of its own; it is inside ",

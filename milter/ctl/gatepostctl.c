@@ -2,6 +2,7 @@
  * gatepostctl: the operator's tool. Owns the command line and the exit status. The commands stand
  * in commands.c, their options in options.c.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,12 @@ static int run_words(struct ctl *ctl, int argc, char **argv) {
     return command->run(ctl, line.n - line.taken, line.words + line.taken);
 }
 
+/* Has who reads a pipe closed it, as head(1) does? That is no fault to complain of. */
+static bool has_enough_been_read(void) {
+    struct pollfd pfd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static int run(struct ctl *ctl, const struct command *command, const char *path, int argc,
                char **argv) {
     struct why why;
@@ -158,7 +165,8 @@ static int run(struct ctl *ctl, const struct command *command, const char *path,
     status = new_file_end(ctl, &file, status);
     config_free(ctl->config);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("gatepostctl: standard output");
+        if (!has_enough_been_read())
+            perror("gatepostctl: standard output");
         status = CTL_FAILED;
     }
     return status;

@@ -38,7 +38,15 @@ static int open_store(const struct ctl *ctl, struct password_store **out) {
 
 /* ---- add ---- */
 
+/* Adds the name, unless it is there. */
 static void join(char **list, const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = *list; at != NULL; at = at[0] == ',' ? at + 1 : NULL) {
+        size_t word = strcspn(at, ",");
+        if (word == len && memcmp(at, name, len) == 0)
+            return;
+        at += word;
+    }
     char *joined = *list == NULL ? xstrdup(name) : xasprintf("%s,%s", *list, name);
     free(*list);
     *list = joined;
@@ -271,15 +279,16 @@ int ctl_passwords_drop(struct ctl *ctl, const char *given) {
     struct password_store *store;
     struct why why;
     char *account = NULL;
-    if (ctl->config->passwords_listen[0] == '\0')
-        return CTL_DONE;
     int status = name_account(ctl, given, &account);
     if (status == CTL_DONE)
         status = open_store(ctl, &store);
     if (status == CTL_DONE) {
-        if (password_remove(store, account, NULL, &why) < 0)
+        int removed = password_remove(store, account, NULL, &why);
+        if (removed < 0)
             status =
                 ctl_fail(ctl, "its app passwords cannot be removed, so nothing was: %s", why.text);
+        else if (removed > 0)
+            ctl_warn("%s: app passwords removed: %d", account, removed);
         password_store_free(store);
     }
     free(account);

@@ -9,11 +9,14 @@
 #include "gatepost/write/suggest.h"
 #include "print.h"
 
+/* Characters of a day. */
+#define DAY strlen("2027-01-31")
+
 /* A point in time, or a day, which is its first second. Returns 0, or -1. */
 static int parse_point(const char *text, int64_t *seconds) {
     char whole[TIMESTAMP_SIZE];
     size_t len = strlen(text);
-    if (len == strlen("2027-01-31")) {
+    if (len == DAY) {
         snprintf(whole, sizeof whole, "%sT00:00:00Z", text);
         return timestamp_parse(whole, strlen(whole), seconds);
     }
@@ -46,8 +49,11 @@ int ctl_parse_since(struct ctl *ctl, int64_t *since) {
 
 int ctl_parse_until(const struct ctl *ctl, int64_t *until) {
     int64_t value;
-    if (parse_point(ctl->until, until) == 0)
+    if (parse_point(ctl->until, until) == 0) {
+        if (strlen(ctl->until) == DAY && ctl_is_for_people(ctl))
+            ctl_warn("--until %s: up to the beginning of that day, in UTC", ctl->until);
         return CTL_DONE;
+    }
     if (duration_parse(ctl->until, &value) != 0)
         return refuse(ctl, "--until", ctl->until, "how long from now, like 12h, 7d or 1w");
     *until = ctl->now + value / 1000;

@@ -17,10 +17,10 @@
 #include "gatepost/base/clock.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/metrics.h"
+#include "gatepost/base/service_manager.h"
 #include "gatepost/session/under_way.h"
 #include "http.h"
 #include "reload.h"
-#include "service_manager.h"
 #include "socket.h"
 #include "use_recorder.h"
 

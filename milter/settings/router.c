@@ -94,7 +94,7 @@ static const struct route *find_route(enum resource resource, const char *method
 /* A refusal that an operator may have to find. */
 static bool turn_away(const struct http_request *request, struct http_response *response,
                       unsigned status, const char *reason) {
-    char text[8];
+    char text[16];
     snprintf(text, sizeof text, "%u", status);
     log_event(LOG_WARNING, "settings-refused", "method", request->method, "path", request->path,
               "status", text, "problem", reason, (char *)NULL);

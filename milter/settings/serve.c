@@ -10,13 +10,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "gatepost/base/clock.h"
 #include "gatepost/base/http_service.h"
 #include "gatepost/base/json_text.h"
 #include "gatepost/base/log.h"
 #include "gatepost/base/named_socket.h"
+#include "gatepost/base/service_manager.h"
 #include "rate.h"
 #include "router.h"
 
@@ -135,18 +134,18 @@ static void block_signals(sigset_t *set) {
 
 /* Half of what the service manager waits for; without one, for ever. */
 static int wait_signal(const sigset_t *set) {
-    uint64_t microseconds;
-    if (sd_watchdog_enabled(0, &microseconds) <= 0)
+    int interval = service_manager_interval();
+    if (interval < 0)
         return sigwaitinfo(set, NULL);
-    const struct timespec patience = {.tv_sec = (time_t)(microseconds / 2000000),
-                                      .tv_nsec = (long)(microseconds / 2 % 1000000) * 1000};
+    const struct timespec patience = {.tv_sec = interval / 1000,
+                                      .tv_nsec = interval % 1000 * 1000000L};
     return sigtimedwait(set, NULL, &patience);
 }
 
 static void take_turns(const sigset_t *set) {
     for (;;) {
         int number = wait_signal(set);
-        sd_notify(0, "WATCHDOG=1");
+        service_manager_tell("WATCHDOG=1");
         if (number == SIGTERM || number == SIGINT)
             return;
         if (number != SIGHUP && number != SIGUSR1)
@@ -154,9 +153,9 @@ static void take_turns(const sigset_t *set) {
         char state[80];
         snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
                  (long long)clock_now_us());
-        sd_notify(0, state);
+        service_manager_tell(state);
         reload();
-        sd_notify(0, "READY=1");
+        service_manager_tell("READY=1");
     }
 }
 
@@ -174,11 +173,11 @@ int serve_settings(struct office *office) {
     if (rc == 0 && (rc = log_started()) != 0)
         log_event(LOG_ERR, "start-failed", "problem", "no memory", (char *)NULL);
     if (rc == 0) {
-        sd_notify(0, "READY=1");
+        service_manager_tell("READY=1");
         log_event(LOG_INFO, "start", "program", "gatepost-settings", "version", PACKAGE_VERSION,
                   "socket", config->settings.listen, "store", config->store, (char *)NULL);
         take_turns(&set);
-        sd_notify(0, "STOPPING=1");
+        service_manager_tell("STOPPING=1");
     }
     close_service(&service);
     office_publish(NULL);

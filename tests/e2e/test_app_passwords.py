@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -121,6 +122,10 @@ def test_only_app_passwords(gate, ctl, redis):
     assert ask_door(gate, app="app") == {"status": 0}
     assert ask_door(gate, app="no")["status"] == -1
     assert ask_door(gate, local_port="10143") == {"status": 0}      # webmail by its port
+    # a web server knows no app passwords, so all that it asks about is closed but webmail
+    web = DoorClient(os.path.join(folder_of(gate), "doors"))
+    assert [web.allow("alice@example.com", service).status
+            for service in ("caldav", "activesync", "webmail")] == [403, 403, 200]
     ctl.do("mode", "monitor", "alice@example.com")
     gate.catch_up(redis)
     assert check(gate, "main")[:2] == (403, "app-password-required")
@@ -144,6 +149,52 @@ def test_revoking_holds_at_the_next_login(gate, ctl):
     ctl.do("source", "any", "alice@example.com")
     ctl.do("account", "delete", "alice@example.com")
     assert check(gate, third)[0] == 204
+
+
+def test_what_has_none_is_deleted_as_ever(gate, ctl, redis):
+    """Domains, everybody, and a key that no look-up uses, whose account keeps what it has."""
+    secret = make(ctl, "imap4-smtp")
+    redis.cli("HSET", "gatepost-use:*", "since", "2026-01-01T00:00:00Z")
+    redis.cli("HSET", "gatepost-use:alice@example.com", "imap 192.0.2.0/24",
+              "2026-01-01T00:00:00Z 2026-01-01T00:00:00Z")
+    for name in ("@example.com", "@.example.com", "*"):
+        ctl.do("source", "any", name)
+        ctl.do("account", "delete", name)
+    for name in ("Alice@Example.com", "a b@example.com"):
+        redis.cli("HSET", f"gatepost:account:{name}", "source", "any")
+        ctl.do("account", "delete", name)
+    assert redis.cli("KEYS", "gatepost:account:*") == ""
+    assert check(gate, secret)[0] == 200
+    for name in ("*", "alice@example.com"):
+        assert redis.cli("EXISTS", f"gatepost-use:{name}") == "1"
+
+
+def test_what_the_guard_keeps_has_its_app_passwords_still(gate, ctl, redis):
+    secret = make(ctl, "imap4-smtp")
+    ctl.do("source", "any", "alice@example.com")
+    ctl.do("source", "authorized", "@example.com", "--force")
+    run = ctl.run("account", "delete", "alice@example.com")
+    assert run.status == 1 and "use --force" in run.err
+    assert len(ctl.json("password", "list", "alice@example.com")) == 1
+    run = ctl.do("account", "delete", "alice@example.com", "--force")
+    assert "alice@example.com: app passwords removed: 1" in run.err
+    assert check(gate, secret)[0] == 204
+    make(ctl, "imap4-smtp")         # and without any policy
+    assert ctl.run("account", "delete", "alice@example.com").status == 1
+    assert ctl.json("password", "list", "alice@example.com") == []
+
+
+def test_not_more_than_32(gate, ctl):
+    """Also when many are made at the same time."""
+    def add(_):
+        return ctl.run("password", "add", "alice@example.com",
+                       "imap4-smtp", "imap4-smtp")
+    with ThreadPoolExecutor(10) as pool:
+        runs = list(pool.map(add, range(40)))
+    shown = ctl.json("password", "list", "alice@example.com")
+    assert len(shown) == sum(run.status == 0 for run in runs) and 20 <= len(shown) <= 32
+    assert {row["protocols"] for row in shown} == {"imap4-smtp"}
+    assert all("remove one first" in run.err for run in runs if run.status != 0)
 
 
 def test_it_ends(gate, ctl, redis):

@@ -189,10 +189,15 @@ def test_watch(start, milter_session, redis):
 def test_watch_into_a_pipe_that_closes(start):
     gatepost, _ = start()
     with subprocess.Popen([CTL, "-c", gatepost.conf, "status", "--watch", "--json"],
-                          stdout=subprocess.PIPE) as child:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert b"{" in child.stdout.readline()
         child.stdout.close()
         assert child.wait(10) == 2
+        assert child.stderr.read() == b"", "head(1) has read enough: nothing to complain of"
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run([CTL, "-c", gatepost.conf, "status"], stdout=full,
+                                  stderr=subprocess.PIPE, timeout=30)
+    assert finished.returncode == 2 and b"No space left" in finished.stderr
 
 
 # ---- reload ----

@@ -1398,6 +1398,7 @@ def test_completion(redis, on_redis):
     on_redis.do("import", text="account:alice@example.com ip:192.0.2.1\naccount:alfred@x.example "
                                "tls required\nnetwork:relays 10.0.0.0/8\n"
                                "account:alfred@x.example ip:spf:p.example\n"
+                               "account:@example.com ip:192.0.2.99 not of alice\n"
                                "account:alfred@x.example as:sales@x.example the team\n")
     conf = f"gatepostctl -c {on_redis.conf} "
     sections = Gatepostctl(on_redis.conf + ".bound", {
@@ -1415,6 +1416,11 @@ def test_completion(redis, on_redis):
             (conf + "protocol off alice@example.com pop3 im", ["imap"]),
             (bound + "protocol off alice@example.com ", ["both", *others]),
             (conf + "ip remove alice@example.com 1", ["192.0.2.1"]),
+            (conf + "ip remove alice 1", ["192.0.2.1"]),
+            (conf + "ip remove account:alice@example.com 1", ["192.0.2.1"]),
+            (conf + "ip remove @example.com 1", ["192.0.2.99"]),
+            ("gatepostctl history --format t", ["text"]),
+            ("gatepostctl import x --p", ["--prune"]),
             (conf + "ip remove alfred@x.example s", ["spf:p.example"]),
             (conf + "as remove alfred@x.example s", ["sales@x.example"]),
             ("gatepostctl as ", ["add", "remove", "list"]),

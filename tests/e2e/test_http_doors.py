@@ -120,7 +120,7 @@ def test_the_commands_of_the_readme(host):
     token = host.folder.file("made.token")
     for line in re.findall(r"^      ((?:sudo|openssl) .*)$", text, re.MULTILINE):
         line = line.replace("sudo ", "").replace("-g gatepost", "-g nogroup")
-        subprocess.run(line.replace("/etc/gatepost/doors.token", token), shell=True, check=True)
+        subprocess.run(line.replace("/etc/gatepost/doors-token", token), shell=True, check=True)
     assert os.stat(token).st_mode & 0o777 == 0o640
     with open(token) as file:
         assert re.fullmatch("[0-9a-f]{64}\n", file.read())
@@ -138,7 +138,7 @@ def test_the_listeners_of_the_comments(host):
                                   f'store = "{host.redis.url}"',
                                   needed.replace("#   ", "")]).replace(
                 "/run/gatepost", host.folder.path).replace(
-                "/etc/gatepost/doors.token", host.token))
+                "/etc/gatepost/doors-token", host.token))
         finished = check(conf)
         assert finished.returncode == 0, (name, finished.stderr)
 

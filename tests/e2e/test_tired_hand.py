@@ -195,6 +195,8 @@ def test_until_is_a_length_of_time(ctl, redis, given, after):
 def test_until_is_a_day(ctl):
     ctl.do("ip", "add", "carol", "192.0.2.1", "--until", "2999-02-28")
     assert ctl.json("ip", "list", "carol")[0]["until"] == "2999-02-28T00:00:00Z"
+    assert "up to the beginning of that day, in UTC" in seen(
+        ctl, "ip", "add", "carol", "192.0.2.1", "--until", "2999-02-28")
     for bad in ("2999-02-30", "soon", "1y", "7", "2999-02-28T12"):
         run = ctl.run("ip", "add", "carol", "192.0.2.1", "--until", bad)
         assert run.status == 1 and "a day like 2027-01-31" in run.err
@@ -248,6 +250,11 @@ def test_networks_of_the_configuration(ctl):
         ("127.0.0.1", "configuration", ""), ("::1", "configuration", ""),
         ("10.0.0.0/8", "store", "inside")]
     assert ctl.json("network", "list") == ["relays"]
+    for member in ("127.0.0.1", "127.0.0.1/32", "::1"):
+        run = ctl.run("network", "remove", "relays", member)
+        assert run.status == 1 and f"it stands in {ctl.conf}" in run.err
+    run = ctl.run("network", "remove", "relays", "10.0.0.0/9")
+    assert run.status == 1 and "stands in" not in run.err
 
 
 def test_a_note_without_its_end(ctl):
@@ -294,6 +301,22 @@ def test_lint_quotes_for_the_shell(ctl, redis):
 
 
 # ---- a restore ----
+
+def test_a_restore_of_what_users_have_set(folder, redis):
+    """It is part of an export, and so of a restore."""
+    ctl = Gatepostctl(folder.file("self.conf"), {
+        **SETTINGS, "store": redis.url, "settings": {
+            "listen": "unix:" + folder.file("settings.sock"),
+            "token_file": folder.file("tokens")}})
+    ctl.do("tls", "required", "carol")
+    redis.cli("HSET", "gatepost-self:carol@example.com", "protocol:imap4-smtp", "off")
+    saved = ctl.do("export").out
+    assert "self:carol@example.com protocol:imap4-smtp off" in saved
+    redis.cli("HSET", "gatepost-self:dave@example.com", "source", "authorized")
+    redis.cli("HDEL", "gatepost-self:carol@example.com", "protocol:imap4-smtp")
+    ctl.do("import", "--replace", "--prune", text=saved)
+    assert ctl.do("export").out == saved
+
 
 def test_a_restore_of_everything(ctl, redis):
     ctl.do("import", "--force", text=POLICY)

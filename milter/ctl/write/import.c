@@ -307,6 +307,10 @@ static int take_subjects(struct import *im, struct input *input, struct why *why
 
 /* ---- the command ---- */
 
+static const char *subjects(size_t n) {
+    return n == 1 ? "subject" : "subjects";
+}
+
 static int tell(struct import *im) {
     const struct ctl *ctl = im->ctl;
     if (ctl->json) {
@@ -324,29 +328,20 @@ static int tell(struct import *im) {
         json_object_set(told, "problems", im->problems.list);
         ctl_print_json(told);
     } else {
-        printf("%zu subjects %s (%zu fields set, %zu removed), %zu unchanged, %zu refused",
-               im->written, ctl->dry_run ? "would be written" : "written", im->set, im->removed,
-               im->unchanged, im->refused);
+        printf("%zu %s %s (%zu %s set, %zu removed), %zu unchanged, %zu refused", im->written,
+               subjects(im->written), ctl->dry_run ? "would be written" : "written", im->set,
+               im->set == 1 ? "field" : "fields", im->removed, im->unchanged, im->refused);
         if (ctl->prune)
-            printf(", %zu subjects %s", im->prune.removed,
+            printf(", %zu %s %s", im->prune.removed, subjects(im->prune.removed),
                    ctl->dry_run ? "would be removed" : "removed");
         if (im->problems.lines > 0)
-            printf(", %zu lines in error", im->problems.lines);
+            printf(", %zu %s in error", im->problems.lines,
+                   im->problems.lines == 1 ? "line" : "lines");
         putchar('\n');
         if (ctl->dry_run)
             puts("dry run: nothing was written");
     }
     return im->refused > 0 || im->problems.lines > 0 ? CTL_REFUSED : CTL_DONE;
-}
-
-/* What is not in the input goes only when all that is in it has come back. */
-static int prune(struct import *im, struct why *why) {
-    if (!im->ctl->prune)
-        return 0;
-    if (im->refused == 0 && im->problems.lines == 0)
-        return prune_remove(im->ctl, &im->prune, why);
-    ctl_warn("nothing is pruned, because not all of the input was good");
-    return 0;
 }
 
 static int import_stream(struct import *im, FILE *stream) {
@@ -367,7 +362,7 @@ static int import_stream(struct import *im, FILE *stream) {
     while (im->n_pending > 0)
         drop_last(im);
     if (rc == 0)
-        rc = prune(im, &why);
+        rc = prune_remove(im->ctl, &im->prune, im->refused + im->problems.lines == 0, &why);
     int status = rc == 0 ? tell(im)
                          : ctl_fail(im->ctl, "store \"%s\": %s; %zu subjects were written%s",
                                     im->ctl->config->store, why.text, im->written,

@@ -9,6 +9,7 @@
 
 #include "../memory.h"
 #include "../print.h"
+#include "gatepost/core/self_fact.h"
 
 static int by_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -34,7 +35,7 @@ int prune_find(struct ctl *ctl, const struct input *input, struct prune *out) {
     size_t n = 0;
     for (size_t i = 0; i < out->gone.n; i++) {
         char *name = out->gone.names[i];
-        if ((is_subject(name) || (own && self_is_subject(name))) &&
+        if ((self_is_subject(name) ? own : is_subject(name)) &&
             bsearch(&name, kept, input->n, sizeof *kept, by_text) == NULL)
             out->gone.names[n++] = name;
         else
@@ -78,9 +79,13 @@ static int remove_one(struct ctl *ctl, const char *subject, struct prune *prune,
     return written == WRITE_DONE ? 0 : -1;
 }
 
-int prune_remove(struct ctl *ctl, struct prune *prune, struct why *why) {
+int prune_remove(struct ctl *ctl, struct prune *prune, bool good, struct why *why) {
     struct ctl_progress progress;
     int rc = 0;
+    if (ctl->prune && !good)
+        ctl_warn("nothing is pruned, because not all of the input was good");
+    if (!ctl->prune || !good)
+        return 0;
     ctl_progress_begin(&progress, "prune", prune->gone.n);
     for (size_t i = 0; rc == 0 && i < prune->gone.n; i++) {
         struct why reason = {"no memory"};

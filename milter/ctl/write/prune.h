@@ -18,8 +18,11 @@ struct prune {
  */
 int prune_find(struct ctl *ctl, const struct input *input, struct prune *out);
 
-/* Removes them, with their history; only tells them in a dry run. Returns 0, or -1 with why. */
-int prune_remove(struct ctl *ctl, struct prune *prune, struct why *why);
+/*
+ * Removes them, with their history; only tells them in a dry run. Nothing goes where the rest of
+ * the import was not `good`, or without --prune. Returns 0, or -1 with the reason.
+ */
+int prune_remove(struct ctl *ctl, struct prune *prune, bool good, struct why *why);
 void prune_clear(struct prune *prune);
 
 #endif

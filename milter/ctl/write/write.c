@@ -159,8 +159,10 @@ static int tell_beside(struct ctl *ctl, const struct change *c, enum change_resu
     return CTL_DONE;
 }
 
+enum purpose { SET, DROP, DROP_BESIDE, ASK_TO_DROP };
+
 static int write_subject(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted,
-                         size_t n, bool drop, bool beside) {
+                         size_t n, enum purpose purpose) {
     struct reading reading = {.ctl = ctl};
     struct why why = {"no memory"};
     int status = ctl_open_writer(ctl);
@@ -174,33 +176,40 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
                             .subject = subject,
                             .wanted = wanted,
                             .n = n,
-                            .drop = drop,
+                            .drop = purpose != SET,
                             .force = ctl->force || ctl->trial != NULL,
-                            .dry_run = ctl->dry_run,
+                            .dry_run = ctl->dry_run || purpose == ASK_TO_DROP,
                             .now = ctl->now};
     enum change_result result = change_make(&change, &why);
-    if (change.forced)
+    bool may = purpose == ASK_TO_DROP && (result == CHANGE_DONE || result == CHANGE_ABSENT);
+    if (change.forced && !may)
         ctl_warn("%s: forced: %s", subject, change.warning.text);
-    if (ctl->trial != NULL && result == CHANGE_DONE)
+    if (may)
+        status = CTL_DONE;
+    else if (ctl->trial != NULL && result == CHANGE_DONE)
         status =
             try_plan(ctl, &change,
                      &reading.policies.hashes[fact_is_network(subject) ? 0 : reading.policies.own]);
     else
-        status = beside ? tell_beside(ctl, &change, result, why.text)
-                        : tell_result(ctl, &change, result, why.text);
+        status = purpose == DROP_BESIDE ? tell_beside(ctl, &change, result, why.text)
+                                        : tell_result(ctl, &change, result, why.text);
     change_clear(&change);
     ctl_policies_clear(&reading.policies);
     return status;
 }
 
 int ctl_write(struct ctl *ctl, const char *subject, const struct wanted_fact *wanted, size_t n) {
-    return write_subject(ctl, subject, wanted, n, false, false);
+    return write_subject(ctl, subject, wanted, n, SET);
 }
 
 int ctl_write_drop(struct ctl *ctl, const char *subject) {
-    return write_subject(ctl, subject, NULL, 0, true, false);
+    return write_subject(ctl, subject, NULL, 0, DROP);
 }
 
 int ctl_write_drop_beside(struct ctl *ctl, const char *subject) {
-    return write_subject(ctl, subject, NULL, 0, true, true);
+    return write_subject(ctl, subject, NULL, 0, DROP_BESIDE);
+}
+
+int ctl_write_may_drop(struct ctl *ctl, const char *subject) {
+    return write_subject(ctl, subject, NULL, 0, ASK_TO_DROP);
 }

@@ -23,4 +23,10 @@ int ctl_write_drop(struct ctl *ctl, const char *subject);
  */
 int ctl_write_drop_beside(struct ctl *ctl, const char *subject);
 
+/*
+ * Would the guard and the store let it be removed, or is it not there? CTL_DONE, or another status
+ * after saying why not; nothing is written.
+ */
+int ctl_write_may_drop(struct ctl *ctl, const char *subject);
+
 #endif

@@ -82,12 +82,13 @@ static char *value_of(const struct new_password *password, const char *id) {
     return len < 0 ? NULL : value;
 }
 
-static int has_room(struct password_store *store, const char *account, struct why *why) {
+/* Are there no more than so many now? */
+static int has_room(struct password_store *store, const char *account, int most, struct why *why) {
     const char *const words[4] = {"HLEN"};
     redisReply *reply = beside_ask(&store->keys, account, words, why);
     if (reply == NULL)
         return -1;
-    bool has = reply->type == REDIS_REPLY_INTEGER && reply->integer < APP_PASSWORDS_MAX;
+    bool has = reply->type == REDIS_REPLY_INTEGER && reply->integer <= most;
     freeReplyObject(reply);
     if (has)
         return 0;
@@ -95,11 +96,24 @@ static int has_room(struct password_store *store, const char *account, struct wh
     return PASSWORDS_FULL;
 }
 
+/* Others may add one at the same time; who finds too many then takes his own back. */
+static int put(struct password_store *store, const char *account, const char *hash,
+               const char *value, struct why *why) {
+    const char *const add[4] = {"HSETNX", hash, value}, *const remove[4] = {"HDEL", hash};
+    struct why other;
+    if (beside_run(&store->keys, account, add, why) != 0)
+        return -1;
+    int rc = has_room(store, account, APP_PASSWORDS_MAX, why);
+    if (rc != 0)
+        beside_run(&store->keys, account, remove, &other);
+    return rc;
+}
+
 int password_add(struct password_store *store, const struct new_password *password,
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why) {
     char plain[APP_PASSWORD_SIZE], hash[SHA256_TEXT_SIZE], *value = NULL;
-    int rc = has_room(store, password->account, why);
+    int rc = has_room(store, password->account, APP_PASSWORDS_MAX - 1, why);
     if (rc != 0)
         return rc;
     if (draw(plain, APP_PASSWORD_LETTERS, why) != 0 || draw(id, PASSWORD_ID_SIZE - 1, why) != 0)
@@ -109,9 +123,8 @@ int password_add(struct password_store *store, const struct new_password *passwo
         rc = -1;
     if (rc != 0)
         why_set(why, "no memory");
-    const char *const words[4] = {"HSETNX", hash, value};
     if (rc == 0)
-        rc = beside_run(&store->keys, password->account, words, why);
+        rc = put(store, password->account, hash, value, why);
     if (rc == 0)
         app_password_group(plain, secret);
     explicit_bzero(plain, sizeof plain);

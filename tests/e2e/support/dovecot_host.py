@@ -44,7 +44,8 @@ class DovecotHost:
         self._addresses = itertools.count(1)
         sockets = self.folder.sub("sockets")
         self.doors_socket = os.path.join(sockets, "doors.sock")
-        self._listens = (os.path.join(sockets, "passwords.sock"), free_port())
+        self.passwords_socket = os.path.join(sockets, "passwords.sock")
+        self._listens = (self.passwords_socket, free_port())
         certificate = Certificate(self.folder.path)
         self.dovecot = DovecotDoors(self.folder.sub("dovecot"), certificate, self._sink.port,
                                     sockets, self._listens[1], TOKEN)

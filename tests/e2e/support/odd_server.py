@@ -10,11 +10,12 @@ from .ports import free_port
 class OddServer:
     """Each connection is given to `serve(connection)` on a thread of its own and closed after it.
 
-    With a `certificate` (cert, key) TLS comes first. `heard` has what read() got, in order.
+    With a `certificate` (cert, key) TLS comes first; with a `path` it is a unix socket there.
+    `heard` has what read() got, in order.
     """
 
-    def __init__(self, serve, certificate=None, host="127.0.0.1"):
-        self.port = free_port()
+    def __init__(self, serve, certificate=None, host="127.0.0.1", path=None):
+        self.port = None if path else free_port()
         self.heard = []
         self._serve = serve
         self._context = None
@@ -22,9 +23,8 @@ class OddServer:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*certificate)
         self._stopped = threading.Event()
-        self._socket = socket.create_server(
-            (host, self.port), backlog=20,
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server(path or (host, self.port), backlog=20, family=family)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -66,6 +66,13 @@ class OddServer:
             line += octet
         self.heard.append(line)
         return line
+
+    def read_octets(self, connection, n):
+        """So many, or fewer at the end."""
+        octets = b""
+        while len(octets) < n and (more := connection.recv(n - len(octets))):
+            octets += more
+        return octets
 
     def wait(self, seconds=60):
         """Until the test is over."""

@@ -201,7 +201,7 @@ class Haproxy(_Server):
         chroot = self.file("empty")
         os.makedirs(chroot, exist_ok=True)
         lua = install("haproxy/gatepost.lua", self.file("gatepost.lua"), {
-            "127.0.0.1:9479": f"127.0.0.1:{port}", "/etc/gatepost/doors.token": token})
+            "127.0.0.1:9479": f"127.0.0.1:{port}", "/etc/gatepost/doors-token": token})
         kind = _crypt("-5")
         install("haproxy/haproxy.cfg", self.file("haproxy.cfg"), {
             "bind :443": f"bind 127.0.0.1:{self.port}", _RADICALE: backend,

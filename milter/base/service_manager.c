@@ -1,7 +1,7 @@
 /*
- * The service manager. The only file of the filter with libsystemd.
+ * The service manager, by libsystemd.
  */
-#include "service_manager.h"
+#include "gatepost/base/service_manager.h"
 
 #ifdef HAVE_LIBSYSTEMD
 #include <stdint.h>

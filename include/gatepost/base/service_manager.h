@@ -1,8 +1,8 @@
 /*
  * What the service manager (systemd) is told, where there is one and this program was built for it.
  */
-#ifndef GATEPOST_FILTER_SERVICE_MANAGER_H
-#define GATEPOST_FILTER_SERVICE_MANAGER_H
+#ifndef GATEPOST_BASE_SERVICE_MANAGER_H
+#define GATEPOST_BASE_SERVICE_MANAGER_H
 
 /* One or more assignments as of sd_notify(3), "READY=1". */
 void service_manager_tell(const char *state);
