@@ -155,6 +155,17 @@ def test_mail_from_listed_addresses_only(host, policy, browse):
     host.obeyed("postfix 587", OK, source=ELSEWHERE)
 
 
+@pytest.mark.parametrize("client, network", [
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("2001:db8:1::1:0:0:1", "2001:db8:1::/64")])
+def test_the_present_network(own_host, browse, client, network):
+    """IPv6 addresses last for a day; the network stays."""
+    browser = browse(own_host(client=client).page.url)
+    assert browser.text("#address-present") == f"Add my present network, {network}"
+    browser.click("#address-present")
+    browser.wait_status(f"{network} is listed.")
+    assert not browser.shows("#address-present")
+
+
 def test_what_locks_out_is_asked_twice(host, policy, browse, redis):
     browser = browse()
     browser.click("#source-authorized")
@@ -488,7 +499,8 @@ def test_each_text_is_used_and_there():
     wanted = set(re.findall(r"\{\{([^}]*)\}\}", source("index.html"))) - {"lang"}
     wanted |= set(re.findall(r'say\("([^"]+)"', scripts))
     assert wanted <= set(catalogue())
-    families = tuple(re.findall(r"say\(`([a-z.]+\.)\$\{", scripts)) + ("name.", "for.")
+    families = tuple(re.findall(r"say\(`([a-z.]+\.)\$\{", scripts)) + (
+        "name.", "for.", "address.present", "network.present")
     unused = [key for key in catalogue() if key not in wanted and f'"{key}"' not in scripts
               and not key.startswith(families)]
     assert unused == []

@@ -25,9 +25,8 @@ async function revoke(password) {
         return;
     }
     const answer = await deletePassword(password.id);
-    announce(answer.status === 204 || answer.status === 200 ? say("password.revoked", {name})
-        : failure(answer));
     await readPasswords();
+    announce(answer.status === 204 ? say("password.revoked", {name}) : failure(answer));
 }
 
 function row(password) {
@@ -120,7 +119,7 @@ async function makePassword(event) {
         return;
     }
     find("password-form").reset();
-    showMade(answer.body);
+    showMade(answer.body);      // first of all: it is told once only
     await readPasswords();
 }
 

@@ -79,6 +79,25 @@ function addressRow(block, note) {
         own && make("div", {class: "controls"}, remove));
 }
 
+/*
+ * What to list for the present address: itself, but of IPv6 its network, in which a computer takes
+ * another address every day (RFC 8981).
+ */
+function presentBlock() {
+    if (!state.client?.includes(":")) {
+        return state.client;
+    }
+    const [front, back] = state.client.split("::").map(half => half.split(":").filter(Boolean));
+    const groups = back ? [...front, ...Array(8 - front.length - back.length).fill("0"), ...back]
+        : front;
+    return `${groups.slice(0, 4).join(":").replace(/(:0)+$/, "")}::/64`;
+}
+
+// The catalogue's words for it.
+function presentKind() {
+    return state.client.includes(":") ? "network" : "address";
+}
+
 function showAddresses() {
     const entries = Object.entries(state.ips);
     fillList(find("addresses"), entries.map(([block, note]) => addressRow(block, note)),
@@ -87,8 +106,9 @@ function showAddresses() {
         : state.source !== "authorized" ? say("addresses.unused") : null);
     find("address-form").hidden = !state.may.ips;
     const present = find("address-present");
-    const listed = entries.some(([block]) => block === state.client);
-    fill(present, state.client && !listed ? say("address.present", {address: state.client}) : null);
+    const listed = entries.some(([listedBlock]) => listedBlock === presentBlock());
+    fill(present, state.client && !listed
+        ? say(`${presentKind()}.present`, {address: presentBlock()}) : null);
 }
 
 async function addAddress(block, note) {
@@ -126,5 +146,6 @@ export function startSources() {
         addAddress(find("address").value.trim(), find("address-note").value.trim());
     });
     find("address-present").addEventListener("click", () =>
-        addAddress(state.client, find("address-note").value.trim() || say("address.present.note")));
+        addAddress(presentBlock(), find("address-note").value.trim()
+            || say(`${presentKind()}.present.note`)));
 }

@@ -21,7 +21,7 @@ def _with_reports(text):
 
 
 class SettingsHost:
-    """Alice has an account there; `settings` are those of the page's section."""
+    """Alice has an account there; `settings` are those of SettingsPage."""
 
     def __init__(self, redis_url, **settings):
         self._folder = Folder()

@@ -39,9 +39,10 @@ http {{
 
 class SettingsPage:
     """`url` is the page for `users`, by `password`. `conf` is what gatepost.conf needs for it, with
-    `settings` in its section; start() is given that file, which is the filter's, too."""
+    `settings` in its section; start() is given that file, which is the filter's, too. `client` is the address
+    that its users seem to come from."""
 
-    def __init__(self, folder, users, password, **settings):
+    def __init__(self, folder, users, password, client=None, **settings):
         self.folder = folder
         self.port = free_port()
         origin = f"http://127.0.0.1:{self.port}"
@@ -51,7 +52,7 @@ class SettingsPage:
         self.conf = {"settings": {"listen": "unix:" + self._socket, "socket_group": "www-data",
                                   "origin": origin, "token_file": self._path("tokens"),
                                   **settings}}
-        self._write_nginx(users, password)
+        self._write_nginx(users, password, client)
         self._program = self._nginx = None
 
     def _path(self, name):
@@ -63,7 +64,7 @@ class SettingsPage:
             file.write(text)
         return self._path(name)
 
-    def _write_nginx(self, users, password):
+    def _write_nginx(self, users, password, client):
         crypt = subprocess.run(["openssl", "passwd", "-apr1", password], check=True,
                                capture_output=True, text=True).stdout.strip()
         secret = self._file("token.conf", f"proxy_set_header X-Gatepost-Token {_TOKEN};\n", 0o600)
@@ -73,6 +74,7 @@ class SettingsPage:
             "    ssl_certificate     /etc/ssl/certs/mail.example.com.pem;\n": "",
             "    ssl_certificate_key /etc/ssl/private/mail.example.com.key;\n": "",
             "/run/gatepost/settings.sock": self._socket,
+            "X-Real-IP $remote_addr": f"X-Real-IP {client or '$remote_addr'}",
             "include /etc/nginx/gatepost-token.conf": "include " + secret,
             "auth_basic_user_file /etc/nginx/mail.htpasswd": "auth_basic_user_file " + self._file(
                 "users", "".join(f"{user}:{crypt}\n" for user in users))})
