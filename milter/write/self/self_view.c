@@ -26,15 +26,9 @@ static struct own_setting own_of(const struct setting *setting, int64_t now) {
     return (struct own_setting){set, set ? setting->time.until : 0};
 }
 
-static const struct setting *own_switch(const struct policy *own, const char *name) {
-    const struct setting *found = NULL;
-    for (size_t i = 0; own != NULL && i < own->n_protocols; i++) {
-        if (strcmp(own->protocols[i].name, name) == 0)
-            return &own->protocols[i].on;
-        if (strcmp(own->protocols[i].name, "*") == 0)
-            found = &own->protocols[i].on;
-    }
-    return found;
+static const struct setting *own_switch(const struct self_facts *facts, const char *name) {
+    const struct policy *own = facts->policies[SUBJECT_SELF];
+    return own == NULL ? NULL : policy_own_switch(own, name, facts->set.now);
 }
 
 /* The services of a protocol: its section's, or the service of the same name. */
@@ -61,14 +55,14 @@ static void view_protocol(const struct config *config, const struct self_facts *
     name_services(&config->rules, p);
     enum setting_state state = policy_protocol(&facts->set, p->name, &on, &p->from);
     enum setting_state of_host = policy_protocol(&host, p->name, &hosts, &origin);
-    struct own_setting own =
-        own_of(own_switch(facts->policies[SUBJECT_SELF], p->name), facts->set.now);
+    struct own_setting own = own_of(own_switch(facts, p->name), facts->set.now);
+    bool together = own_switch(facts, "*") != NULL; /* which no change of his opens */
     p->malformed = state == SETTING_MALFORMED;
     p->on = !p->malformed && on;
     p->set_off = own.set;
     p->until = own.until;
     p->may_off = !own.set || own.until != 0;
-    p->may_on = own.set && own.until == 0 && of_host != SETTING_MALFORMED && hosts;
+    p->may_on = own.set && own.until == 0 && !together && of_host != SETTING_MALFORMED && hosts;
 }
 
 static void view_setting(const struct self_facts *facts, enum policy_field_id id,
