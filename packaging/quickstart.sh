@@ -141,7 +141,7 @@ provide_programs() {
     if ! build_programs >"$log" 2>&1; then
         fail_with_log "the build failed" "$log"
     fi
-    echo "  built milter/gatepost and milter/gatepostctl there"
+    echo "  built milter/gatepost, milter/gatepostctl and milter/gatepost-settings there"
 }
 
 show() {

@@ -135,20 +135,25 @@ check "alice closes a protocol" sh -c 'cat /tmp/said; grep -q "^HTTP/1.1 200" /t
 check "which the store has" sh -c "redis-cli HGET gatepost-self:alice@example.com protocol:submission | grep -q off"
 check "and its journal" sh -c "journalctl -u gatepost-settings | grep -q 'event=change who=self:alice@example.com'"
 check "systemctl reload gatepost-settings" systemctl reload gatepost-settings
+for unit in gatepost gatepost-settings; do
+    check "the exposure of $unit is at most 2.0" systemd-analyze security --threshold=20 $unit
+done
 check "no failure of a unit" sh -c "! systemctl --failed --no-legend | grep gatepost"
 systemctl kill -s KILL gatepost
 check "it comes back after it was killed" within 20 "systemctl is-active -q gatepost && test \$(systemctl show -p MainPID --value gatepost) != $before"
 sed -i 's/^#on_store_error .*/on_store_error = accept/' /etc/gatepost/gatepost.conf
 before=$(pid)
+own=$(systemctl show -p MainPID --value gatepost-settings)
 check "upgrade" dpkg -i /root/packages/next/gatepost.deb
 check "the new version runs" within 10 "systemctl is-active -q gatepost && test \$(systemctl show -p MainPID --value gatepost) != $before"
+check "so does that of gatepost-settings" within 10 "systemctl is-active -q gatepost-settings && test \$(systemctl show -p MainPID --value gatepost-settings) != $own"
 check "the configuration is kept" sh -c "gatepost -n | grep -q on_store_error"
 dpkg -L gatepost >/tmp/files
 check "purge" apt-get purge -y -q gatepost
 check "no service is left" sh -c "! systemctl cat gatepost && ! systemctl cat gatepost-settings"
 check "no file is left" sh -c 'while read -r file; do [ -d "$file" ] || ! [ -e "$file" ] || { echo "$file"; false; } || exit 1; done </tmp/files'
 check "no configuration is left, but the tokens" test "$(ls /etc/gatepost)" = tokens
-check "no process is left" sh -c "! pgrep -x gatepost && ! pgrep -f sbin/gatepost-settings"
+check "no process is left" sh -c "! pgrep -x gatepost && ! pgrep -x gatepost-settin" # of 15 letters
 END
 }
 

@@ -50,6 +50,12 @@ enum log_sink_result log_journal_put(const struct log_line *line) {
 bool log_has_journal(void) {
     return true;
 }
+
+int log_try_journal(struct why *why) {
+    return access(SOCKET, F_OK) == 0
+               ? 0
+               : why_set(why, "there is no journal on this host: %s: %s", SOCKET, strerror(errno));
+}
 #else
 enum log_sink_result log_journal_put(const struct log_line *line) {
     (void)line;
@@ -58,5 +64,9 @@ enum log_sink_result log_journal_put(const struct log_line *line) {
 
 bool log_has_journal(void) {
     return false;
+}
+
+int log_try_journal(struct why *why) {
+    return why_set(why, "built without libsystemd");
 }
 #endif

@@ -165,6 +165,9 @@ int ctl_export(struct ctl *ctl, int argc, char **argv) {
         return status;
     if (ctl->json)
         putchar('{');
+    if (names.n == 0)
+        ctl_say_empty(ctl, argc > 0 ? "nothing matches %s" : "there is no policy%s",
+                      argc > 0 ? argv[0] : "");
     if (put_all(&e, &names, &why) != 0) {
         ctl_names_clear(&names);
         char *message = xasprintf("store \"%s\": %s", ctl->config->store, why.text);

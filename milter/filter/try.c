@@ -55,6 +55,13 @@ static unsigned try_directory(const struct config *config, const char *setting, 
     return say(config, setting, value, why.text);
 }
 
+static unsigned try_log(const struct config *config) {
+    struct why why;
+    if (config->log != LOG_TO_JOURNAL || log_try_journal(&why) == 0)
+        return 0;
+    return say(config, "log", "journal", why.text);
+}
+
 static unsigned try_http(const struct config *config) {
     struct why why;
     if (config->http_listen[0] == '\0' || place_try_address(config->http_listen, &why) == 0)
@@ -193,6 +200,6 @@ unsigned config_try(const struct config *config) {
     unsigned user = try_user(config);
     if (user == 0)
         found += try_each(config, try_directory);
-    found += user + try_http(config) + try_door_addresses(config);
+    found += user + try_log(config) + try_http(config) + try_door_addresses(config);
     return found + try_token(config) + try_store(config);
 }

@@ -8,6 +8,7 @@
 
 #include "account_view.h"
 #include "gatepost/base/log.h"
+#include "offered.h"
 #include "patch.h"
 #include "precondition.h"
 
@@ -51,6 +52,7 @@ static void answer_account(struct visit *visit) {
     if (shown != NULL && add_use(visit, shown, &why) != 0) /* the rest is worth showing */
         log_event(LOG_WARNING, "use-unread", "account", visit->account, "problem", why.text,
                   (char *)NULL);
+    offered_mark(shown, visit->config);
     answer_json(visit->response, 200, shown);
     http_response_field(visit->response, "ETag", tag);
     http_response_field(visit->response, "X-Gatepost-Client", visit->caller->client);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gatepost/base/json_text.h"
+#include "gatepost/base/keyed_hash.h"
 #include "gatepost/base/log.h"
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/fact_check.h"
@@ -222,15 +223,24 @@ static int read_wanted(const struct visit *visit, struct wanted *wanted, json_t 
                : 0;
 }
 
-/* One at a time, so that nobody has one more than he may. */
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+/* One at a time of an account, so that nobody has one more than he may; few share a lock. */
+#define LOCKS 64
+static pthread_mutex_t making[LOCKS];
+static pthread_once_t made_locks = PTHREAD_ONCE_INIT;
+
+static void make_locks(void) {
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&making[i], NULL);
+}
 
 static int make(struct visit *visit, const struct new_password *password,
                 char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                 struct why *why) {
-    pthread_mutex_lock(&making);
+    pthread_mutex_t *lock = &making[keyed_hash(visit->account, strlen(visit->account)) % LOCKS];
+    pthread_once(&made_locks, make_locks);
+    pthread_mutex_lock(lock);
     int rc = password_add(visit->desk->passwords, password, secret, id, why);
-    pthread_mutex_unlock(&making);
+    pthread_mutex_unlock(lock);
     return rc;
 }
 

@@ -1,8 +1,10 @@
 """App passwords: made by gatepostctl, good where they are for, asked at /v1/password."""
 
+import calendar
 import json
 import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -213,6 +215,14 @@ def test_it_ends(gate, ctl, redis):
                      "protocols=imap4-smtp " + value):
         redis.cli("HSET", key, name, nonsense)
         assert check(gate, secret)[:2] == (503, "policy-unavailable"), nonsense
+
+
+@pytest.mark.parametrize("until, days", [("1w", 7), ("90d", 90)])
+def test_it_ends_after_a_length_of_time(ctl, until, days):
+    ctl.do("password", "add", "alice@example.com", "imap4-smtp", "--until", until)
+    told, = ctl.json("password", "list", "alice@example.com")
+    ends = calendar.timegm(time.strptime(told["until"], "%Y-%m-%dT%H:%M:%SZ"))
+    assert abs(ends - time.time() - days * 86400) < 60
 
 
 def test_what_is_refused(ctl, redis):

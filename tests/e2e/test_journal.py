@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from support import logfmt
-from support.gatepost import check, render
+from support.gatepost import BINARY, check, render
 from support.gatepostctl import Gatepostctl
 from support.journal import JOURNALD, Journal
 from support.process import wait_until
@@ -113,6 +113,25 @@ def test_a_reload_changes_the_log(start, journal, milter_session, domain, redis)
     with milter_session(gatepost) as mta:
         mta.mail(f"a@{domain}")
     assert any(e["GATEPOST_EVENT"] == "verdict" for e in read(journal, "verdict"))
+
+
+def test_a_host_without_a_journal(site, domain):
+    """gatepost -t says it, and a filter that runs there loses nothing in silence."""
+    conf = site.folder.file("no-journal.conf")
+    policy = site.folder.file("no-journal.policy")
+    with open(policy, "w"), open(conf, "w") as file:
+        file.write(render({"user": "root", "log": "journal", "store": "file:" + policy,
+                           "socket": "unix:" + site.folder.file("no-journal.sock")}))
+    journal = Journal(site.folder.sub("no-journal-" + domain))
+
+    def tried():
+        return subprocess.run([*journal.within, BINARY, "-t", "-c", conf], capture_output=True,
+                              text=True, timeout=30)
+    finished = tried()
+    assert finished.returncode == 78 and "there is no journal on this host" in finished.stderr
+    journal.start()
+    assert tried().returncode == 0
+    journal.remove()
 
 
 def test_what_is_no_log(site):

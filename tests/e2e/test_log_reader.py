@@ -12,6 +12,7 @@ import pytest
 
 from support import logfmt
 from support.gatepost import BINARY, Gatepost
+from support.gatepostctl import Gatepostctl
 from support.http_client import HttpClient
 from support.journal import JOURNALD, Journal
 from support.log_readers import DevLog, Pipe
@@ -113,6 +114,9 @@ def test_what_is_lost_is_counted_and_told(start_read, reader):
     answer = web.ask("/readyz")
     assert answer.status == 503
     assert re.fullmatch("log lines are being lost: .* is not read\n", answer.text)
+    status = Gatepostctl(gatepost.conf).run("status")
+    assert status.status == 1
+    assert status.out.startswith("not healthy: log lines are being lost: ")
     lost = web.metrics()("gatepost_log_lost_total")
     assert 0 < lost < MANY
     assert sum(value for _, value in web.metrics().all("gatepost_verdicts_total")) == MANY

@@ -222,9 +222,11 @@ def test_app_passwords(make_ctl, redis, dns):
             same(shown, run.out + run.err)
 
 
-def test_which_doors_are_used(make_ctl, redis):
+def test_which_doors_are_used(make_ctl, redis, dns):
     """The transcripts: each line that is shown is printed."""
-    ctl = Gatepostctl(make_ctl().conf, {"store": redis.url, "trusted": []})
+    dns.zones["example.com"] = {"TXT": ["v=spf1 mx -all"]}
+    ctl = Gatepostctl(make_ctl().conf, {"store": redis.url, "trusted": [],
+                                        "spf": {"nameservers": [dns.address]}})
     key = "gatepost-use:alice@example.com"
     redis.cli("HSET", "gatepost-use:*", "since", "2026-01-01T00:00:00Z")
     for service, block, last, first in re.findall(

@@ -124,6 +124,13 @@ def test_a_round_trip(ctl):
     assert "self:alice" not in ctl.do("export").out
     assert ctl.do("import", "--replace", text=text)
     assert ctl.do("export").out == text
+    ctl.do("import", text="self:carol@example.com protocol:imap off\n")
+    ctl.do("import", "--replace", "--prune", text=text)
+    assert ctl.do("export").out == text
+    # an export of the host's policy alone opens nothing that users have closed
+    host = "".join(line for line in text.splitlines(True) if not line.startswith("self:"))
+    ctl.do("import", "--replace", "--prune", text=host)
+    assert ctl.do("export").out == text
     assert json.loads(ctl.do("export", "--json").out)["self:bob@example.com"] == {
         "protocol:imap": "off"}
 
@@ -163,6 +170,21 @@ def test_both_histories_by_time(ctl):
     assert [entry["subject"].split(":")[0] for entry in entries] == ["account", "self"] * 4
     assert len(ctl.json("history", "self:alice@example.com")) == 4
     assert ctl.do("lint", "--since", "1h")
+
+
+def test_a_replay_knows_them(ctl, folder):
+    """What is judged anew is judged with them, and a change of them can be tried."""
+    ctl.do("import", text=POLICY)
+    log = folder.file("verdicts.log")
+    with open(log, "w") as lines:
+        lines.write("event=verdict stage=door session=1 queue= listener=imap door=dovecot "
+                    "service=imap client=192.0.2.1 helo= sender= login=alice@example.com "
+                    "account=alice@example.com spf= verdict=reject reason=protocol-disabled "
+                    "from=self:alice@example.com:protocol:imap mode=enforce would= reply= us=10\n")
+    assert "none would change" in ctl.do("replay", log).out
+    run = ctl.run("replay", log, "--with", "self forget alice")
+    assert run.status == 1 and "reject protocol-disabled -> accept" in run.out
+    assert "self:alice@example.com" in ctl.do("export").out
 
 
 def test_whom_the_history_names(on_redis, server):

@@ -246,6 +246,7 @@ def test_too_many_changes_of_one_account(alice, settings, domain):
     assert settings.user(f"bob@{domain}").patch({}).status == 200
 
 
+@pytest.mark.concurrent
 def test_ten_thousand_requests(settings, alice):
     """By eight clients at once, of which each says something else wrong; it stays what it was."""
     def resident():
@@ -277,6 +278,7 @@ def test_ten_thousand_requests(settings, alice):
     alice.get()
 
 
+@pytest.mark.concurrent
 def test_slow_clients_keep_nobody_out(settings, alice):
     """Some that say nothing, half a header, half a body; others are answered at once meanwhile."""
     begun = time.monotonic()
@@ -370,6 +372,7 @@ def test_it_does_not_start_with_tokens_that_others_may_read(site, redis_server, 
     assert not os.path.exists(one.socket)
 
 
+@pytest.mark.concurrent
 def test_a_reload(site, redis_server, redis, domain):
     conf = {"store": redis_server.url, "trusted": []}
     one = Settings(site.folder.sub("settings-" + domain), conf).start()

@@ -104,11 +104,12 @@ def test_an_account_without_anything(alice, account):
     assert (told["source"], told["password"], told["ips"]) == ("any", "any", {})
     assert told["protocols"]["pop3-smtp"] == {
         "status": "on", "set": None, "from": None, "services": ["pop3", "submission", "submissions"],
-        "may": ["off"], "last_use": {}}
+        "may": ["off"], "last_use": {}, "offered": True}
     assert told["set"] == {"source": None, "password": None, "ips": []}
     assert told["may"] == {"source": ["authorized"], "password": ["application"], "ips": True}
     assert (told["pending"], told["passwords"]) == ([], True)
     assert {"imap4-smtp", "pop3-smtp", "caldav", "sieve"} <= set(told["protocols"])
+    assert told["protocols"]["caldav"]["offered"] is not told["protocols"]["jmap"]["offered"]
     assert "imap" not in told["protocols"]
 
 
@@ -236,6 +237,7 @@ def test_a_stale_tag(host, alice, account):
     assert alice.change({"protocols": {"caldav": None}})                        # the last one wins
 
 
+@pytest.mark.concurrent
 def test_two_at_once(host, alice, account):
     """Of many who saw the same, one changes it."""
     tag = alice.ask("GET", ME).headers["etag"]

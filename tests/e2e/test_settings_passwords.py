@@ -112,6 +112,7 @@ def test_what_is_refused(alice, redis, members, status, field):
     assert redis.cli("KEYS", "*") == ""
 
 
+@pytest.mark.concurrent
 def test_thirty_two(alice, account, redis):
     """Also when they are asked for at the same time."""
     statuses = all_at_once(lambda _: alice.make_password("sieve").status, range(40))

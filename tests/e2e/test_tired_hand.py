@@ -84,7 +84,8 @@ USE = {"carol@example.com": {"imap 198.51.100.0/24": "2999-01-30T08:00:00Z 2026-
              "imap": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
              "submission": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z",
              "pop3": "2999-01-30T08:00:00Z 2026-01-01T08:00:00Z"}}
-TOLD_OF_USE = ["use carol", "use dave", "unused", "unused --commands", "unused x*", "account show carol"]
+TOLD_OF_USE = ["use carol", "use dave", "unused", "unused --commands", "unused x*", "suggest carol",
+               "account show carol"]
 PAST = "".join(
     logfmt.verdict("door", service=service, client=client, login="carol@example.com",
                    account="carol@example.com", tls="yes", door="dovecot") + "\n"
@@ -96,13 +97,13 @@ def test_what_a_terminal_shows(folder, start_gatepost, redis, dns):
                                                 "spf": {"nameservers": [dns.address]}})
     dns.zones["example.com"] = {"TXT": ["v=spf1 ip4:198.51.100.0/24 -all"]}
     settings = {**SETTINGS, "store": redis.url, "http_listen": f"127.0.0.1:{free_port()}"}
-    empty = [shlex.split(c) for c in ("account list", "history", "lint")]
+    empty = [shlex.split(c) for c in ("account list", "history", "export", "lint")]
     shown = [(words, seen(ctl, *words)) for words in empty]
     ctl.do("import", "--force", "--actor", "root@mail", text=POLICY)
     shown += [(shlex.split(c), seen(ctl, *shlex.split(c))) for c in TOLD]
     gatepost = start_gatepost(settings)
     running = Gatepostctl(gatepost.conf)
-    wait_until(lambda: running.run("status").status == 0, what="the status is served")
+    wait_until(lambda: "watched" in running.run("status").out, what="the status is served")
     shown.append((["status"], seen(running, "status")))
     for account, record in USE.items():
         redis.cli("HSET", f"gatepost-use:{account}", *itertools.chain(*record.items()))
@@ -286,6 +287,27 @@ def test_lint_shows_the_value_and_what_mends_it(ctl):
     assert ctl.do("export").out.splitlines() == [
         "account:x@example.com protocol:pop3 off", "account:x@example.com spf:none mark",
         "account:x@example.com tls required"]
+
+
+def test_lint_mends_blocks(ctl):
+    """Notes and ends stay; what nobody can write is removed."""
+    ctl.run("import", "--force", text="""\
+account:x@example.com ip:192.0.2.1/24 until=2999-01-31T00:00:00Z it's the office
+account:y@example.com ip:2001:db8::1/64
+account:y@example.com ip:spf:p.example until=x
+network:relays 10.0.0.1/8 inside
+network:relays 10.1.0.0/16 inside it
+network:relays relay.example.com
+""")
+    findings = ctl.run("lint", "--json").json()["findings"]
+    assert len(findings) == 6 and all("command" in f for f in findings)
+    assert [f["value"] for f in findings if "value" in f] == ["until=x"]
+    for finding in findings:
+        ctl.do(*shlex.split(finding["command"])[1:])
+    assert ctl.do("lint").out == ""
+    assert ctl.do("export").out.splitlines() == [
+        "account:x@example.com ip:192.0.2.0/24 until=2999-01-31T00:00:00Z it's the office",
+        "account:y@example.com ip:2001:db8::/64", "network:relays 10.0.0.0/8 inside"]
 
 
 def test_lint_quotes_for_the_shell(ctl, redis):

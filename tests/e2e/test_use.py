@@ -10,6 +10,7 @@ from conftest import base_settings
 from support.gatepost import Gatepost
 from support.gatepostctl import Gatepostctl
 from support.milter_client import MilterClient
+from support.nameserver import SERVFAIL
 from support.process import wait_until
 from support.redis_login import password_file
 from support.redis_server import RedisServer
@@ -189,13 +190,13 @@ def test_unused(ctl, fresh, redis):
     now = time.time()
 
     def used(account, service, days):
-        at = stamp(now - days * 86400)
-        redis.cli("HSET", "gatepost-use:" + account, f"{service} 10.0.0.0/24", f"{at} {at}")
+        redis.cli("HSET", "gatepost-use:" + account, f"{service} 10.0.0.0/24",
+                  f"{stamp(now - days * 86400)} {stamp(now - 190 * 86400)}")
 
     assert "record_use = on" in ctl.run("unused").err
     redis.cli("HSET", "gatepost-use:*", "since", stamp(now - 200 * 86400))
     for service in ("imap", "pop3", "submission", "submissions"):
-        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now)}")
+        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now - 200 * 86400)}")
     used("alice@example.com", "imap", 3)
     used("alice@example.com", "pop3", 120)
     used("alice@example.com", "submission", 3)
@@ -223,9 +224,11 @@ def test_unused(ctl, fresh, redis):
 # ---- suggest ----
 
 @pytest.fixture
-def year(fresh, redis):
-    """A record of 200 days, and a function that notes a use: from and until so many days ago."""
+def year(fresh, redis, dns):
+    """A record of 200 days, and a function that notes a use: from and until so many days ago. No
+    mail without a login is accepted as somebody of example.com."""
     now = time.time()
+    dns.zones["example.com"] = {"TXT": ["v=spf1 -all"]}
 
     def used(account, service, block, first, last=1):
         redis.cli("HSET", "gatepost-use:" + account, f"{service} {block}",
@@ -233,7 +236,7 @@ def year(fresh, redis):
 
     redis.cli("HSET", "gatepost-use:*", "since", stamp(now - 200 * 86400))
     for service in ("imap", "pop3", "submission", "submissions"):
-        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now)}")
+        redis.cli("HSET", "gatepost-use:*", service, f"{stamp(now)} {stamp(now - 200 * 86400)}")
     return used
 
 
@@ -305,6 +308,117 @@ def test_suggest_locks_nobody_out(ctl, year, redis):
     assert "ip add alice@example.com 192.0.2.0/24" in suggested(ctl, "alice@*")
 
 
+def test_closing_needs_a_record_of_the_account(ctl, year, redis):
+    """What `unused --commands` and `suggest` print of protocols can be carried out, and rests on all
+    of the time that is asked for."""
+    def closed(account):
+        rows = ctl.json("unused", account)
+        assert rows                 # all are told
+        assert not [row for row in rows if row["close"] and row["not_recorded"]]
+        lines = ctl.do("unused", account, "--commands").out.splitlines()
+        off = [row["protocol"] for row in rows if row["close"]]
+        assert lines == [f"gatepostctl protocol off {account} {name}" for name in off]
+        assert [command for command in suggested(ctl, account, "--for", "90d")
+                if command.startswith("protocol")] == [line[12:] for line in lines]
+        return off
+
+    year("alice@example.com", "imap", "10.0.0.0/24", 100)
+    closing = closed("alice@example.com")
+    assert set(closing) == {"pop3", "submissions"} or set(closing) == {"pop3", "submission"}
+    for name in closing:            # of the two doors for sending the guard keeps one
+        ctl.do("protocol", "off", "alice@example.com", name)
+    assert not closed("alice@example.com")
+    year("young@example.com", "imap", "10.0.0.0/24", 80)
+    assert not closed("young@example.com")
+    redis.cli("HSET", "gatepost:account:never@example.com", "source", "any")
+    assert not closed("never@example.com")
+    year("gone@example.com", "imap", "10.0.0.0/24", 190, 100)
+    assert not closed("gone@example.com")
+    for number in range(64):        # what was used less than 90 days ago may have made room
+        year("full@example.com", "imap", f"10.0.{number}.0/24", 100, number + 1)
+    assert not closed("full@example.com")
+    year("full@example.com", "imap", "10.0.63.0/24", 100, 95)
+    assert closed("full@example.com")
+
+
+def test_closing_needs_a_record_of_the_service(ctl, year, redis):
+    """A door that tells of logins for 80 days knows nothing of those before."""
+    now = time.time()
+    year("alice@example.com", "imap", "10.0.0.0/24", 100)
+    redis.cli("HSET", "gatepost-use:*", "pop3", f"{stamp(now)} {stamp(now - 80 * 86400)}")
+    rows = {row["protocol"]: row for row in ctl.json("unused", "alice*")}
+    assert rows["pop3"]["not_recorded"] == ["pop3"] and not rows["pop3"]["close"]
+    assert "protocol off alice@example.com pop3" in suggested(ctl, "alice*", "--for", "70d")
+
+
+def test_the_record_says_since_when_a_service_is_told_of(fresh, redis):
+    at = stamp(time.time() - 9 * 86400)
+    redis.cli("HSET", "gatepost-use:*", "submissions", f"{at} {at}", "since", at)
+    assert log_in(fresh)
+    wait_until(lambda: record(redis, "*")["submissions"] != f"{at} {at}", what="a newer time")
+    assert record(redis, "*")["submissions"].endswith(" " + at)
+
+
+def test_suggest_needs_usual_blocks(ctl, year):
+    """Who was somewhere for three days will soon be elsewhere."""
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    year("alice@example.com", "submission", "198.51.100.0/24", 63, 60)
+    assert "source authorized alice@example.com" not in suggested(ctl, "alice*")
+    year("alice@example.com", "submission", "198.51.100.0/24", 93, 60)
+    assert "source authorized alice@example.com" in suggested(ctl, "alice*")
+
+
+@pytest.mark.parametrize("spf, policy, safe", [
+    ("v=spf1 ip4:192.0.2.1 -all", "", True),
+    ("v=spf1 ip4:192.0.2.1 ~all", "", False),
+    ("v=spf1 ip4:192.0.2.1 ~all", "softfail", True),
+    ("v=spf1 ?ip4:192.0.2.1 -all", "", False),
+    ("v=spf1 ~ip4:192.0.2.1 -all", "softfail", True),
+    ("v=spf1 redirect=other.example", "", True),
+    ("v=spf1 include:soft.example -all", "", True),     # only its passes count
+    ("v=spf1 +all", "", False),
+    ("v=spf1 ip4:192.0.2.1", "", False),
+    ("v=spf1 nonsense", "", False),
+    (None, "", False),
+    (None, "none", True),
+    ("down", "", False),
+    ("down", "none neutral softfail temperror permerror", True),
+    ("v=spf1 -all", "fail=mark", False),
+])
+def test_suggest_minds_mail_without_a_login(ctl, year, redis, dns, spf, policy, safe):
+    """`source authorized` would refuse what is accepted today with another result than pass."""
+    dns.zones.update({"other.example": {"TXT": ["v=spf1 -all"]},
+                      "soft.example": {"TXT": ["v=spf1 ?ip4:192.0.2.2 ~all"]},
+                      "example.com": SERVFAIL if spf == "down" else {"TXT": [spf] if spf else []}})
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+    for word in policy.split():
+        result, _, action = word.partition("=")
+        redis.cli("HSET", "gatepost:account:@example.com", f"spf:{result}", action or "reject")
+    told = ctl.run("suggest", "alice*")
+    assert ("source authorized" in told.out) == safe
+    assert ("not proposed for 1 account:" in told.err) == (not safe)
+    redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:smtp", "off")
+    assert "source authorized" in ctl.run("suggest", "alice*").out
+
+
+def test_suggest_minds_mail_without_a_login_at_each_door(site, redis_server, year, dns):
+    """source_services is about logins."""
+    dns.zones.clear()
+    year("alice@example.com", "submission", "192.0.2.0/24", 100)
+
+    def proposes(**listeners):
+        ctl = Gatepostctl(site.folder.file("use-doors.conf"), {
+            **CONF, "store": redis_server.url, "spf": {"nameservers": [dns.address]},
+            "source_services": ["submission", "submissions"], "listener": listeners})
+        return "source authorized alice@example.com" in suggested(ctl)
+
+    login = {"service": "submission", "daemon_port": 587, "auth": "required"}
+    assert proposes(submission=login)
+    assert not proposes(submission=login, mx={"service": "smtp", "daemon_port": 25})
+    assert not proposes(submission={"service": "submission"})
+    assert not proposes()
+
+
 def test_suggest_without_a_record(ctl, fresh, redis):
     told = ctl.run("suggest")
     assert (told.status, told.out) == (0, "") and "record_use = on" in told.err
@@ -315,7 +429,8 @@ def test_suggest_needs_a_record_of_each_service(site, redis_server, year, redis)
     year("alice@example.com", "submission", "192.0.2.0/24", 100)
     services = ["submission", "submissions", "sieve"]
     ctl = Gatepostctl(site.folder.file("use-sources.conf"),
-                      {**CONF, "store": redis_server.url, "source_services": services})
+                      {**CONF, "store": redis_server.url, "source_services": services,
+                       "spf": {"nameservers": [site.nameserver.address]}})
     assert "source authorized alice@example.com" not in suggested(ctl)
     redis.cli("HSET", "gatepost:account:alice@example.com", "protocol:sieve", "off")
     assert "source authorized alice@example.com" in suggested(ctl)

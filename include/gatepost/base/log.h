@@ -31,6 +31,9 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 /* Can LOG_TO_JOURNAL be had: was this program built with libsystemd? */
 bool log_has_journal(void);
 
+/* Is there a journal on this host? Returns 0, or -1 with the reason. */
+int log_try_journal(struct why *why);
+
 /* Lines of a lesser priority than `level` (a syslog(3) level) are left out. */
 void log_open(enum log_target target, enum log_format format, int level);
 

@@ -3,8 +3,9 @@
  *
  * It stands beside the policy, in keys of its own, which the rights and the change notifications of
  * the policy do not reach: `gatepost-use:ACCOUNT`, a hash from `SERVICE BLOCK` to `LAST FIRST`
- * (RFC 3339, UTC); and `gatepost-use:*` with `since`, when recording began, and each service that
- * was ever recorded. For a key_prefix other than "gatepost:" the last ':' becomes "-use:".
+ * (RFC 3339, UTC); and `gatepost-use:*` with `since`, when recording began, and `LAST FIRST` of
+ * each service that was ever recorded. For a key_prefix other than "gatepost:" the last ':' becomes
+ * "-use:".
  *
  * One thread for each struct use_store. Only a Redis has a record.
  */

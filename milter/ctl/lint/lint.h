@@ -23,7 +23,7 @@ struct lint {
 void lint_found(struct lint *lint, const char *kind, const char *subject, const char *field,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The same of a value that is wrong; it is shown. */
+/* The same with the value: what is wrong, and shown, or what the command that mends it needs. */
 void lint_found_value(struct lint *lint, const char *kind, const char *subject, const char *field,
                       const struct store_text *value, const char *message);
 

@@ -39,7 +39,7 @@ void lint_facts(struct lint *lint, const char *subject, const struct store_hash 
         const struct store_field *f = &hash->fields[i];
         const struct store_text name = {f->name, f->name_len}, value = {f->value, f->value_len};
         enum fact_kind kind = ctl_check(lint->ctl, subject, &name, &value, &why);
-        if (kind == FACT_MALFORMED && is_value_wrong(f, &why))
+        if (kind == FACT_HOST_BITS || (kind == FACT_MALFORMED && is_value_wrong(f, &why)))
             lint_found_value(lint, kinds[kind], subject, f->name, &value, why.text);
         else if (kind != FACT_GOOD)
             lint_found(lint, kinds[kind], subject, f->name, "%s", why.text);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../print.h"
 #include "gatepost/write/fact_check.h"
@@ -15,9 +16,14 @@
 
 struct finding {
     const char *kind, *subject, *field, *message;
-    const struct store_text *value; /* what is wrong; NULL */
+    const struct store_text *value; /* what is wrong, or the command needs; NULL */
     char *command;                  /* that mends it; NULL */
 };
+
+/* Of host bits it is the name that is wrong. */
+static bool is_value_wrong(const struct finding *f) {
+    return strcmp(f->kind, "malformed") == 0;
+}
 
 static void tell_json(json_t *list, const struct finding *f) {
     json_t *told = json_object();
@@ -25,7 +31,7 @@ static void tell_json(json_t *list, const struct finding *f) {
     json_object_set_new(told, "subject", json_text(f->subject));
     json_object_set_new(told, "field", json_text(f->field));
     json_object_set_new(told, "problem", json_text(f->message));
-    if (f->value != NULL)
+    if (f->value != NULL && is_value_wrong(f))
         json_object_set_new(told, "value", json_octets(f->value->text, f->value->len));
     if (f->command != NULL)
         json_object_set_new(told, "command", json_text(f->command));
@@ -53,7 +59,7 @@ static void tell_text(const struct finding *f, bool is_note, bool for_people) {
     fputs(f->kind, stdout);
     ctl_paint(stdout, CTL_PLAIN);
     fputs(": ", stdout);
-    if (f->value != NULL)
+    if (f->value != NULL && is_value_wrong(f))
         put_value(f->value);
     ctl_puts(stdout, f->message);
     if (f->command != NULL) {

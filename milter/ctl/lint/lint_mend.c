@@ -66,24 +66,63 @@ static char *mend_field(const char *kind, const struct policy_field *field, cons
                : NULL;
 }
 
-char *lint_mend(const char *kind, const char *subject, const char *name,
-                const struct store_text *value) {
-    struct policy_field_key found;
-    if (subject == NULL || strncmp(subject, "account:", 8) != 0 ||
-        !fact_is_plain(subject, strlen(subject)) ||
-        (name != NULL && !fact_is_plain(name, strlen(name))))
+/* The block as it should be written, with what the entry says; other spellings go with that. */
+static char *mend_host_bits(const char *add, const char *owner, const char *member,
+                            const struct store_text *value) {
+    struct netblock block;
+    struct why ignored;
+    char good[NETBLOCK_TEXT_SIZE];
+    if (value == NULL || !fact_is_plain(value->text, value->len) ||
+        netblock_parse(member, strlen(member), &block, &ignored) != 0)
         return NULL;
-    char *account = ctl_quote(subject + 8), *command = NULL;
+    char *note = xstrndup(value->text, value->len), *quoted = ctl_quote(note);
+    char *command =
+        xasprintf("gatepostctl %s add %s %s%s%s", add, owner, netblock_format(&block, good),
+                  value->len == 0 ? "" : " ", value->len == 0 ? "" : quoted);
+    free(note);
+    free(quoted);
+    return command;
+}
+
+static char *mend_account(const char *kind, const char *name, const char *field_name,
+                          const struct store_text *value) {
+    struct policy_field_key found;
+    char *account = ctl_quote(name), *command = NULL;
     if (strcmp(kind, "wrong-type") == 0)
         command = xasprintf("gatepostctl account delete %s", account);
     const struct policy_field *field =
-        name == NULL ? NULL : policy_field_find(name, strlen(name), &found);
+        field_name == NULL ? NULL : policy_field_find(field_name, strlen(field_name), &found);
     if (field != NULL) {
         char *text = xstrndup(found.text, found.len), *key = ctl_quote(text);
-        command = mend_field(kind, field, account, key, value);
+        command = strcmp(kind, "host-bits") == 0 ? mend_host_bits("ip", account, text, value)
+                                                 : mend_field(kind, field, account, key, value);
         free(text);
         free(key);
     }
     free(account);
     return command;
+}
+
+static char *mend_network(const char *kind, const char *name, const char *member,
+                          const struct store_text *value) {
+    char *network = ctl_quote(name), *word = ctl_quote(member), *command = NULL;
+    if (strcmp(kind, "malformed") == 0 || strcmp(kind, "unreachable") == 0)
+        command = xasprintf("gatepostctl network remove %s %s", network, word);
+    else if (strcmp(kind, "host-bits") == 0)
+        command = mend_host_bits("network", network, member, value);
+    free(network);
+    free(word);
+    return command;
+}
+
+char *lint_mend(const char *kind, const char *subject, const char *name,
+                const struct store_text *value) {
+    if (subject == NULL || !fact_is_plain(subject, strlen(subject)) ||
+        (name != NULL && !fact_is_plain(name, strlen(name))))
+        return NULL;
+    if (strncmp(subject, "account:", 8) == 0)
+        return mend_account(kind, subject + 8, name, value);
+    return name != NULL && fact_is_network(subject)
+               ? mend_network(kind, subject + strlen("network:"), name, value)
+               : NULL;
 }

@@ -15,28 +15,31 @@
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/fact_check.h"
 
-bool use_is_recorded(const struct use_search *s, const char *service) {
-    return ctl_use_last(&s->everybody, service) != 0;
+bool use_is_recorded(const struct use_search *s, const char *service, int64_t from) {
+    for (size_t i = 0; i < s->everybody.n; i++)
+        if (strcmp(s->everybody.lines[i].service, service) == 0)
+            return s->everybody.lines[i].first <= from;
+    return false;
 }
 
-/* What is known of a protocol: when one of its services was used last, and which are not recorded.
- */
+/* What is known of a protocol: when one of its services was used last, and which are not
+   recorded since then. */
 struct known {
     int64_t last;
     json_t *unrecorded; /* owned */
 };
 
 static void ask_service(const struct use_search *s, const struct ctl_use *use, const char *service,
-                        struct known *known) {
+                        int64_t from, struct known *known) {
     int64_t last = ctl_use_last(use, service);
     if (last > known->last)
         known->last = last;
-    if (!use_is_recorded(s, service))
+    if (!use_is_recorded(s, service, from))
         json_array_append_new(known->unrecorded, json_text(service));
 }
 
 static struct known ask_protocol(const struct use_search *s, const struct ctl_use *use,
-                                 const char *name) {
+                                 const char *name, int64_t from) {
     const struct decision_rules *rules = &s->ctl->config->rules;
     struct known known = {.unrecorded = json_array()};
     bool defined = false;
@@ -45,10 +48,10 @@ static struct known ask_protocol(const struct use_search *s, const struct ctl_us
             continue;
         defined = true;
         for (size_t j = 0; j < rules->protocols[i].n_services; j++)
-            ask_service(s, use, rules->protocols[i].services[j], &known);
+            ask_service(s, use, rules->protocols[i].services[j], from, &known);
     }
     if (!defined)
-        ask_service(s, use, name, &known);
+        ask_service(s, use, name, from, &known);
     return known;
 }
 
@@ -65,7 +68,7 @@ json_t *use_unused(const struct use_search *s, const char *account, const struct
         const struct effective is = effective_protocol(set, s->protocols[i]);
         if (strcmp(is.value, "on") != 0 || !is_for_logins(s, s->protocols[i]))
             continue;
-        struct known known = ask_protocol(s, use, s->protocols[i]);
+        struct known known = ask_protocol(s, use, s->protocols[i], from);
         if (known.last >= from) {
             json_decref(known.unrecorded);
             continue;

@@ -28,12 +28,13 @@ struct use_search {
  */
 int use_search(struct use_search *s, const char *pattern, const char *otherwise);
 
-/* Has anybody ever come in by the service? */
-bool use_is_recorded(const struct use_search *s, const char *service);
+/* Had anybody come in by the service at that time, so that its door told of it? */
+bool use_is_recorded(const struct use_search *s, const char *service, int64_t from);
 
 /*
  * The protocols that are on and that the account has not been used by since `from`: a new array of
- * {"account", "protocol", "last": TIME or null, "not_recorded": [SERVICE...]}.
+ * {"account", "protocol", "last": TIME or null, "not_recorded": [SERVICE...]}, those of its
+ * services that are recorded since a later time only, or never.
  */
 json_t *use_unused(const struct use_search *s, const char *account, const struct policy_set *set,
                    const struct ctl_use *use, int64_t from);

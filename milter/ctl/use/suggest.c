@@ -4,18 +4,23 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "../effective.h"
 #include "../memory.h"
 #include "../print.h"
+#include "closing.h"
 #include "gatepost/core/timestamp.h"
-#include "gatepost/write/guard.h"
-#include "search.h"
+#include "strangers.h"
 
 #define PROTOCOLS_FOR (90 * 86400) /* seconds, without --for */
 #define SOURCES_FOR "30d"
 #define BLOCKS_MAX 3
+
+struct suggesting {
+    struct use_search search; /* first: the visitor is handed it */
+    struct strangers strangers;
+    size_t left_out; /* accounts whose mail without a login is not known */
+};
 
 /* One change, of which words after the account are NULL where it has none. */
 struct change {
@@ -39,45 +44,6 @@ static void propose(struct use_search *s, const struct change *change, json_t *f
     free(reason);
 }
 
-/* ---- the policy as it would be ---- */
-
-struct field {
-    const char *name, *value;
-};
-
-/* The account's own policy with these fields on top; to be freed. */
-static struct policy *with_fields(const struct ctl_policies *policies, const struct field *fields,
-                                  size_t n) {
-    const struct store_hash *hash = &policies->hashes[policies->own];
-    struct policy *after = policy_new();
-    bool good = after != NULL;
-    for (size_t i = 0; good && i < hash->n; i++) {
-        const struct store_field *f = &hash->fields[i];
-        bool replaced = false;
-        for (size_t j = 0; j < n; j++)
-            replaced |= strlen(fields[j].name) == f->name_len &&
-                        strncasecmp(fields[j].name, f->name, f->name_len) == 0;
-        good = replaced || policy_add(after, f->name, f->name_len, f->value, f->value_len) == 0;
-    }
-    for (size_t j = 0; good && j < n; j++)
-        good = policy_add(after, fields[j].name, strlen(fields[j].name), fields[j].value,
-                          strlen(fields[j].value)) == 0;
-    if (!good)
-        no_memory();
-    return after;
-}
-
-static bool locks_out(const struct use_search *s, const struct ctl_policies *policies,
-                      const struct field *fields, size_t n) {
-    struct policy_set set = policies->set;
-    struct policy *after = with_fields(policies, fields, n);
-    struct why why;
-    set.policies[policies->own] = after;
-    bool locked = guard_policy(s->ctl->config, &policies->set, &set, s->ctl->now, &why);
-    policy_free(after);
-    return locked;
-}
-
 /* ---- protocols ---- */
 
 static void suggest_protocol(struct use_search *s, const char *account, const json_t *row) {
@@ -91,32 +57,18 @@ static void suggest_protocol(struct use_search *s, const char *account, const js
             json_incref(last), false, reason);
 }
 
-/* Each is tried on top of those that were proposed before. */
 static void suggest_protocols(struct use_search *s, const char *account,
                               const struct ctl_policies *policies, const struct ctl_use *use) {
     int64_t period = s->ctl->length == NULL ? PROTOCOLS_FOR : s->period;
     int64_t from = s->ctl->now - period;
-    if (s->everybody.since > from || use->n == 0 || use->lines[0].last < from)
-        return; /* who does not come in at all tells nothing about how he does */
     json_t *rows = use_unused(s, account, &policies->set, use, from);
-    struct field *off = xcalloc(json_array_size(rows), sizeof *off);
-    size_t n = 0, i;
+    size_t i;
     const json_t *row;
+    use_closable(s, policies, use, from, rows);
     json_array_foreach(rows, i, row) {
-        if (json_array_size(json_object_get(row, "not_recorded")) > 0)
-            continue;
-        char *name = xasprintf("protocol:%s", json_string_value(json_object_get(row, "protocol")));
-        off[n] = (struct field){name, "off"};
-        if (locks_out(s, policies, off, n + 1)) {
-            free(name);
-            continue;
-        }
-        n++;
-        suggest_protocol(s, account, row);
+        if (json_is_true(json_object_get(row, "close")))
+            suggest_protocol(s, account, row);
     }
-    while (n > 0)
-        free((void *)off[--n].name);
-    free(off);
     json_decref(rows);
 }
 
@@ -132,13 +84,6 @@ struct sources {
     size_t n;
     int64_t first, last;
 };
-
-static bool asks_source(const struct decision_rules *rules, const char *service) {
-    for (size_t i = 0; i < rules->n_source_services; i++)
-        if (strcmp(rules->source_services[i], service) == 0)
-            return true;
-    return false;
-}
 
 /* False when there are too many, or one cannot be read. */
 static bool add_source(struct sources *all, const struct ctl_use_line *line) {
@@ -184,12 +129,20 @@ static bool may_be_unseen(const struct use_search *s, const struct policy_set *s
         const char *service = config->rules.source_services[i];
         struct policy_origin origin;
         int on = 1;
-        if (is_of_mta(config, service) || use_is_recorded(s, service))
+        if (is_of_mta(config, service) || use_is_recorded(s, service, s->ctl->now - s->period))
             continue;
         if (decision_service_state(&config->rules, set, service, &on, &origin) != SETTING_SET || on)
             return true;
     }
     return false;
+}
+
+/* Was each block used for so long? Who was there for a short time may soon be elsewhere again. */
+static bool are_usual(const struct use_search *s, const struct sources *all) {
+    for (size_t i = 0; i < all->n; i++)
+        if (all->blocks[i].last - all->blocks[i].first < s->period)
+            return false;
+    return all->n > 0;
 }
 
 /* All that is known of an account's sources; false when it is not enough. */
@@ -198,10 +151,10 @@ static bool find_sources(const struct use_search *s, const struct policy_set *se
     if (use->n >= USE_FIELDS_MAX) /* some may have made room */
         return false;
     for (size_t i = 0; i < use->n; i++)
-        if (asks_source(&s->ctl->config->rules, use->lines[i].service) &&
+        if (decision_asks_source(&s->ctl->config->rules, use->lines[i].service) &&
             !add_source(all, &use->lines[i]))
             return false;
-    return all->n > 0 && all->last - all->first >= s->period && !may_be_unseen(s, set);
+    return are_usual(s, all) && !may_be_unseen(s, set);
 }
 
 /* Marks the blocks that are listed for good. False when an entry cannot be read. */
@@ -248,18 +201,23 @@ static void propose_sources(struct use_search *s, const char *account, const str
                       (long long)(all->last - all->first) / 86400, all->n, all->n == 1 ? "" : "s"));
 }
 
-static void suggest_sources(struct use_search *s, const char *account,
+static void suggest_sources(struct suggesting *suggesting, const char *account,
                             const struct ctl_policies *policies, const struct ctl_use *use) {
+    struct use_search *s = &suggesting->search;
     struct sources all = {.n = 0};
-    struct field fields[BLOCKS_MAX + 1];
+    struct use_field fields[BLOCKS_MAX + 1];
     if (!is_open(s, &policies->set) || !find_sources(s, &policies->set, use, &all) ||
         !find_listed(&policies->set, &all))
         return;
     for (size_t i = 0; i < all.n; i++)
-        fields[i] = (struct field){xasprintf("ip:%s", all.blocks[i].text), ""};
-    fields[all.n] = (struct field){"source", "authorized"};
-    if (!locks_out(s, policies, fields, all.n + 1))
-        propose_sources(s, account, &all);
+        fields[i] = (struct use_field){xasprintf("ip:%s", all.blocks[i].text), ""};
+    fields[all.n] = (struct use_field){"source", "authorized"};
+    if (!use_locks_out(s, policies, fields, all.n + 1)) {
+        if (strangers_are_refused(&suggesting->strangers, account, &policies->set))
+            propose_sources(s, account, &all);
+        else
+            suggesting->left_out++;
+    }
     for (size_t i = 0; i < all.n; i++)
         free((void *)fields[i].name);
 }
@@ -269,7 +227,7 @@ static void suggest_sources(struct use_search *s, const char *account,
 static void visit(struct use_search *s, const char *account, const struct ctl_policies *policies,
                   const struct ctl_use *use) {
     suggest_protocols(s, account, policies, use);
-    suggest_sources(s, account, policies, use);
+    suggest_sources((struct suggesting *)s, account, policies, use);
 }
 
 static const char *word_of(const json_t *row, size_t i) {
@@ -296,17 +254,30 @@ static void put_row(const json_t *row) {
     free(change);
 }
 
-static int print(const struct ctl *ctl, json_t *found) {
-    const char *account = "";
+/* What stands beside the proposals, on stderr. */
+static void warn_of_sources(const struct suggesting *suggesting) {
     bool sources = false;
     const json_t *row;
     size_t i;
-    json_array_foreach(found, i, row) sources |= strcmp(word_of(row, 0), "source") == 0;
+    json_array_foreach(suggesting->search.found, i, row) sources |=
+        strcmp(word_of(row, 0), "source") == 0;
     if (sources)
-        ctl_warn("source authorized holds for mail without a login too, which is not recorded: "
-                 "try it first with replay --with");
+        ctl_warn("source authorized holds for mail without a login too: try it first with "
+                 "replay --with");
+    if (suggesting->left_out > 0)
+        ctl_warn("source authorized is not proposed for %zu account%s: mail without a login is "
+                 "not recorded, and no SPF record refuses it from elsewhere",
+                 suggesting->left_out, suggesting->left_out == 1 ? "" : "s");
+}
+
+static int print(const struct ctl *ctl, json_t *found) {
+    const char *account = "";
+    const json_t *row;
+    size_t i;
     if (ctl->json)
         return ctl_print_json(json_incref(found));
+    if (json_array_size(found) == 0)
+        ctl_say_empty(ctl, "there is nothing to suggest");
     json_array_foreach(found, i, row) {
         if (ctl->commands) {
             put_command(row);
@@ -323,10 +294,15 @@ static int print(const struct ctl *ctl, json_t *found) {
 }
 
 int ctl_suggest(struct ctl *ctl, int argc, char **argv) {
-    struct use_search s = {.ctl = ctl, .visit = visit, .found = json_array()};
-    int status = use_search(&s, argc > 0 ? argv[0] : "*", SOURCES_FOR);
-    if (status == CTL_DONE)
-        status = print(ctl, s.found);
-    json_decref(s.found);
+    struct suggesting suggesting = {.search = {.ctl = ctl, .visit = visit, .found = json_array()},
+                                    .strangers = {.ctl = ctl}};
+    json_t *found = suggesting.search.found;
+    int status = use_search(&suggesting.search, argc > 0 ? argv[0] : "*", SOURCES_FOR);
+    if (status == CTL_DONE) {
+        warn_of_sources(&suggesting);
+        status = print(ctl, found);
+    }
+    strangers_clear(&suggesting.strangers);
+    json_decref(found);
     return status;
 }

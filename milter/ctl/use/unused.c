@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../table.h"
-#include "search.h"
+#include "closing.h"
 
 static const char *text_of(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
@@ -45,7 +45,7 @@ static int print(const struct ctl *ctl, json_t *found) {
     if (!ctl->commands)
         print_table(found);
     json_array_foreach(found, i, row) {
-        if (ctl->commands && json_array_size(json_object_get(row, "not_recorded")) == 0) {
+        if (ctl->commands && json_is_true(json_object_get(row, "close"))) {
             fputs("gatepostctl protocol off ", stdout);
             use_put_word(text_of(row, "account"));
             putchar(' ');
@@ -58,7 +58,9 @@ static int print(const struct ctl *ctl, json_t *found) {
 
 static void visit(struct use_search *s, const char *account, const struct ctl_policies *policies,
                   const struct ctl_use *use) {
-    json_t *found = use_unused(s, account, &policies->set, use, s->ctl->now - s->period);
+    int64_t from = s->ctl->now - s->period;
+    json_t *found = use_unused(s, account, &policies->set, use, from);
+    use_closable(s, policies, use, from, found);
     json_array_extend(s->found, found);
     json_decref(found);
 }

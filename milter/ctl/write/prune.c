@@ -16,7 +16,7 @@ static int by_text(const void *a, const void *b) {
 }
 
 static bool is_subject(const char *name) {
-    return strncmp(name, "account:", 8) == 0 || fact_is_network(name) || self_is_subject(name);
+    return strncmp(name, "account:", 8) == 0 || fact_is_network(name);
 }
 
 int prune_find(struct ctl *ctl, const struct input *input, struct prune *out) {
@@ -28,10 +28,15 @@ int prune_find(struct ctl *ctl, const struct input *input, struct prune *out) {
     for (size_t i = 0; i < input->n; i++)
         kept[i] = input->subjects[i].subject;
     qsort(kept, input->n, sizeof *kept, by_text);
+    /* an input without any is one of the host's policy: it opens nothing that users have closed */
+    bool own = false;
+    for (size_t i = 0; i < input->n; i++)
+        own |= self_is_subject(kept[i]);
     size_t n = 0;
     for (size_t i = 0; i < out->gone.n; i++) {
         char *name = out->gone.names[i];
-        if (is_subject(name) && bsearch(&name, kept, input->n, sizeof *kept, by_text) == NULL)
+        if ((self_is_subject(name) ? own : is_subject(name)) &&
+            bsearch(&name, kept, input->n, sizeof *kept, by_text) == NULL)
             out->gone.names[n++] = name;
         else
             free(name);

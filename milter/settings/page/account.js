@@ -2,7 +2,7 @@
 
 import {getAccount, patchAccount} from "./api.js";
 import {announce, confirmed, find} from "./elements.js";
-import {say} from "./words.js";
+import {say, sentence} from "./words.js";
 
 let account = null;
 let etag = null;
@@ -60,7 +60,7 @@ function kindOf(wish) {
 }
 
 async function askedTwice(wish, answer) {
-    const yes = await confirmed({text: say(`confirm.${kindOf(wish)}`), detail: answer.body.reason});
+    const yes = await confirmed({text: say(`confirm.${kindOf(wish)}`), detail: sentence(answer.body.reason)});
     return yes ? patchAccount({...wish, confirm: true}, etag) : null;
 }
 
@@ -105,7 +105,7 @@ function problemOf(wish, answer) {
         return {text: say("confirm.left"), left: true};
     }
     return answer.status === 422
-        ? {text: say(`error.${kindOf(wish)}`), detail: answer.body.reason, field: answer.body.field}
+        ? {text: say(`error.${kindOf(wish)}`), detail: sentence(answer.body.reason), field: answer.body.field}
         : {text: failure(answer)};
 }
 

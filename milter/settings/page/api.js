@@ -11,6 +11,9 @@ async function ask(method, path, body, fields = {}) {
     }
     try {
         const response = await fetch(base + path, request);
+        if (response.type === "opaqueredirect") {   // a sign-on sends whom it does not know elsewhere
+            return {status: 401, body: {}};
+        }
         const text = await response.text();
         return {
             status: response.status,

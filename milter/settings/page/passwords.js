@@ -4,7 +4,7 @@ import {change, failure, pendingTime} from "./account.js";
 import {deletePassword, getPasswords, postPassword} from "./api.js";
 import {announce, confirmed, fill, fillList, find, make, showError} from "./elements.js";
 import {titles} from "./protocols.js";
-import {say, sayDay, sayList, sayMoment} from "./words.js";
+import {say, sayDay, sayList, sayMoment, sentence} from "./words.js";
 
 // services whose doors take no app password
 const WITHOUT = new Set(["webmail", "smtp"]);
@@ -44,7 +44,7 @@ function row(password) {
         type: "button", id: `revoke-${password.id}`, class: "quiet", text: say("password.revoke"),
         "aria-label": say("password.revoke.which", {name: nameOf(password)})});
     button.addEventListener("click", () => revoke(password));
-    return make("li", {class: "row"},
+    return make("li", {class: "row entry"},
         make("div", {class: "what"},
             make("span", {class: "name", text: nameOf(password)}),
             ...facts.filter(Boolean).map(text => make("p", {class: "more", text})),
@@ -80,7 +80,7 @@ function showForm() {
     const place = find("password-protocols");
     const checked = new Set([...place.querySelectorAll("input:checked")].map(box => box.value));
     const offered = Object.entries(state.protocols).filter(([, protocol]) =>
-        protocol.status === "on" && protocol.services.some(service => !WITHOUT.has(service)));
+        protocol.status === "on" && protocol.offered && protocol.services.some(service => !WITHOUT.has(service)));
     place.replaceChildren(...offered.map(([name]) => {
         const id = `for-${name}`;
         return make("p", {class: "choice"},
@@ -115,7 +115,7 @@ async function makePassword(event) {
         const field = inputs[answer.body.field] ?? [];
         showError(place, field, answer.status !== 422 ? failure(answer)
             : say(field.length === 1 ? `error.${answer.body.field}` : "error.other"),
-        answer.body.reason);
+        sentence(answer.body.reason));
         field[0]?.focus();
         return;
     }

@@ -88,15 +88,23 @@ function row(name, title, protocol, state) {
             input, cancel));
 }
 
+// Is it closed by the host, whatever the user does?
+function isFixed(protocol) {
+    return protocol.status === "off" && !protocol.may.includes("on") && protocol.set !== "off";
+}
+
 export function showProtocols(state) {
     const names = titles(state.protocols);
     const all = Object.entries(state.protocols);
-    const fixed = ([, protocol]) => protocol.status === "off" && !protocol.may.includes("on")
-        && protocol.set !== "off";
-    const rows = [...all.filter(entry => !fixed(entry)), ...all.filter(fixed)]
-        .map(([name, protocol]) => row(name, names.get(name), protocol, state));
-    if (rows.length === 0) {
-        rows.push(make("li", {class: "row", text: say("protocols.none")}));
+    const rows = which => [false, true].flatMap(fixed => all
+        .filter(([, protocol]) => which(protocol) && isFixed(protocol) === fixed)
+        .map(([name, protocol]) => row(name, names.get(name), protocol, state)));
+    const offered = rows(protocol => protocol.offered);
+    const rest = rows(protocol => !protocol.offered);
+    if (offered.length === 0) {
+        offered.push(make("li", {class: "row", text: say("protocols.none")}));
     }
-    fillList(find("protocols"), rows, find("protocols-title"));
+    fillList(find("protocols"), offered, find("protocols-title"));
+    fillList(find("protocols-rest"), rest, find("protocols-title"));
+    find("protocols-more").hidden = rest.length === 0;
 }

@@ -69,7 +69,7 @@ function addressRow(block, note) {
     if (!pending) {
         remove.addEventListener("click", () => removeAddress(block, false));
     }
-    return make("li", {class: "row"},
+    return make("li", {class: "row entry"},
         make("div", {class: "what"},
             make("span", {class: "address", text: block}),
             note && make("p", {class: "more", text: note}),

@@ -40,3 +40,8 @@ export function sayList(items) {
 export function capitalized(text) {
     return text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
 }
+
+// What the server says, as a sentence of its own; undefined where it says nothing.
+export function sentence(text) {
+    return text && capitalized(text) + (/[.!?]$/.test(text) ? "" : ".");
+}

@@ -104,12 +104,29 @@ static struct found look(const redisReply *reply, const char *field, const struc
     return found;
 }
 
+/* When the service was recorded first, by what is read of "*"; now, if it never was. */
+static int64_t service_first(const redisReply *all, const struct use *use) {
+    for (size_t i = 0; i + 1 < all->elements; i += 2) {
+        int64_t last, first;
+        if (strcmp(all->element[i]->str, use->service) == 0 &&
+            read_times(all->element[i + 1]->str, &last, &first))
+            return first;
+    }
+    return use->now;
+}
+
 /* That there is a record at all, since when, and that this service is in it. */
 static int note_service(struct use_store *store, const struct use *use, struct why *why) {
     char value[VALUE_SIZE], now[TIMESTAMP_SIZE];
-    return run(store, "HSETNX", "*", "since", timestamp_format(use->now, now), why) != 0
-               ? -1
-               : run(store, "HSET", "*", use->service, write_times(use->now, use->now, value), why);
+    redisReply *all = beside_read(&store->keys, "*", why);
+    if (all == NULL)
+        return -1;
+    write_times(use->now, service_first(all, use), value);
+    int rc = run(store, "HSETNX", "*", "since", timestamp_format(use->now, now), why);
+    if (rc == 0)
+        rc = run(store, "HSET", "*", use->service, value, why);
+    freeReplyObject(all);
+    return rc;
 }
 
 int use_note(struct use_store *store, const struct use *use, int64_t kept,

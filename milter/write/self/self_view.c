@@ -55,14 +55,18 @@ static void view_protocol(const struct config *config, const struct self_facts *
     name_services(&config->rules, p);
     enum setting_state state = policy_protocol(&facts->set, p->name, &on, &p->from);
     enum setting_state of_host = policy_protocol(&host, p->name, &hosts, &origin);
-    struct own_setting own = own_of(own_switch(facts, p->name), facts->set.now);
-    bool together = own_switch(facts, "*") != NULL; /* which no change of his opens */
+    const struct setting *set = own_switch(facts, p->name);
+    struct own_setting own = own_of(set, facts->set.now);
+    bool together = own_switch(facts, "*") != NULL;
     p->malformed = state == SETTING_MALFORMED;
     p->on = !p->malformed && on;
     p->set_off = own.set;
     p->until = own.until;
     p->may_off = !own.set || own.until != 0;
-    p->may_on = own.set && own.until == 0 && !together && of_host != SETTING_MALFORMED && hosts;
+    /* what cannot be read is as closed; what he has set for all together no change of his opens */
+    bool malformed = set != NULL && set->state == SETTING_MALFORMED;
+    bool closes = (own.set && own.until == 0) || malformed;
+    p->may_on = !together && closes && of_host != SETTING_MALFORMED && hosts;
 }
 
 static void view_setting(const struct self_facts *facts, enum policy_field_id id,

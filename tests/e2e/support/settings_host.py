@@ -37,6 +37,13 @@ class SettingsHost:
         self.page.start(self.mail.gatepost.conf)
         return self
 
+    def log_text(self):
+        """Of gatepost-settings; "" once its folder is gone."""
+        try:
+            return self.page.log_text()
+        except FileNotFoundError:
+            return ""
+
     def stop(self):
         """The exit statuses of gatepost-settings and gatepost."""
         try:

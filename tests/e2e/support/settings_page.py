@@ -2,8 +2,12 @@
 on loopback, without TLS.
 """
 
+import base64
+import json
 import os
 import subprocess
+import urllib.error
+import urllib.request
 
 from .gatepost import BINARY
 from .ports import accepts, accepts_unix, free_port
@@ -77,14 +81,37 @@ class SettingsPage:
     def start(self, conf):
         self._program = Process([PROGRAM, "-c", conf], self._path("settings.log"))
         self._program.wait_ready(lambda: accepts_unix(self._socket), what="listening")
+        self._start_nginx()
+        return self
+
+    def _start_nginx(self):
         self._nginx = Process(["nginx", "-e", self._path("nginx.log"), "-c",
                                self._path("nginx.conf")], self._path("output"),
                               death_signal="TERM")
         self._nginx.wait_ready(lambda: accepts(self.port), what="listening")
-        return self
+
+    def ask(self, method, path, user, password, body):
+        """The status of a change that a program of that user asks for."""
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        request = urllib.request.Request(
+            self.url + path, method=method, data=json.dumps(body).encode(), headers={
+                "Authorization": "Basic " + token,
+                "Content-Type": "application/merge-patch+json"})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as problem:
+            return problem.code
+
+    def log_everybody_out(self):
+        """From now on each request is sent to another page, as by a sign-on with a form."""
+        self._file("site.conf", f"server {{ listen 127.0.0.1:{self.port}; return 302 /sign-on; }}\n")
+        self._nginx.stop()
+        self._start_nginx()
 
     def log_text(self):
-        return self._program.log_text()
+        with open(self._path("settings.log"), encoding="utf-8", errors="backslashreplace") as log:
+            return log.read()
 
     def stop(self):
         """The exit status of gatepost-settings."""

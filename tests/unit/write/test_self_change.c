@@ -319,6 +319,34 @@ static void test_stale(void **state) {
     self_store_free(store);
 }
 
+/* What comes to nothing keeps nobody else from changing it. */
+static void test_nothing_is_held(void **state) {
+    static const char *const nothing[] = {"protocols.pop4=off", "source=authorized",
+                                          "protocols.pop3=on"};
+    struct wishes wishes = {.text = ""};
+    struct self_outcome out;
+    (void)state;
+    alarm(30); /* who holds the file's lock makes the other one wait */
+    for (size_t i = 0; i < COUNT(nothing); i++) {
+        write_text(policy, "");
+        struct self_store *store = open_store(), *other = open_store();
+        read_wishes(&wishes, nothing[i]);
+        self_change(store, &wishes.change, &out);
+        assert_int_equal(out.n_changes, 0);
+        self_outcome_clear(&out);
+        memset(&wishes, 0, sizeof wishes);
+        read_wishes(&wishes, "protocols.sieve=off");
+        self_change(other, &wishes.change, &out);
+        assert_int_equal(out.result, SELF_DONE);
+        assert_int_equal(out.n_changes, 1);
+        self_outcome_clear(&out);
+        memset(&wishes, 0, sizeof wishes);
+        self_store_free(other);
+        self_store_free(store);
+    }
+    alarm(0);
+}
+
 /* The most that there may be: not one more, but as many as there are may be changed. */
 static void test_too_many(void **state) {
     struct wishes wishes = {.text = ""};
@@ -369,7 +397,7 @@ static void test_view(void **state) {
     write_text(policy, HOST "protocol:sieve off\n" HOST "ip:192.0.2.0/24 office\n" HOST
                             "protocol:caldav maybe\n" OWN "protocol:pop3 off until=" TOMORROW
                             "\n" OWN "source authorized\n" OWN "ip:192.0.2.7 from=" TOMORROW
-                            " my note\n" OWN "protocol:jmap off\n");
+                            " my note\n" OWN "protocol:jmap off\n" OWN "protocol:webdav maybe\n");
     struct self_store *store = open_store();
     assert_int_equal(self_read(store, ALICE, NOW, &view, &why), 0);
     const struct self_protocol *pop3 = protocol(&view, "pop3"), *mail = protocol(&view, "mail");
@@ -386,6 +414,9 @@ static void test_view(void **state) {
     assert_string_equal(sieve->from.subject, "account:@example.com");
     assert_true(!jmap->on && jmap->set_off && jmap->may_on && !jmap->may_off);
     assert_true(protocol(&view, "caldav")->malformed && !protocol(&view, "caldav")->on);
+    assert_false(protocol(&view, "caldav")->may_on); /* it is the host's that cannot be read */
+    const struct self_protocol *webdav = protocol(&view, "webdav");
+    assert_true(webdav->malformed && !webdav->set_off && webdav->may_off && webdav->may_on);
     assert_string_equal(view.source.value, "authorized");
     assert_true(view.source.set && view.source.may_unset && !view.source.may_restrict);
     assert_string_equal(view.password.value, "any");
@@ -397,6 +428,10 @@ static void test_view(void **state) {
     assert_int_equal(view.ips[1].note.len, 7);
     assert_memory_equal(view.ips[1].note.text, "my note", 7);
     assert_true(view.may_add_ips);
+    self_view_clear(&view);
+    write_text(policy, OWN "protocol:* off\n");
+    assert_int_equal(self_read(store, ALICE, NOW, &view, &why), 0);
+    assert_true(protocol(&view, "pop3")->set_off && !protocol(&view, "pop3")->may_on);
     self_view_clear(&view);
     self_store_free(store);
 }
@@ -454,9 +489,13 @@ static void test_history(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_too_many), cmocka_unit_test(test_view),
-        cmocka_unit_test(test_accounts), cmocka_unit_test(test_history),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_nothing_is_held),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_view),
+        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
