@@ -122,14 +122,34 @@ static enum setting_state protocol_inherited(const struct policy_set *set, const
     return unset(origin);
 }
 
+static bool is_in_force(const struct setting *setting, int64_t now) {
+    return setting->state == SETTING_MALFORMED ||
+           (setting->state == SETTING_SET && fact_time_holds(&setting->time, now));
+}
+
+const struct setting *policy_own_switch(const struct policy *policy, const char *name,
+                                        int64_t now) {
+    const struct setting *found = NULL;
+    for (size_t i = 0; i < policy->n_protocols; i++) {
+        const struct protocol_switch *p = &policy->protocols[i];
+        if (!is_in_force(&p->on, now))
+            continue;
+        if (strcmp(p->name, name) == 0)
+            return &p->on;
+        if (strcmp(p->name, "*") == 0)
+            found = &p->on;
+    }
+    return found;
+}
+
 enum setting_state policy_protocol(const struct policy_set *set, const char *name, int *value,
                                    struct policy_origin *origin) {
     const struct policy *own = set->policies[SUBJECT_SELF];
     enum setting_state state = protocol_inherited(set, name, value, origin);
     if (own == NULL)
         return state;
-    return stricter(set, policy_field_of(FIELD_PROTOCOL), protocol_of(own, name), state, value,
-                    origin);
+    return stricter(set, policy_field_of(FIELD_PROTOCOL), policy_own_switch(own, name, set->now),
+                    state, value, origin);
 }
 
 bool policy_ip_counts(const struct ip_entry *entry, int64_t now) {

@@ -1,9 +1,11 @@
 /*
- * The rate of changes. Owns a table of fixed size; an account has one of a few places in it.
+ * The rate of changes. Owns a table of fixed size; an account and an address have one of a few
+ * places in it.
  */
 #include "rate.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +14,12 @@
 #define SETS 4096
 #define WAYS 4
 
+/* Room for an account, as the names of callers can be, and an address. */
+#define NAMES_SIZE 2000
+
 /* `empty_at` is when nothing of its burst will be used any more: a bucket that leaks. */
 struct place {
-    uint64_t account; /* its hash */
+    uint64_t who; /* the hash of account and address */
     int64_t empty_at;
 };
 
@@ -37,21 +42,23 @@ void rate_free(struct rate *rate) {
     free(rate);
 }
 
-/* The account's place, or that of whom it matters least to forget. */
-static struct place *find_locked(struct rate *rate, uint64_t account) {
-    struct place *set = rate->places[account % SETS], *least = &set[0];
+/* The place, or that of whom it matters least to forget. */
+static struct place *find_locked(struct rate *rate, uint64_t who) {
+    struct place *set = rate->places[who % SETS], *least = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].account == account)
+        if (set[i].who == who)
             return &set[i];
         if (set[i].empty_at < least->empty_at)
             least = &set[i];
     }
-    *least = (struct place){.account = account};
+    *least = (struct place){.who = who};
     return least;
 }
 
-unsigned rate_take(struct rate *rate, const char *account, int64_t now) {
-    uint64_t hash = keyed_hash(account, strlen(account));
+unsigned rate_take(struct rate *rate, const char *account, const char *client, int64_t now) {
+    char names[NAMES_SIZE];
+    int len = snprintf(names, sizeof names, "%s %s", client, account);
+    uint64_t hash = keyed_hash(names, (size_t)len < sizeof names ? (size_t)len : sizeof names - 1);
     unsigned wait = 0;
     pthread_mutex_lock(&rate->lock);
     struct place *place = find_locked(rate, hash);

@@ -1,6 +1,7 @@
 /*
- * How often an account may be changed. Of bounded memory: the accounts that were changed longest
- * ago are forgotten first.
+ * How often somebody may change an account. Each address that asks is counted for itself: a thief
+ * who asks without end cannot keep the owner from taking back what he has opened. Of bounded
+ * memory: what was changed longest ago is forgotten first.
  */
 #ifndef GATEPOST_SETTINGS_RATE_H
 #define GATEPOST_SETTINGS_RATE_H
@@ -18,9 +19,10 @@ struct rate *rate_new(void);
 void rate_free(struct rate *rate);
 
 /*
- * Takes one change of an account at `now` (milliseconds, as clock_now_ms() has them). Returns 0, or
- * the seconds after which one will be taken again. Any thread.
+ * Takes one change of an account by `client`, an address or "", at `now` (milliseconds, as
+ * clock_now_ms() has them). Returns 0, or the seconds after which one will be taken again. Any
+ * thread.
  */
-unsigned rate_take(struct rate *rate, const char *account, int64_t now);
+unsigned rate_take(struct rate *rate, const char *account, const char *client, int64_t now);
 
 #endif

@@ -139,9 +139,21 @@ static bool is_write(const struct route *route) {
     return strcmp(route->method, "GET") != 0;
 }
 
+/* Whose changes are counted together: those from one address, of IPv6 from one /64; a panel's. */
+static const char *rate_of(const struct caller *caller, char out[static IP_TEXT_SIZE]) {
+    struct ip_address ip;
+    const char *client = caller->client;
+    if (caller->grant.domain != NULL || ip_parse(client, strlen(client), &ip) != 0)
+        return caller->grant.domain != NULL ? "panel" : "";
+    if (ip.family == IP_V6)
+        memset(ip.bytes + 8, 0, 8);
+    return ip_format(&ip, out);
+}
+
 /* May this be changed, by this request? False: it is answered. */
 static bool check_write(struct visit *visit, const struct route *route, struct rate *rate) {
     struct why why;
+    char client[IP_TEXT_SIZE];
     if (visit->caller->grant.domain != NULL && !visit->caller->grant.write)
         return turn_away(visit->request, visit->response, 403, "this token may only read");
     if (!precondition_same_site(visit->request, visit->config->settings.origin, &why))
@@ -154,13 +166,13 @@ static bool check_write(struct visit *visit, const struct route *route, struct r
                             route->type);
         return false;
     }
-    unsigned wait = rate_take(rate, visit->account, clock_now_ms());
+    unsigned wait = rate_take(rate, visit->account, rate_of(visit->caller, client), clock_now_ms());
     if (wait == 0)
         return true;
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%u", wait);
     turn_away(visit->request, visit->response, 429,
-              "too many changes of this account: wait a moment");
+              "too many changes of this account from your address: wait a moment");
     http_response_field(visit->response, "Retry-After", seconds);
     return false;
 }

@@ -145,6 +145,13 @@ enum setting_state policy_protocol(const struct policy_set *set, const char *nam
                                    struct policy_origin *origin);
 
 /*
+ * By which field the user has switched the protocol off himself: the one that holds at `now`, or
+ * cannot be read, that of its name before `protocol:*`. NULL: by none. What has ended, or is to
+ * come, is in nobody's way.
+ */
+const struct setting *policy_own_switch(const struct policy *policy, const char *name, int64_t now);
+
+/*
  * Is the address listed by an `ip:` entry of any subject at time `now` (seconds since the epoch)?
  * SETTING_SET when it is; SETTING_UNSET when it is not; SETTING_MALFORMED when it is not and an
  * entry that cannot be read, of `ip:spf:` too, might have listed it. The user's own entries come

@@ -195,10 +195,9 @@ static void judge_protocol(struct judging *j, const struct self_wish_protocol *w
                      .as = field,
                      .own = own_switch(own, name),
                      .host_value = 1};
-    const struct setting *all = own_switch(own, "*");
     w.host = policy_protocol(&j->host, name, &w.host_value, &origin);
-    if (wish->wish == SELF_OPEN && w.own == NULL && all != NULL &&
-        (all->state == SETTING_MALFORMED || fact_time_holds(&all->time, j->change->now)))
+    if (wish->wish == SELF_OPEN && own != NULL &&
+        policy_own_switch(own, "*", j->change->now) != NULL)
         refuse(j, "protocols", wish->name,
                "all protocols are switched off together (protocol:*): ask your host");
     else
@@ -273,15 +272,39 @@ static void add_address(struct judging *j, const char *name, const struct netblo
     want_value(j, there != NULL ? there->field : field, NULL, time, note);
 }
 
+/* The user's own entry that cannot be read, by its block or by what stands there instead. */
+static const struct ip_entry *find_malformed(const struct policy *policy, const char *name) {
+    struct netblock wanted, block;
+    struct why why;
+    bool is_block = netblock_parse(name, strlen(name), &wanted, &why) == 0;
+    for (size_t i = 0; policy != NULL && i < policy->n_ips; i++) {
+        const char *stored = policy->ips[i].field + strlen("ip:");
+        if (!policy->ips[i].malformed)
+            continue;
+        if (strcasecmp(stored, name) == 0 ||
+            (is_block && netblock_parse(stored, strlen(stored), &block, &why) == 0 &&
+             block.prefix == wanted.prefix &&
+             memcmp(&block.base, &wanted.base, sizeof block.base) == 0))
+            return &policy->ips[i];
+    }
+    return NULL;
+}
+
 static void judge_address(struct judging *j, const struct self_wish_ip *wish) {
     struct netblock block;
     struct why why;
     char text[NETBLOCK_TEXT_SIZE];
+    const struct policy *own = j->facts->set.policies[SUBJECT_SELF];
+    const struct ip_entry *malformed = wish->note == NULL ? find_malformed(own, wish->block) : NULL;
+    if (malformed != NULL) {
+        want_gone(j, malformed->field);
+        return;
+    }
     if (netblock_parse(wish->block, strlen(wish->block), &block, &why) != 0) {
         refuse(j, "ips", wish->block, why.text);
         return;
     }
-    const struct ip_entry *there = find_entry(j->facts->set.policies[SUBJECT_SELF], &block);
+    const struct ip_entry *there = find_entry(own, &block);
     if (block.host_bits) {
         why_set(&why, "bits are set after the prefix length: write %s",
                 netblock_format(&block, text));

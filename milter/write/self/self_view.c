@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "gatepost/write/fact_check.h"
 #include "self_inside.h"
@@ -27,15 +26,9 @@ static struct own_setting own_of(const struct setting *setting, int64_t now) {
     return (struct own_setting){set, set ? setting->time.until : 0};
 }
 
-static const struct setting *own_switch(const struct policy *own, const char *name) {
-    const struct setting *found = NULL;
-    for (size_t i = 0; own != NULL && i < own->n_protocols; i++) {
-        if (strcmp(own->protocols[i].name, name) == 0)
-            return &own->protocols[i].on;
-        if (strcmp(own->protocols[i].name, "*") == 0)
-            found = &own->protocols[i].on;
-    }
-    return found;
+static const struct setting *own_switch(const struct self_facts *facts, const char *name) {
+    const struct policy *own = facts->policies[SUBJECT_SELF];
+    return own == NULL ? NULL : policy_own_switch(own, name, facts->set.now);
 }
 
 /* The services of a protocol: its section's, or the service of the same name. */
@@ -62,18 +55,18 @@ static void view_protocol(const struct config *config, const struct self_facts *
     name_services(&config->rules, p);
     enum setting_state state = policy_protocol(&facts->set, p->name, &on, &p->from);
     enum setting_state of_host = policy_protocol(&host, p->name, &hosts, &origin);
-    struct own_setting own =
-        own_of(own_switch(facts->policies[SUBJECT_SELF], p->name), facts->set.now);
+    const struct setting *set = own_switch(facts, p->name);
+    struct own_setting own = own_of(set, facts->set.now);
+    bool together = own_switch(facts, "*") != NULL;
     p->malformed = state == SETTING_MALFORMED;
     p->on = !p->malformed && on;
     p->set_off = own.set;
     p->until = own.until;
     p->may_off = !own.set || own.until != 0;
-    /* what he has set for all together, or what cannot be read, is not this one's */
-    const struct setting *set = own_switch(facts->policies[SUBJECT_SELF], p->name);
-    bool his = set != NULL && strcasecmp(set->field, "protocol:*") != 0;
-    bool closes = (own.set && own.until == 0) || (his && set->state == SETTING_MALFORMED);
-    p->may_on = his && closes && of_host != SETTING_MALFORMED && hosts;
+    /* what cannot be read is as closed; what he has set for all together no change of his opens */
+    bool malformed = set != NULL && set->state == SETTING_MALFORMED;
+    bool closes = (own.set && own.until == 0) || malformed;
+    p->may_on = !together && closes && of_host != SETTING_MALFORMED && hosts;
 }
 
 static void view_setting(const struct self_facts *facts, enum policy_field_id id,

@@ -213,6 +213,43 @@ static void test_own_addresses(void **state) {
     }
 }
 
+/* What has ended, or is to come, of one protocol leaves what holds of all of them. */
+static void test_all_together(void **state) {
+    static const struct {
+        const char *all, *one; /* protocol:*, protocol:pop3 */
+        enum setting_state state;
+        const char *field;
+    } rows[] = {
+        {"off", NULL, SETTING_SET, "protocol:*"},
+        {"off", "off", SETTING_SET, "protocol:pop3"},
+        {"off", "off until=" PAST, SETTING_SET, "protocol:*"},
+        {"off", "off from=" FUTURE, SETTING_SET, "protocol:*"},
+        {"off until=" PAST, "off from=" FUTURE, SETTING_UNSET, NULL},
+        {"off until=" PAST, "off", SETTING_SET, "protocol:pop3"},
+        {"off", "off until=soon", SETTING_MALFORMED, "protocol:pop3"},
+        {"maybe", "off until=" PAST, SETTING_MALFORMED, "protocol:*"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct policy *own = policy_new_of("self:a@x");
+        struct policy_set set = {.policies = {[SUBJECT_SELF] = own}, .now = NOW};
+        struct policy_origin origin;
+        int on = 1;
+        set.subjects[SUBJECT_SELF] = "self:a@x";
+        add(own, "protocol:*", rows[i].all);
+        if (rows[i].one != NULL)
+            add(own, "protocol:pop3", rows[i].one);
+        enum setting_state told = policy_protocol(&set, "pop3", &on, &origin);
+        if (told != rows[i].state || (told == SETTING_SET && on))
+            fail_msg("row %zu: %d, %d", i, (int)told, on);
+        if (rows[i].field == NULL)
+            assert_null(origin.field);
+        else
+            assert_string_equal(origin.field, rows[i].field);
+        policy_free(own);
+    }
+}
+
 /* ---- they only restrict ---- */
 
 struct random_case {
@@ -351,13 +388,10 @@ static void test_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_times_of_one_field),
-        cmocka_unit_test(test_made_values),
-        cmocka_unit_test(test_stricter),
-        cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_own_addresses),
-        cmocka_unit_test(test_self_only_restricts),
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_times_of_one_field),
+        cmocka_unit_test(test_made_values),  cmocka_unit_test(test_stricter),
+        cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_own_addresses),
+        cmocka_unit_test(test_all_together), cmocka_unit_test(test_self_only_restricts),
         cmocka_unit_test(test_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,16 @@ static const struct {
      "protocol:pop3 off until=" TOMORROW "\n"},
     {OWN "protocol:pop3 off from=" TOMORROW "\n", "protocols.pop3=on wait=86400", SELF_DONE, "",
      ""},
+    {OWN "ip:192.0.2.0/24 until=tomorrow\n" OWN "ip:nowhere x\n",
+     "ips.192.0.2.0/24=- ips.nowhere=-", SELF_DONE, "", ""},
+    {OWN "ip:nowhere x\n", "ips.somewhere=-", SELF_REFUSED, "ips.somewhere: ", "ip:nowhere x\n"},
+    {OWN "ip:192.0.2.1 until=tomorrow\n", "ips.192.0.2.1=home", SELF_DONE, "",
+     "ip:192.0.2.1 home\n"},
+    /* one of its own does not open what all together have closed */
+    {OWN "protocol:* off\n" OWN "protocol:pop3 off\n", "protocols.pop3=on", SELF_REFUSED,
+     "all protocols", "protocol:* off\nprotocol:pop3 off\n"},
+    {OWN "protocol:* off\n" OWN "protocol:pop3 off\n", "protocols.pop3=-", SELF_DONE, "",
+     "protocol:* off\n"},
 };
 
 static void check_row(size_t i) {
