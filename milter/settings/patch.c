@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gatepost/core/textbuf.h"
 
@@ -34,7 +35,9 @@ bool patch_is_note(const char *note, struct why *why) {
     }
     if (len > SELF_NOTE_MAX)
         why_set(why, "a note can have %d octets", SELF_NOTE_MAX);
-    else if (strncmp(note, "until=", 6) == 0 || strncmp(note, "from=", 5) == 0)
+    else if (note[0] == ' ' || (len > 0 && note[len - 1] == ' '))
+        why_set(why, "a note cannot begin or end with a space");
+    else if (strncasecmp(note, "until=", 6) == 0 || strncasecmp(note, "from=", 5) == 0)
         why_set(why, "a note cannot begin with from= or until=");
     else
         return true;

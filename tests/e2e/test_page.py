@@ -1,107 +1,20 @@
 """The user's page, by a real browser, before a real mail host: what a user does there is obeyed at the
-doors, by mouse and by keyboard, and whoever he is he can read it.
+doors, and what cannot be done is said.
 """
 
-import contextlib
-import json
-import os
 import re
 import subprocess
 
 import pytest
 
-from support.browser import Browser
-from support.folder import Folder
 from support.mail_logins import OK, REFUSED
+from support.page_fixtures import (  # noqa: F401, fixtures
+    browse, host, make_app_password, own_host, own_redis, policy)
 from support.policy import load
 from support.process import wait_until
 from support.proxied_host import ProxiedHost
-from support.redis_server import RedisServer
-from support.settings_host import ALICE, ELSEWHERE, HOME, PASSWORD, SettingsHost
-from support.webdriver import DOWN, ENTER, ESCAPE, SPACE
-
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../milter/settings/page")
-
-
-@pytest.fixture(scope="module")
-def host(redis_server):
-    made = SettingsHost(redis_server.url)
-    try:
-        yield made.start()
-    finally:
-        statuses = made.stop()
-    assert statuses == (0, 0)
-
-
-@pytest.fixture
-def policy(host, redis, request):
-    """A function (lines): the whole policy, heard of."""
-    request.node.gatepost = host.mail.gatepost
-    request.node.server_log = host.log_text
-
-    def set_policy(*lines):
-        redis.cli("FLUSHALL")
-        load(redis, "\n".join(("account:@example.com source any", *lines)))
-        host.mail.gatepost.catch_up(redis)
-    set_policy()
-    yield set_policy
-    host.mail.gatepost.check_healthy()
-
-
-@pytest.fixture
-def own_redis():
-    folder = Folder()
-    server = RedisServer(folder.path)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-        folder.remove()
-
-
-@pytest.fixture
-def own_host(own_redis):
-    """A function (settings of the page's section) that starts a host for one test, on own_redis."""
-    load(own_redis, "account:@example.com source any")
-    made = []
-
-    def start(**settings):
-        made.append(SettingsHost(own_redis.url, **settings))
-        return made[-1].start()
-    yield start
-    for one in made:
-        assert one.stop() == (0, 0)
-
-
-@pytest.fixture
-def browse(request):
-    """A function (URL, arguments of Browser): Alice's browser, with the page in it. Its console is to be
-    empty in the end: nothing that the page's own security policy forbids."""
-    with contextlib.ExitStack() as stack:
-        opened = []
-
-        def browse(url=None, user=ALICE, **arguments):
-            folder = Folder()       # its sockets' paths are to be short
-            stack.callback(folder.remove)
-            browser = Browser(folder.path, user=user, password=PASSWORD, **arguments)
-            stack.callback(browser.stop)
-            opened.append(browser)
-            browser.open(url or request.getfixturevalue("host").page.url)
-            if arguments.get("script", True):
-                wait_until(lambda: browser.shows("main:not([aria-busy]) #protocols li"), 20,
-                           "the page")
-            return browser
-        yield browse
-        assert [browser.errors() for browser in opened] == [[]] * len(opened)
-
-
-def make_app_password(browser):
-    """By mouse, for IMAP and SMTP; the password that is shown."""
-    browser.click("#for-imap4-smtp")
-    browser.fill("#password-note", "Phone")
-    browser.click("#password-form button[type=submit]")
-    browser.wait_status("The app password has been made.")
-    return browser.text("#made-password")
+from support.settings_host import ALICE, ELSEWHERE, HOME, PASSWORD
+from support.webdriver import ESCAPE
 
 
 def look_again(browser, selector):
@@ -398,119 +311,3 @@ def test_what_acts_later_can_be_cancelled(own_host, browse, own_redis):
     secret = make_app_password(browser)
     assert "Good from " in browser.text("#made-from")
     assert slow_host.login("imap", password=secret).kind == REFUSED
-
-
-# ---- for everybody ----
-
-def walk_to(browser, identity, *keys):
-    browser.tab_to(identity)
-    for key in keys:
-        browser.press(key)
-
-
-def test_the_keyboard_alone_does_it_all(host, policy, browse):
-    browser = browse(width=360, height=740)
-    walk_to(browser, "protocol-pop3-smtp", SPACE)
-    browser.wait_status("POP3 + SMTP is off.")
-    walk_to(browser, "address")
-    browser.write("192.0.2.7")
-    browser.press(ENTER)
-    browser.wait_status("192.0.2.7 is listed.")
-    browser.tab_to("source-any", backwards=True)
-    browser.press(DOWN)
-    walk_to(browser, "source-save", ENTER)
-    browser.wait_status("Your mail may come from the listed addresses only.")
-    walk_to(browser, "for-imap4-smtp", SPACE)
-    walk_to(browser, "password-note")
-    browser.write("Phone")
-    browser.press(ENTER)
-    browser.wait_status("The app password has been made.")
-    walk_to(browser, "made-done", ENTER)
-    browser.wait_status("The app password is no longer shown.")
-    identity = browser.run("return document.querySelector('#passwords button').id")
-    walk_to(browser, identity, ENTER)
-    assert browser.focused() == "confirm-no"
-    walk_to(browser, "confirm-yes", ENTER)
-    browser.wait_status("Phone is revoked.")
-    assert browser.focused() == "passwords-title"
-
-
-@pytest.mark.parametrize("language, dark, width", [
-    ("en", False, 1000), ("en", True, 360), ("de", True, 1000), ("de", False, 320),
-    ("fr", False, 360), ("fr", True, 320)])
-def test_accessibility(policy, browse, language, dark, width):
-    """With everything that can be seen: closed by the host, an app password, errors, the dialog."""
-    policy("account:@example.com protocol:caldav off", f"self:{ALICE} protocol:pop3-smtp off",
-           f"self:{ALICE} ip:2001:db8:1234:5678:9abc:def0:1234:5678 a note")
-    browser = browse(language=language, dark=dark, width=width)
-    assert browser.run("return document.documentElement.lang") == language
-    browser.click("#for-imap4-smtp")
-    browser.click("#password-form button[type=submit]")
-    wait_until(lambda: browser.shows("#made"), 20, "the app password")
-    browser.fill("#address", "none")
-    browser.click("#address-form button[type=submit]")
-    wait_until(lambda: browser.shows("#address-error"), 20, "the error")
-    assert browser.accessibility_problems() == []
-    names = browser.names("button")
-    assert len(set(names)) == len(names), "two buttons of the same name"
-    browser.click("#protocols-more summary")
-    assert browser.accessibility_problems() == []
-    browser.click("#passwords button")
-    assert browser.accessibility_problems() == []
-    assert len(browser.names("dialog")) == 1
-    browser.press(ESCAPE)
-
-
-def test_the_switches_say_what_they_are(policy, browse):
-    browser = browse()
-    names = browser.names("switch")
-    assert names == ["IMAP + SMTP", "POP3 + SMTP", "CalDAV", "CardDAV", "Mail in your name",
-                     "ManageSieve", "Mail programs need an app password"]
-    browser.click("#protocols-more summary")        # those that nothing says this host has
-    more = set(browser.names("switch")) - set(names)
-    assert more == {"WebDAV", "ActiveSync", "JMAP", "Webmail"}
-    assert browser.names("heading")[:2] == ["Ways into your mailbox", "Protocols"]
-
-
-def test_without_script_it_can_be_read(policy, browse):
-    browser = browse(language="de", script=False)
-    shown = browser.text("body")
-    assert "Ohne JavaScript können Sie lesen" in shown and "App-Passwörter" in shown
-    assert "keine Adresse" not in shown     # nothing that might not be true
-    browser.click("noscript a")
-    assert json.loads(browser.text("body"))["account"] == ALICE
-
-
-# ---- the files ----
-
-def catalogue(language="en"):
-    with open(os.path.join(PAGE, language + ".json"), encoding="utf-8") as file:
-        return json.load(file)
-
-
-def source(name):
-    with open(os.path.join(PAGE, name), encoding="utf-8") as file:
-        return file.read()
-
-
-def test_each_text_is_used_and_there():
-    """What the page and its script say is in the catalogue, and nothing else is."""
-    scripts = "".join(source(name) for name in os.listdir(PAGE) if name.endswith(".js"))
-    wanted = set(re.findall(r"\{\{([^}]*)\}\}", source("index.html"))) - {"lang"}
-    wanted |= set(re.findall(r'say\("([^"]+)"', scripts))
-    assert wanted <= set(catalogue())
-    families = tuple(re.findall(r"say\(`([a-z.]+\.)\$\{", scripts)) + (
-        "name.", "for.", "address.present", "network.present")
-    unused = [key for key in catalogue() if key not in wanted and f'"{key}"' not in scripts
-              and not key.startswith(families)]
-    assert unused == []
-
-
-def test_nothing_in_the_page_is_inline():
-    text = source("index.html")
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
-    for name in os.listdir(PAGE):
-        if name.endswith(".js"):
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacent|\.style\b|eval\(|document\.write",
-                                 source(name)), name
-            assert "http" not in re.sub(r"//.*", "", source(name)), name

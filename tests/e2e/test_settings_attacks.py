@@ -1,5 +1,7 @@
 """gatepost-settings, attacked: by a thief who is signed on as a user, and by who knows a token."""
 
+import socket
+
 import pytest
 
 from support.process import all_at_once
@@ -35,3 +37,53 @@ def test_a_thief_does_not_keep_the_owner_out(settings, account):
                                       for _ in range(20)]
         assert settings.user(account, f"192.0.2.{number}").patch({}).status == 200
         assert settings.user(account, f"2001:db8:0:{number + 2}::66").patch({}).status == 200
+
+
+# ---- requests that may mean two things ----
+
+def asked_raw(settings, *fields, body=b"", method=b"GET"):
+    """What comes back, until the other side closes or has answered."""
+    sock = settings.client()._door.raw()
+    try:
+        sock.sendall(b"\r\n".join([method + b" /v1/accounts/me HTTP/1.1", b"Host: x",
+                                   b"X-Gatepost-Token: " + PROXY.encode(), *fields, b"", b""]) + body)
+        sock.shutdown(socket.SHUT_WR)
+        told = b""
+        while piece := sock.recv(65536):
+            told += piece
+        return told
+    except ConnectionResetError:
+        return b""
+    finally:
+        sock.close()
+
+
+USER = b"X-Remote-User: alice@example.com"
+
+
+@pytest.mark.parametrize("fields", [
+    [b"X-Remote-User:", b" bob@example.com"],                           # folded
+    [USER, b" bob@example.com"], [USER + b"\tX-Remote-User: bob@example.com"],
+    [USER + b", bob@example.com"], [USER + b",bob@example.com"],
+    [USER + b"\rX-Remote-User: bob@example.com"], [b"X-Remote-User: al\xefce@example.com"],
+    [b'X-Remote-User: "alice@example.com"@example.com'], [b"X-Remote-User : alice@example.com"],
+    [b"X_Remote_User: alice@example.com"]])
+def test_nobody_is_two(settings, fields):
+    answer = asked_raw(settings, *fields, b"Connection: close")
+    assert b" 200 " not in answer and b'"account"' not in answer, answer
+
+
+def test_a_request_ends_where_everybody_says(settings, redis):
+    """Else whoever stands before could take part of one for another, with another's name in it."""
+    change = [USER, b"Content-Type: application/merge-patch+json"]
+    chunked = b'20\r\n{"protocols":{"sieve":"off"}}   \r\n0\r\n\r\n'
+    for fields in ([b"Content-Length: 2", b"Transfer-Encoding: chunked"],
+                   [b"Transfer-Encoding: chunked", b"Content-Length: 2"],
+                   [b"Content-Length: 2", b"Content-Length: 40"],
+                   [b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"]):
+        body = chunked if b"chunked" in b"".join(fields) else b'{}{"protocols":{"sieve":"off"}}         '
+        answer = asked_raw(settings, *change, *fields, body=body, method=b"PATCH")
+        assert b" 200 " not in answer, (fields, answer)
+    assert redis.cli("KEYS", "*") == ""
+    answer = asked_raw(settings, *change, b"Transfer-Encoding: chunked", body=chunked, method=b"PATCH")
+    assert b" 200 " in answer and redis.cli("KEYS", "*") != ""

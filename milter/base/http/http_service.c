@@ -62,6 +62,7 @@ struct exchange {
     struct MHD_Connection *connection;
     enum progress progress; /* the connection's thread's; the worker's while it is suspended */
     bool begun;             /* its header is here */
+    bool unsound;           /* it may mean two things */
     bool judged;            /* a worker has had it */
     char *target;           /* the memory of path and query */
     struct http_field *fields;
@@ -153,10 +154,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 }
 
 static enum MHD_Result add_field(void *context, enum MHD_ValueKind kind, const char *name,
-                                 const char *value) {
+                                 size_t name_len, const char *value, size_t len) {
     struct exchange *x = context;
     (void)kind;
     x->fields[x->request.n_fields++] = (struct http_field){name, value == NULL ? "" : value};
+    x->unsound |= strlen(name) != name_len || (value != NULL && strlen(value) != len); /* a NUL */
     return MHD_YES;
 }
 
@@ -165,7 +167,7 @@ static bool collect_fields(struct exchange *x) {
     x->fields = calloc((size_t)n + 1, sizeof *x->fields);
     if (x->fields == NULL)
         return false;
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, add_field, x);
+    MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, x);
     x->request.fields = x->fields;
     return true;
 }
@@ -198,6 +200,17 @@ static enum MHD_Result refuse_large(struct exchange *x, unsigned long long len) 
 }
 
 /*
+ * Can somebody before us have read the request as another one? By a NUL, or by two ways to tell
+ * where it ends: RFC 9112 6.3 has both as what cannot be mended, and its connection as closed.
+ */
+static bool is_sound(const struct exchange *x) {
+    const char *value;
+    int lengths = http_request_field(&x->request, MHD_HTTP_HEADER_CONTENT_LENGTH, &value);
+    int codings = http_request_field(&x->request, MHD_HTTP_HEADER_TRANSFER_ENCODING, &value);
+    return !x->unsound && lengths >= 0 && codings >= 0 && (lengths == 0 || codings == 0);
+}
+
+/*
  * The header is here, and the body is still to come. It is read also where the answer is made
  * already, since a client that is still sending would not see it; but not without end.
  */
@@ -205,7 +218,7 @@ static enum MHD_Result on_header(struct exchange *x, const char *method) {
     const char *length;
     x->begun = true;
     x->request.method = method;
-    if (!collect_fields(x))
+    if (!collect_fields(x) || !is_sound(x))
         return MHD_NO;
     if (!x->service->settings.admit(x->service->settings.context, &x->request, &x->response))
         x->progress = ANSWERED;
