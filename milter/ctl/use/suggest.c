@@ -276,8 +276,6 @@ static int print(const struct ctl *ctl, json_t *found) {
     size_t i;
     if (ctl->json)
         return ctl_print_json(json_incref(found));
-    if (json_array_size(found) == 0)
-        ctl_say_empty(ctl, "there is nothing to suggest");
     json_array_foreach(found, i, row) {
         if (ctl->commands) {
             put_command(row);

@@ -40,8 +40,6 @@ static int print(const struct ctl *ctl, json_t *found) {
     size_t i;
     if (ctl->json)
         return ctl_print_json(json_incref(found));
-    if (json_array_size(found) == 0)
-        ctl_say_empty(ctl, "nothing that is on was unused for so long");
     if (!ctl->commands)
         print_table(found);
     json_array_foreach(found, i, row) {
