@@ -66,9 +66,9 @@ static void copy_scalars(struct config *config, cfg_t *cfg) {
     config->log_format = strcmp(cfg_getstr(cfg, "log_format"), "json") == 0 ? LOG_JSON : LOG_LOGFMT;
 }
 
-static void copy_settings(struct config *config, cfg_t *cfg) {
+static int copy_settings(struct config *config, cfg_t *cfg) {
     if (cfg_size(cfg, "settings") == 0)
-        return;
+        return 0;
     cfg_t *section = cfg_getsec(cfg, "settings");
     config->self_facts = true;
     config->settings = (struct config_settings){
@@ -82,6 +82,7 @@ static void copy_settings(struct config *config, cfg_t *cfg) {
         .passwords = cfg_getbool(section, "passwords"),
     };
     duration_parse(cfg_getstr(section, "loosen_after"), &config->settings.loosen_after);
+    return config_copy_list(section, "suggested_ips", &config->settings.suggested_ips);
 }
 
 static void copy_rules(struct config *config, cfg_t *cfg) {
@@ -197,10 +198,10 @@ int config_load(const char *path, struct config **out, struct why *why) {
     config->cfg = cfg;
     config->path = path;
     copy_scalars(config, cfg);
-    copy_settings(config, cfg);
     copy_rules(config, cfg);
     copy_replies(config, cfg);
-    if (config_copy_list(cfg, "trusted", &config->trusted) != 0 ||
+    if (copy_settings(config, cfg) != 0 ||
+        config_copy_list(cfg, "trusted", &config->trusted) != 0 ||
         config_copy_list(cfg_getsec(cfg, "spf"), "nameservers", &config->nameservers) != 0 ||
         config_copy_list(cfg, "doors_listen", &config->doors_listen) != 0 ||
         config_copy_list(cfg, "source_services", &config->source_services) != 0 ||
@@ -238,6 +239,7 @@ void config_free(struct config *config) {
     free(config->nameservers.items);
     free(config->doors_listen.items);
     free(config->source_services.items);
+    free(config->settings.suggested_ips.items);
     config_schema_free(config->cfg);
     free(config);
 }

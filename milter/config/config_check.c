@@ -277,6 +277,20 @@ int check_path(const char *value, struct why *why) {
 
 /* RFC 6454, as browsers send it: https://mail.example.com, with a port where it is not the usual.
  */
+int check_suggested_ip(const char *value, struct why *why) {
+    struct netblock block;
+    char text[NETBLOCK_TEXT_SIZE];
+    if (netblock_parse(value, strcspn(value, " "), &block, why) != 0)
+        return -1;
+    if (block.host_bits)
+        return why_set(why, "bits are set after the prefix length: write %s",
+                       netblock_format(&block, text));
+    for (const char *c = value; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return refuse(why, "it must be one line: a block, a space and what it is");
+    return 0;
+}
+
 int check_origin(const char *value, struct why *why) {
     const char *host = strstr(value, "://");
     size_t scheme = host == NULL ? 0 : (size_t)(host - value);

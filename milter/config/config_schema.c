@@ -55,6 +55,7 @@ static cfg_opt_t settings_options[] = {
     CFG_STR("origin", "", CFGF_NONE),
     CFG_STR("loosen_after", "0s", CFGF_NONE),
     CFG_BOOL("passwords", cfg_true, CFGF_NONE),
+    CFG_STR_LIST("suggested_ips", "{}", CFGF_NONE),
     CFG_END()};
 static cfg_opt_t options[] = {
     CFG_STR("socket", "unix:/run/gatepost/gatepost.sock", CFGF_NONE),
@@ -184,6 +185,7 @@ static const struct {
     {"settings|origin", check_origin},
     {"settings|loosen_after", check_period},
     {"settings|passwords", NULL},
+    {"settings|suggested_ips", check_suggested_ip},
     {"reply", check_refusal_reason},
     {"reply|text", check_template},
 };

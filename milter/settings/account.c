@@ -53,6 +53,7 @@ static void answer_account(struct visit *visit) {
         log_event(LOG_WARNING, "use-unread", "account", visit->account, "problem", why.text,
                   (char *)NULL);
     offered_mark(shown, visit->config);
+    offered_suggest(shown, visit->config);
     answer_json(visit->response, 200, shown);
     http_response_field(visit->response, "ETag", tag);
     http_response_field(visit->response, "X-Gatepost-Client", visit->caller->client);

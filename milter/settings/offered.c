@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "gatepost/base/json_text.h"
+#include "gatepost/core/netblock.h"
+
 static bool has_section(const struct config *config, const char *name) {
     for (size_t i = 0; i < config->rules.n_protocols; i++)
         if (strcmp(config->rules.protocols[i].name, name) == 0)
@@ -44,4 +47,22 @@ void offered_mark(json_t *shown, const struct config *config) {
                        is_set_by_name(protocol);
         json_object_set_new(protocol, "offered", json_boolean(offered));
     }
+}
+
+void offered_suggest(json_t *shown, const struct config *config) {
+    const struct config_list *list = &config->settings.suggested_ips;
+    const json_t *listed = json_object_get(shown, "ips");
+    json_t *suggested = json_object();
+    for (size_t i = 0; i < list->n; i++) {
+        struct netblock block;
+        struct why why;
+        char text[NETBLOCK_TEXT_SIZE];
+        size_t len = strcspn(list->items[i], " ");
+        if (netblock_parse(list->items[i], len, &block, &why) == 0 && /* checked before */
+            json_object_get(listed, netblock_format(&block, text)) == NULL)
+            json_object_set_new(
+                suggested, text,
+                json_text(list->items[i] + len + strspn(list->items[i] + len, " ")));
+    }
+    json_object_set_new(shown, "suggested", suggested);
 }

@@ -15,4 +15,7 @@
  */
 void offered_mark(json_t *shown, const struct config *config);
 
+/* Gives it a member "suggested": what the host suggests to list and nobody has, block: note. */
+void offered_suggest(json_t *shown, const struct config *config);
+
 #endif

@@ -79,6 +79,24 @@ def test_the_present_network(own_host, browse, client, network):
     assert not browser.shows("#address-present")
 
 
+def test_what_the_host_suggests_to_list(own_host, browse, own_redis):
+    host = own_host(suggested_ips=["192.0.2.0/24 the university", "198.51.100.7",
+                                   "2001:DB8:7::/48 a provider"])
+    browser = browse(host.page.url)
+    assert browser.accessibility_problems() == []
+    assert browser.text("#suggestions li:first-child .more") == "the university"
+    browser.click("#suggestions li:first-child button")
+    browser.wait_status("192.0.2.0/24 is listed.")
+    assert "the university" in browser.text("#addresses")
+    assert "the university" not in browser.text("#suggestions")
+    browser.click("#suggestions li:first-child button")
+    browser.wait_status("198.51.100.7 is listed.")
+    browser.click("#suggestions li:first-child button")
+    browser.wait_status("2001:db8:7::/48 is listed.")
+    assert not browser.shows("#suggested")
+    assert "ip:2001:db8:7::/48" in own_redis.cli("HKEYS", f"gatepost-self:{ALICE}")
+
+
 def test_what_locks_out_is_asked_twice(host, policy, browse, redis):
     browser = browse()
     browser.click("#source-authorized")

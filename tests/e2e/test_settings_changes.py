@@ -107,7 +107,7 @@ def test_an_account_without_anything(alice, account):
         "may": ["off"], "last_use": {}, "offered": True}
     assert told["set"] == {"source": None, "password": None, "ips": []}
     assert told["may"] == {"source": ["authorized"], "password": ["application"], "ips": True}
-    assert (told["pending"], told["passwords"]) == ([], True)
+    assert (told["pending"], told["passwords"], told["suggested"]) == ([], True, {})
     assert {"imap4-smtp", "pop3-smtp", "caldav", "sieve"} <= set(told["protocols"])
     assert told["protocols"]["caldav"]["offered"] is not told["protocols"]["jmap"]["offered"]
     assert "imap" not in told["protocols"]

@@ -48,8 +48,9 @@ struct config_settings {
     const char *store_user, *store_password_file; /* its own; store_user "": no user */
     const char *token_file;
     const char *origin;
-    int64_t loosen_after; /* milliseconds; 0: at once */
-    bool passwords;       /* users may make app passwords */
+    int64_t loosen_after;             /* milliseconds; 0: at once */
+    bool passwords;                   /* users may make app passwords */
+    struct config_list suggested_ips; /* "BLOCK" or "BLOCK NOTE", for users to list */
 };
 
 struct config {

@@ -17,7 +17,7 @@ config_check check_socket, check_octal_mode, check_store, check_duration, check_
     check_passwords_listen, check_use_store, check_use_kept, check_service, check_door,
     check_listener_tls, check_backend, check_netblock, check_address, check_nameserver, check_name,
     check_protocol_name, check_refusal_reason, check_template, check_domain, check_delimiters,
-    check_plain, check_path, check_origin;
+    check_plain, check_path, check_origin, check_suggested_ip;
 
 /*
  * A name server as the configuration writes it, ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT. Returns

@@ -98,6 +98,18 @@ function presentKind() {
     return state.client.includes(":") ? "network" : "address";
 }
 
+function suggestionRow(block, note) {
+    const add = make("button", {type: "button", id: `suggested-${block}`, class: "quiet",
+                                text: say("suggested.add"),
+                                "aria-label": say("suggested.add.which", {address: block})});
+    add.addEventListener("click", () => addAddress(block, note));
+    return make("li", {class: "row entry"},
+        make("div", {class: "what"},
+            make("span", {class: "address", text: block}),
+            note && make("p", {class: "more", text: note})),
+        make("div", {class: "controls"}, add));
+}
+
 function showAddresses() {
     const entries = Object.entries(state.ips);
     fillList(find("addresses"), entries.map(([block, note]) => addressRow(block, note)),
@@ -109,6 +121,10 @@ function showAddresses() {
     const listed = entries.some(([listedBlock]) => listedBlock === presentBlock());
     fill(present, state.client && !listed
         ? say(`${presentKind()}.present`, {address: presentBlock()}) : null);
+    const suggested = Object.entries(state.suggested);
+    fillList(find("suggestions"), suggested.map(([block, note]) => suggestionRow(block, note)),
+        find("addresses-title"));
+    find("suggested").hidden = suggested.length === 0;
 }
 
 async function addAddress(block, note) {
