@@ -18,7 +18,8 @@ local TIMEOUT = 1.0
 
 -- Services that Dovecot itself cannot tell apart, by the port that the client came to. Webmail takes
 -- no app passwords: they could make others.
-local SERVICE_OF_PORT = { ["465"] = "submissions", ["10143"] = "webmail" }
+local SERVICE_OF_PORT = { ["465"] = "submissions", ["10143"] = "webmail",
+                          ["10144"] = "caldav" }
 
 -- What asks for accounts without a login: mail that is delivered must not wait for Gatepost.
 local NO_LOGIN = { lmtp = true, doveadm = true }

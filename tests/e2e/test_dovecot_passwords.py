@@ -2,6 +2,9 @@
 not even the account's own password is.
 """
 
+import base64
+import http.client
+
 import pytest
 
 from support.dovecot_doors import enabled
@@ -9,6 +12,7 @@ from support.dovecot_host import SERVICES, DovecotHost, all_of, kinds
 from support.gatepostctl import Gatepostctl
 from support.mail_logins import LATER, OK, REFUSED, Door
 from support.policy import load
+from support.radicale import Radicale
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 ALIAS = "ali@example.com"
@@ -25,8 +29,9 @@ def host(redis_server):
     made.dovecot.add_user(ALIAS, account=ALICE)
     made.dovecot.add_user(DISABLED_ALIAS, account=DISABLED)
     made.dovecot.disable_user(DISABLED)
-    made.dovecot.change(lambda text: enabled(text, "service imap-login {"))
-    made.configure(enabled(made.lines, 'network  "webmail"'))
+    made.dovecot.change(lambda text: enabled(enabled(text, "service imap-login {"),
+                                             "login_trusted_networks"))
+    made.configure(enabled(enabled(made.lines, 'network  "webmail"'), 'network  "dav-server"'))
     try:
         made.start_gatepost()
         yield made.start()
@@ -102,6 +107,45 @@ def test_webmail_takes_none(host, ctl):
         webmail = Door("imap", host.dovecot.ports[10143], tls)
         assert webmail.login(ALICE, secret, "127.0.0.1").kind == REFUSED
         assert webmail.login(ALICE, OWN, "127.0.0.1").kind == OK
+
+
+def test_a_caldav_server_that_logs_in_by_imap(host, ctl):
+    """At a port of its own it takes app passwords for caldav, and obeys that switch."""
+    secret, other = (ctl("password", "add", ALICE, service) for service in ("caldav", "imap"))
+    ctl("password", "application", ALICE)
+    ctl("tls", "required", ALICE)       # her client has it, and ends it at the CalDAV server
+    server = Door("imap", host.dovecot.ports[10144], "")
+
+    def outcome(password, source="127.0.0.1"):
+        return server.login(ALICE, password, source, originally=host.new_address())
+    assert [outcome(password).kind for password in (secret, other, OWN)] == [OK, REFUSED, REFUSED]
+    assert host.login("imaps", ALICE, secret).kind == REFUSED
+    assert outcome(secret, host.new_address()).kind == REFUSED      # from elsewhere it is IMAP
+    ctl("protocol", "off", ALICE, "caldav")
+    assert "caldav is switched off" in outcome(secret).text
+    assert host.login("imaps", ALICE, other).kind == OK
+
+
+def test_radicale_that_logs_in_by_imap(host, ctl):
+    pytest.importorskip("radicale.auth.imap", reason="this Radicale checks no passwords by IMAP")
+    secret = ctl("password", "add", ALICE, "caldav")
+    other = ctl("password", "add", ALICE, "imap")
+    radicale = Radicale(host.folder.sub("radicale"), host.dovecot.ports[10144]).start()
+
+    def status(password):
+        field = base64.b64encode(f"{ALICE}:{password}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", radicale.port, timeout=60)
+        try:
+            connection.request("PROPFIND", f"/{ALICE}/", headers={"Authorization": "Basic " + field})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+    try:
+        assert [status(password) for password in (secret, other, OWN)] == [207, 401, 207]
+        ctl("protocol", "off", ALICE, "caldav")
+        assert status(secret) == 401
+    finally:
+        radicale.stop()
 
 
 @pytest.mark.parametrize("account, logins", [

@@ -85,7 +85,7 @@ class DovecotDoors:
         self.conf = os.path.join(folder, "dovecot.conf")
         self.etc = os.path.join(folder, "etc")
         self.ports = {number: free_port() for number in
-                      (143, 993, 110, 995, 4190, 587, 465, 10143)}
+                      (143, 993, 110, 995, 4190, 587, 465, 10143, 10144)}
         self._sockets, self._doors_port = sockets, doors_port
         self._process = None
         for sub in ("run", "state", "etc", "mail", "postfix"):
@@ -103,7 +103,7 @@ class DovecotDoors:
         """A file of conf/dovecot with this host's sockets and ports in it, and what else is given."""
         sockets = {"/run/gatepost/": self._sockets + "/"}
         doors = {"127.0.0.1:9479": f"127.0.0.1:{self._doors_port}"}
-        ports = {number: str(self.ports[number]) for number in (465, 10143)}
+        ports = {number: str(self.ports[number]) for number in (465, 10143, 10144)}
         here = {
             "gatepost.lua": {**sockets, **{f'["{n}"]': f'["{ports[n]}"]' for n in ports}},
             "gatepost.conf": {**sockets, **doors,

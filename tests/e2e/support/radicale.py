@@ -16,14 +16,18 @@ def _log_options():
 
 
 class Radicale:
-    """Its log has the fields of each request, as HTTP_NAME."""
+    """Its log has the fields of each request, as HTTP_NAME. With `imap_port` it believes nobody, but
+    checks passwords by a login there."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, imap_port=None):
         self.port = free_port()
         self.log = os.path.join(folder, "output")
-        self._conf = install("nginx/radicale.conf", os.path.join(folder, "config"), {
-            "127.0.0.1:5232": f"127.0.0.1:{self.port}",
-            "/var/lib/radicale/collections": os.path.join(folder, "collections")})
+        places = {"127.0.0.1:5232": f"127.0.0.1:{self.port}",
+                  "/var/lib/radicale/collections": os.path.join(folder, "collections")}
+        if imap_port is not None:
+            places["type = http_x_remote_user"] = (
+                f"type = imap\nimap_host = 127.0.0.1:{imap_port}\nimap_security = none\ndelay = 0")
+        self._conf = install("nginx/radicale.conf", os.path.join(folder, "config"), places)
         self._process = None
 
     def start(self):
