@@ -44,15 +44,16 @@ class Authority:
         self.cert = os.path.join(folder, "ca.pem")
         self._key = os.path.join(folder, "ca.key")
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-days", "2", "-subj", "/CN=the tests' CA", "-keyout", self._key,
-                 "-out", self.cert)
+                 "-days", "2", "-subj", "/CN=the tests' CA",
+                 "-addext", "keyUsage=critical,keyCertSign,cRLSign",    # Python 3.13 looks for it
+                 "-keyout", self._key, "-out", self.cert)
 
     def issue(self, name, subject="IP:127.0.0.1", expired=False, days=2):
         """(cert, key) for a subjectAltName."""
         cert, key, request, extensions = (os.path.join(self._folder, f"{name}.{kind}")
                                           for kind in ("pem", "key", "csr", "ext"))
         with open(extensions, "w") as file:
-            file.write(f"subjectAltName = {subject}\n")
+            file.write(f"subjectAltName = {subject}\nauthorityKeyIdentifier = keyid\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                  "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         if expired:

@@ -64,7 +64,7 @@ class _Server:
         return None
 
     def log_text(self):
-        text = self._process.log_text()
+        text = self._process.log_text() if self._process else ""
         if os.path.exists(self.file("error.log")):
             with open(self.file("error.log"), errors="backslashreplace") as log:
                 text += log.read()
