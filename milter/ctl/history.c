@@ -19,13 +19,15 @@ struct filter {
     size_t n, room;
 };
 
-/* An account's is also what its user has set himself. */
+/* An account's is also what its user has set himself, and its app passwords. */
 static bool matches_subject(const char *pattern, const char *subject) {
+    const char *colon = strchr(subject, ':');
     if (pattern == NULL)
         return true;
-    if (strncmp(pattern, "account:", 8) == 0 && self_is_subject(subject)) {
+    if (colon != NULL && strncmp(pattern, "account:", 8) == 0 &&
+        (self_is_subject(subject) || strncmp(subject, "password:", 9) == 0)) {
         pattern += strlen("account:");
-        subject += strlen(SELF_SUBJECT);
+        subject = colon + 1;
     }
     /* an address literal has brackets */
     return fnmatch(pattern, subject, 0) == 0 || strcmp(pattern, subject) == 0;
@@ -157,7 +159,7 @@ static int choose_format(const struct ctl *ctl, bool *logfmt) {
 /* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
 static int make_pattern(const struct ctl *ctl, const char *name, char **pattern) {
     if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0 ||
-        self_is_subject(name)) {
+        strncmp(name, "password:", 9) == 0 || self_is_subject(name)) {
         *pattern = xstrdup(name);
         return CTL_DONE;
     }

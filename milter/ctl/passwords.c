@@ -36,6 +36,23 @@ static int open_store(const struct ctl *ctl, struct password_store **out) {
                                                           : ctl_fail(ctl, "%s", why.text);
 }
 
+/*
+ * Puts into the history what was done with one: there, where it is read. Returns CTL_DONE, or
+ * CTL_FAILED after saying why.
+ */
+static int record(const struct ctl *ctl, struct password_store *store, const char *account,
+                  const char *id, const char *old, const char *new_value) {
+    const struct password_event event = {
+        .account = account, .id = id, .actor = ctl->actor, .old = old, .new_value = new_value};
+    struct why why;
+    if (!ctl->config->self_facts)
+        return CTL_DONE;
+    if (password_record(store, &event, &why) == 0)
+        return CTL_DONE;
+    ctl_warn("%s: changed, but not recorded in the history: %s", account, why.text);
+    return CTL_FAILED;
+}
+
 /* ---- add ---- */
 
 /* Adds the name, unless it is there. */
@@ -122,6 +139,8 @@ static int add(struct ctl *ctl, const struct new_password *password) {
         status = ctl_fail(ctl, "%s", why.text);
     else
         status = print_new(ctl, password, secret, id);
+    if (status == CTL_DONE)
+        status = record(ctl, store, password->account, id, NULL, password->protocols);
     explicit_bzero(secret, sizeof secret);
     password_store_free(store);
     return status;
@@ -250,6 +269,49 @@ int ctl_password_list(struct ctl *ctl, int argc, char **argv) {
 
 /* ---- remove ---- */
 
+struct ids {
+    const char *wanted; /* NULL for all */
+    char **all;
+    size_t n, room;
+};
+
+/* password_take */
+static void note_id(void *context, const struct app_password *password) {
+    struct ids *ids = context;
+    if (password == NULL)
+        return;
+    char *id = xstrndup(password->id.text, password->id.len);
+    if (ids->wanted != NULL && strcmp(ids->wanted, id) != 0) {
+        free(id);
+        return;
+    }
+    ids->all = xgrow(ids->all, ids->n, &ids->room, sizeof *ids->all);
+    ids->all[ids->n++] = id;
+}
+
+/* Removes one, or all (NULL), and records which. How many, or -1 with the reason. */
+static int remove_them(const struct ctl *ctl, struct password_store *store, const char *account,
+                       const char *id, int *status, struct why *why) {
+    struct ids ids = {.wanted = id};
+    int removed = password_list(store, account, note_id, &ids, why);
+    if (removed >= 0)
+        removed = password_remove(store, account, id, why);
+    for (size_t i = 0; i < ids.n; i++) {
+        if (removed > 0 && *status == CTL_DONE)
+            *status = record(ctl, store, account, ids.all[i], "good", NULL);
+        free(ids.all[i]);
+    }
+    free(ids.all);
+    return removed;
+}
+
+static void print_removed(const struct ctl *ctl, int removed) {
+    if (ctl->json)
+        ctl_print_json(json_pack("{s:i}", "removed", removed));
+    else
+        printf("%d removed\n", removed);
+}
+
 int ctl_password_remove(struct ctl *ctl, int argc, char **argv) {
     struct password_store *store;
     struct why why;
@@ -260,15 +322,13 @@ int ctl_password_remove(struct ctl *ctl, int argc, char **argv) {
     if (status == CTL_DONE)
         status = open_store(ctl, &store);
     if (status == CTL_DONE) {
-        int removed = password_remove(store, account, ctl->all ? NULL : argv[1], &why);
+        int removed = remove_them(ctl, store, account, ctl->all ? NULL : argv[1], &status, &why);
         if (removed < 0)
             status = ctl_fail(ctl, "%s", why.text);
         else if (removed == 0 && !ctl->all)
             status = ctl_refuse(ctl, "%s has no app password %.60s", account, argv[1]);
-        else if (ctl->json)
-            status = ctl_print_json(json_pack("{s:i}", "removed", removed));
         else
-            printf("%d removed\n", removed);
+            print_removed(ctl, removed);
         password_store_free(store);
     }
     free(account);
@@ -283,7 +343,7 @@ int ctl_passwords_drop(struct ctl *ctl, const char *given) {
     if (status == CTL_DONE)
         status = open_store(ctl, &store);
     if (status == CTL_DONE) {
-        int removed = password_remove(store, account, NULL, &why);
+        int removed = remove_them(ctl, store, account, NULL, &status, &why);
         if (removed < 0)
             status =
                 ctl_fail(ctl, "its app passwords cannot be removed, so nothing was: %s", why.text);

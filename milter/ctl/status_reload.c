@@ -70,13 +70,19 @@ static char *read_all(int fd, struct why *why) {
     return NULL;
 }
 
+/* What connect() has failed with; nobody at the door is no fault of the door. */
+static void say_unconnected(int error, struct why *why) {
+    bool nobody = error == ECONNREFUSED || error == ENOENT;
+    why_set(why, "%s%s", strerror(error), nobody ? ": is the filter running?" : "");
+}
+
 /* The filter's answer to a GET, malloc'd; NULL with the reason. */
 static char *fetch(const struct config *config, const char *path, struct why *why) {
     char request[100], *text = NULL;
     int len = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", path);
     int fd = connect_http(config->http_listen);
     if (fd < 0)
-        why_set(why, "%s", strerror(errno));
+        say_unconnected(errno, why);
     else if (write(fd, request, (size_t)len) != len)
         why_set(why, "it does not listen");
     else
@@ -179,10 +185,12 @@ static pid_t find_filter(const struct config *config, struct why *why) {
                        "cannot find the filter: %s is not a unix socket, and http_listen is not "
                        "set; send the filter SIGUSR1 instead",
                        config->socket);
+    struct why reason = {"cannot find out which process listens"};
     int fd = dial_filter(config->socket);
+    if (fd < 0)
+        say_unconnected(errno, &reason);
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0)
-        why_set(why, "%s: %s", dial_path(config->socket),
-                fd < 0 ? strerror(errno) : "cannot find out which process listens");
+        why_set(why, "%s: %.300s", dial_path(config->socket), reason.text);
     if (fd >= 0)
         close(fd);
     return peer.pid > 0 ? peer.pid : -1;

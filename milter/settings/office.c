@@ -45,6 +45,30 @@ static void office_free(struct office *office) {
     free(office);
 }
 
+static struct store_settings settings_of(const struct config *config) {
+    bool own = config->settings.store_password_file[0] != '\0';
+    return (struct store_settings){.url = config->store,
+                                   .user = own ? config->settings.store_user : config->store_user,
+                                   .password_file = own ? config->settings.store_password_file
+                                                        : config->store_password_file,
+                                   .key_prefix = config->key_prefix,
+                                   .tls_ca = config->store_tls_ca,
+                                   .tls_cert = config->store_tls_cert,
+                                   .tls_key = config->store_tls_key,
+                                   .timeout = config->store_timeout};
+}
+
+/* The password's file is read here, not at the first request. */
+int office_check_store(const struct config *config, struct why *why) {
+    struct store_settings settings = settings_of(config);
+    struct password_store *store = NULL;
+    if (strncmp(config->store, "file:", 5) == 0)
+        return 0;
+    int rc = password_store_open(&settings, &store, why);
+    password_store_free(store);
+    return rc;
+}
+
 int office_open(struct config *config, struct office **out, struct why *why) {
     struct office *office = calloc(1, sizeof *office);
     struct inside *inside = calloc(1, sizeof *inside);
@@ -58,7 +82,7 @@ int office_open(struct config *config, struct office **out, struct why *why) {
     inside->references = 1;
     office->inside = inside;
     office->config = config;
-    if (tokens_read(config, &office->tokens, why) != 0) {
+    if (tokens_read(config, &office->tokens, why) != 0 || office_check_store(config, why) != 0) {
         office_free(office);
         return -1;
     }
@@ -101,19 +125,6 @@ struct office *office_current(void) {
 }
 
 /* ---- desks ---- */
-
-static struct store_settings settings_of(const struct config *config) {
-    bool own = config->settings.store_password_file[0] != '\0';
-    return (struct store_settings){.url = config->store,
-                                   .user = own ? config->settings.store_user : config->store_user,
-                                   .password_file = own ? config->settings.store_password_file
-                                                        : config->store_password_file,
-                                   .key_prefix = config->key_prefix,
-                                   .tls_ca = config->store_tls_ca,
-                                   .tls_cert = config->store_tls_cert,
-                                   .tls_key = config->store_tls_key,
-                                   .timeout = config->store_timeout};
-}
 
 static int open_stores(struct desk *desk, const struct config *config, struct why *why) {
     struct store_settings settings = settings_of(config);

@@ -25,6 +25,9 @@ struct desk {
     struct desk *next;
 };
 
+/* Can the store be asked as the configuration says, once it answers? 0, or -1 with the reason. */
+int office_check_store(const struct config *config, struct why *why);
+
 /*
  * Takes the configuration over, also when it fails. Nothing is connected yet. Returns 0 and an
  * office with one reference, or -1 with the reason.

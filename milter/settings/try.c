@@ -10,7 +10,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/unix_place.h"
-#include "tokens.h"
+#include "office.h"
 
 static unsigned say(const struct config *config, const char *setting, const char *value,
                     const char *problem) {
@@ -44,20 +44,32 @@ static unsigned try_group(const struct config *config) {
 static unsigned try_tokens(const struct config *config) {
     struct tokens *tokens;
     struct why why;
-    if (tokens_read(config, &tokens, &why) != 0)
-        return say(config, "token_file", config->settings.token_file, why.text);
-    tokens_free(tokens);
-    return 0;
+    if (tokens_read(config, &tokens, &why) == 0) {
+        tokens_free(tokens);
+        return 0;
+    }
+    fprintf(stderr, "gatepost-settings: %s: settings: token_file: %s\n", config->path, why.text);
+    return 1;
+}
+
+static unsigned try_store(const struct config *config) {
+    struct why why;
+    if (office_check_store(config, &why) == 0)
+        return 0;
+    fprintf(stderr, "gatepost-settings: %s: store \"%s\": %s\n", config->path, config->store,
+            why.text);
+    return 1;
 }
 
 unsigned settings_try(const struct config *config) {
     struct why why;
-    if (config_secret_is_exposed(config, &why))
+    unsigned problems = try_tokens(config);
+    if (problems == 0 && config_secret_is_exposed(config, &why))
         fprintf(stderr, "gatepost-settings: warning: %s\n", why.text);
     if (config->settings.origin[0] == '\0')
         fprintf(stderr,
                 "gatepost-settings: warning: %s: settings: origin is not set: no browser "
                 "can change anything\n",
                 config->path);
-    return try_socket(config) + try_group(config) + try_tokens(config);
+    return problems + try_socket(config) + try_group(config) + try_store(config);
 }

@@ -88,7 +88,9 @@ def test_status_without_a_filter(site):
         **SETTINGS, "http_listen": f"127.0.0.1:{free_port()}",
         "socket": "unix:" + site.folder.file("gone.sock")})
     run = ctl.run("status", "--json")
-    assert run.status == 2 and "Connection refused" in run.json()["error"]
+    assert run.status == 2
+    assert run.json()["error"].endswith("Connection refused: is the filter running?")
+    assert "gone.sock: No such file or directory: is the filter running?" in ctl.run("reload").err
     assert ctl.run("status", "--watch").status == 2
     ctl = Gatepostctl(site.folder.file("mute.conf"), SETTINGS)
     run = ctl.run("status")

@@ -1357,6 +1357,11 @@ def test_least_rights(folder, guarded):
     for args in (["account", "show", "alice"], ["lint"], ["export"], ["history"]):
         run = auditor.do(*args)
         assert "cannot check" not in run.err
+    auditor = Gatepostctl(folder.file("auditor-use.conf"), {
+        **SETTINGS, "store": guarded.url, "store_user": "gatepost-auditor", "record_use": True,
+        "store_password_file": folder.file("sesame")})
+    for args in (["account", "show", "alice"], ["lint"], ["use", "alice"], ["unused"], ["suggest"]):
+        assert "NOPERM" not in auditor.run(*args).err, args
     for user in ("gatepost", "gatepostctl", "gatepost-auditor"):
         run = as_user(folder, guarded, user).run("explain", "--ip", "192.0.2.1", "--login", "alice")
         assert (run.status, run.err) == (0, ""), run

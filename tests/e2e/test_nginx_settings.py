@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import ssl
+import urllib.parse
 
 import pytest
 
@@ -87,6 +88,13 @@ def test_who_has_logged_in_sees_his_own(front):
     assert page.status == 200 and "<html" in page.text
     check_header(page)
     assert front.ask("/settings").headers["location"].endswith("/settings/")
+
+
+def test_programs_find_the_api_by_the_document(front):
+    place = "/settings/v1/openapi.json"
+    server, = front.ask(place).json()["servers"]
+    base = urllib.parse.urljoin(place, server["url"]).rstrip("/")
+    assert front.ask(base + "/v1/accounts/me").status == 200
 
 
 def test_who_has_not_is_not_passed_on(front):

@@ -161,6 +161,30 @@ def test_delete_and_forget(ctl):
         assert "only the user" in ctl.run("self", "forget", name).err
 
 
+@pytest.mark.parametrize("words, own", [
+    (["protocol", "on", "alice", "imap"], "protocol:imap off"),
+    (["protocol", "on", "alice", "*"], "protocol:pop3 off until=2099-01-31T00:00:00Z"),
+    (["protocol", "unset", "alice", "sieve", "imap"], "protocol:imap off"),
+    (["source", "any", "alice"], "source authorized"),
+])
+def test_what_the_user_has_closed_the_host_does_not_open(ctl, words, own):
+    ctl.do("import", text=POLICY)
+    ctl.do("protocol", "off", "alice", "imap", "--force")
+    assert f"alice@example.com has set {own} himself" in ctl.do(*words).err
+
+
+@pytest.mark.parametrize("words", [
+    ["protocol", "off", "alice", "imap", "--force"],       # he says the same
+    ["protocol", "on", "alice", "sieve"],                  # his are others
+    ["source", "any", "bob"],
+    ["source", "any", "@example.com"],
+    ["ip", "add", "alice", "198.51.100.7"],
+])
+def test_nothing_is_said_of_the_user_where_he_is_in_nobodys_way(ctl, words):
+    ctl.do("import", text=POLICY)
+    assert "himself" not in ctl.do(*words).err
+
+
 def test_both_histories_by_time(ctl):
     """What was changed of the policy and of self facts, in the order in which it was."""
     for n in range(4):

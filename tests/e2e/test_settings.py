@@ -348,7 +348,7 @@ def test_trying_a_configuration(site, redis_server, domain):
 
     assert try_out().returncode == 0 and "is good" in try_out().stdout
     one.write_tokens(TOKENS, 0o644)
-    assert try_out().returncode == 78 and "chmod 0640" in try_out().stderr
+    assert try_out().returncode == 78 and try_out().stderr.count("chmod 0640") == 1
     one.write_tokens("token\n")
     assert try_out().returncode == 78 and "tokens:1: it must be TOKEN proxy" in try_out().stderr
     os.remove(one.tokens)
@@ -358,6 +358,8 @@ def test_trying_a_configuration(site, redis_server, domain):
     assert try_out().returncode == 0 and "origin is not set" in try_out().stderr
     one.configure({"store": redis_server.url}, {"socket_group": "no-such-group"})
     assert try_out().returncode == 78 and "there is no such group" in try_out().stderr
+    one.configure({"store": redis_server.url}, {"store_password_file": f"{folder}/none"})
+    assert try_out().returncode == 78 and f"store_password_file: {folder}/none: No such file" in try_out().stderr
     one.configure({"store": redis_server.url}, {"listen": f"unix:{folder}/none/s.sock"})
     assert try_out().returncode == 78 and "No such file" in try_out().stderr
     with open(one.conf, "w") as conf:
@@ -371,6 +373,15 @@ def test_it_does_not_start_with_tokens_that_others_may_read(site, redis_server, 
     run = subprocess.run(one.command(), capture_output=True, text=True, timeout=20)
     assert run.returncode == 1
     assert "event=start-failed" in run.stderr and "others have access to it" in run.stderr
+    assert not os.path.exists(one.socket)
+
+
+def test_it_does_not_start_without_its_password_for_redis(site, redis_server, domain):
+    folder = site.folder.sub("settings-" + domain)
+    one = Settings(folder, {"store": redis_server.url}, {"store_password_file": f"{folder}/none"})
+    run = subprocess.run(one.command(), capture_output=True, text=True, timeout=20)
+    assert run.returncode == 1
+    assert "event=start-failed" in run.stderr and f"{folder}/none: No such file" in run.stderr
     assert not os.path.exists(one.socket)
 
 

@@ -1,5 +1,6 @@
 """App passwords that a user makes himself by gatepost-settings."""
 
+import json
 import re
 
 import pytest
@@ -79,6 +80,23 @@ def test_history_shows_it(alice, settings, redis, account):
     ctl = Gatepostctl(settings.conf)
     shown = ctl.do("history").out
     assert f"password:{account}" in shown and told["id"] in shown and told["password"] not in shown
+
+
+def test_history_of_the_account_has_all_of_its_passwords(alice, settings, account):
+    ctl = Gatepostctl(settings.conf)
+    own = alice.make_password("imap4-smtp").json()["id"]
+    given = json.loads(ctl.do("password", "add", account, "sieve", "--json").out)["id"]
+    ctl.do("password", "add", "bob@example.com", "sieve")
+    ctl.do("password", "remove", account, given, "--actor", "the night shift")
+    ctl.do("password", "remove", account, "--all")
+    ctl.do("password", "remove", "bob@example.com", "--all")
+    entries = json.loads(ctl.do("history", account, "--json").out)
+    assert {entry["subject"] for entry in entries} == {f"password:{account}"}
+    told = [(entry["field"], entry["old"], entry["new"]) for entry in entries]
+    assert told == [(own, None, "imap4-smtp"), (given, None, "sieve"), (given, "good", None),
+                    (own, "good", None)]
+    assert entries[0]["actor"] == f"self:{account}" and entries[2]["actor"] == "the night shift"
+    assert "@" in entries[1]["actor"] and entries[1]["actor"] == entries[3]["actor"]
 
 
 def test_until_and_last_use(alice, account, redis):

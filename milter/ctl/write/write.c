@@ -38,6 +38,44 @@ static int read_before(void *context, const char *subject, struct change_before 
     return 0;
 }
 
+/* ---- what the user has set himself ---- */
+
+/* Is it the fact of the host that this one of the user's stands beside? protocol:* is all of them.
+ */
+static bool is_beside(const struct store_text *host, const struct store_field *own) {
+    static const char every[] = "protocol:*";
+    if (host->len == sizeof every - 1 && memcmp(host->text, every, host->len) == 0)
+        return own->name_len > host->len - 1 && memcmp(own->name, every, host->len - 1) == 0;
+    return own->name_len == host->len && memcmp(own->name, host->text, host->len) == 0;
+}
+
+/* Does the user's say the same? His has a time behind the word, perhaps. */
+static bool says_the_same(const struct store_text *host, const struct store_field *own) {
+    return host->text != NULL && own->value_len >= host->len &&
+           memcmp(own->value, host->text, host->len) == 0 &&
+           (own->value_len == host->len || own->value[host->len] == ' ');
+}
+
+/* What the user has closed the host does not open: is that what was wanted? */
+static void warn_of_self(const struct change *c, const struct ctl_policies *policies) {
+    const struct store_hash *own = &policies->hashes[SUBJECT_SELF];
+    if (c->drop || policies->own != SUBJECT_ACCOUNT || policies->subjects[SUBJECT_SELF] == NULL)
+        return;
+    for (size_t i = 0; i < c->plan.n; i++) {
+        const struct store_change *change = &c->plan.changes[i];
+        for (size_t j = 0; j < own->n; j++) {
+            const struct store_field *field = &own->fields[j];
+            if (field->value_len == 0 || strncmp(field->name, "ip:", 3) == 0 ||
+                !is_beside(&change->field, field) || says_the_same(&change->new_value, field))
+                continue;
+            ctl_warn("%s has set %.*s %.*s himself, which counts beside this: account show "
+                     "tells what holds, self forget removes all that he has set",
+                     c->subject + strlen("account:"), (int)field->name_len, field->name,
+                     (int)field->value_len, field->value);
+        }
+    }
+}
+
 /* ---- what has changed ---- */
 
 /* What follows the change, of which `told` is told; an exit status. */
@@ -193,6 +231,8 @@ static int write_subject(struct ctl *ctl, const char *subject, const struct want
     else
         status = purpose == DROP_BESIDE ? tell_beside(ctl, &change, result, why.text)
                                         : tell_result(ctl, &change, result, why.text);
+    if (result == CHANGE_DONE && purpose == SET && ctl->trial == NULL && !fact_is_network(subject))
+        warn_of_self(&change, &reading.policies);
     change_clear(&change);
     ctl_policies_clear(&reading.policies);
     return status;

@@ -409,7 +409,8 @@ static const char *loss(const struct judging *j, const struct policy_set *after)
     if (value == PASSWORD_APPLICATION && was != PASSWORD_APPLICATION &&
         j->change->app_passwords <= 0)
         return j->change->app_passwords == 0
-                   ? "you have no app password: your programs could not log in any more"
+                   ? "you have no app password that is good now: your programs could not log in "
+                     "any more"
                    : "it is not known whether you have an app password: your programs may not be "
                      "able to log in any more";
     return NULL;

@@ -186,7 +186,7 @@ static const struct {
     {HOST "ip:192.0.2.0/24 office\n", "source=authorized", SELF_DONE, "", "source authorized\n"},
     {OWN "source authorized\n" OWN "ip:192.0.2.1 home\n", "ips.192.0.2.1=-", SELF_LOCKS_OUT,
      ": no address", "source authorized\nip:192.0.2.1 home\n"},
-    {"", "password=application apps=0", SELF_LOCKS_OUT, ": you have no app password", ""},
+    {"", "password=application apps=0", SELF_LOCKS_OUT, ": you have no app password that is good now", ""},
     {"", "password=application apps=-1", SELF_LOCKS_OUT, ": it is not known", ""},
     {"", "password=application apps=1", SELF_DONE, "", "password application\n"},
     {"", "password=application apps=0 confirm=1", SELF_DONE, "", "password application\n"},
