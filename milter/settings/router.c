@@ -226,6 +226,12 @@ static void answer_page(const struct page *page, const struct http_request *requ
     http_response_field(response, "Vary", "Accept-Language");
 }
 
+/* A wait of milliseconds that begins within a second, and ends with one: never too short. */
+static int64_t seconds_until(const struct timespec *now, int64_t wait) {
+    int64_t part = now->tv_nsec / 1000000 + 1;
+    return wait == 0 ? 0 : (part + wait + 999) / 1000;
+}
+
 void router_answer(void *context, const struct http_request *request,
                    struct http_response *response) {
     const struct router *router = context;
@@ -233,16 +239,20 @@ void router_answer(void *context, const struct http_request *request,
     const struct route *route = find_route(target.resource, request->method);
     struct office *office = office_current();
     struct caller caller;
+    struct timespec now;
     if (office == NULL) {
         answer_refusal(response, 503, NULL, "stopping: try again later");
         return;
     }
+    clock_gettime(CLOCK_REALTIME, &now);
     struct visit visit = {.request = request,
                           .response = response,
                           .config = office->config,
                           .id = target.id,
                           .id_len = target.id_len,
-                          .now = (int64_t)time(NULL)};
+                          .now = (int64_t)now.tv_sec,
+                          .loosen_after =
+                              seconds_until(&now, office->config->settings.loosen_after)};
     if (request->query[0] != '\0')
         answer_refusal(response, 400, NULL, "there are no parameters here");
     else if (target.resource == OPENAPI)

@@ -1,6 +1,8 @@
 """gatepost-settings, attacked: by a thief who is signed on as a user, and by who knows a token."""
 
 import socket
+import time
+from datetime import datetime
 
 import pytest
 
@@ -87,3 +89,26 @@ def test_a_request_ends_where_everybody_says(settings, redis):
     assert redis.cli("KEYS", "*") == ""
     answer = asked_raw(settings, *change, b"Transfer-Encoding: chunked", body=chunked, method=b"PATCH")
     assert b" 200 " in answer and redis.cli("KEYS", "*") != ""
+
+
+# ---- what waits ----
+
+@pytest.mark.parametrize("wait, seconds", [("1ms", 0.001), ("900ms", 0.9), ("1s", 1), ("1500ms", 1.5)])
+def test_nothing_opens_too_early(site, redis, domain, account, wait, seconds):
+    """Times are stored in whole seconds: the last one is not lost."""
+    one = Settings(site.folder.sub("settings-" + domain), {"store": redis.url, "trusted": []},
+                   {"loosen_after": wait}).start()
+
+    def waits(when):
+        return datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp() - begun
+
+    try:
+        alice = one.user(account)
+        alice.change({"protocols": {"caldav": "off"}})
+        begun = time.time()
+        pending, = alice.change({"protocols": {"caldav": "on"}})["pending"]
+        assert seconds <= waits(pending["at"]) < seconds + 5
+        begun = time.time()
+        assert seconds <= waits(alice.make_password("caldav").json()["from"]) < seconds + 5
+    finally:
+        assert one.stop() == 0

@@ -1,7 +1,8 @@
 /*
  * self: whatever is asked for, in whatever order, by whoever has got in - no sequence of changes
  * lets anybody in whom the host alone would refuse, and none opens before loosen_after what was
- * closed when it began. The core's decision is the judge of both.
+ * closed when it began; also while the host changes its mind. The core's decision is the judge of
+ * both.
  */
 #include "tests/unit/unit.h"
 
@@ -15,6 +16,7 @@
 #define WAIT 8           /* loosen_after, in seconds; so many seconds an attack lasts */
 #define EPISODES 200
 #define ALICE "alice@example.com"
+#define TEXT_SIZE 1500
 
 static char folder[] = "/tmp/gatepost-test-sequences-XXXXXX";
 static char policy[sizeof folder + 20], history[sizeof folder + 20], conf[sizeof folder + 20];
@@ -22,11 +24,15 @@ static struct config *config;
 static struct self_store *changes;
 static struct store *facts;
 
+/* By a new file: who reads it sees that it is another one, however quickly. */
 static void write_text(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
+    char fresh[sizeof folder + 30];
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    FILE *file = fopen(fresh, "w");
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
+    assert_int_equal(rename(fresh, path), 0);
 }
 
 static int open_all(void **state) {
@@ -123,8 +129,10 @@ static void read_facts(struct self_facts *out, int64_t now) {
 
 /* ---- what is asked for ---- */
 
-static const char *const blocks[] = {"192.0.2.0/24", "192.0.2.1",  "192.0.2.0/25",  "0.0.0.0/0",
-                                     "198.51.100.1", "2001:db8::", "2001:db8::/32", "nowhere"};
+static const char *const blocks[] = {
+    "192.0.2.0/24",     "192.0.2.1",     "192.0.2.0/25",  "0.0.0.0/0",
+    "198.51.100.1",     "2001:db8::",    "2001:db8::/32", "nowhere",
+    "::ffff:192.0.2.1", "::ffff:0:0/96", "::/0",          "::ffff:0.0.0.0/97"};
 static const char *const protocols[] = {"mail", "both", "caldav", "smtp", "CalDAV", "sieve"};
 
 static size_t any(size_t n) {
@@ -155,60 +163,98 @@ static void change_anything(int64_t now, bool confirm) {
     self_outcome_clear(&out);
 }
 
-/* What host and user have before, in part written by hand. */
-static void begin(void) {
-    static const char *const lines[] = {
-        "account:" ALICE " protocol:mail off",
-        "account:" ALICE " protocol:* off",
-        "account:@example.com source authorized",
-        "account:@example.com ip:192.0.2.0/24 office",
-        "account:* source maybe",
-        "account:* password application",
-        "account:* protocol:caldav maybe",
-        "account:@example.com spf:fail accept",
-        "account:@example.com mode monitor",
-        "self:" ALICE " protocol:* off",
-        "self:" ALICE " protocol:CALDAV off until=2027-01-15T08:00:04Z",
-        "self:" ALICE " protocol:both off from=2027-01-15T08:00:20Z",
-        "self:" ALICE " protocol:mail on",
-        "self:" ALICE " source authorized",
-        "self:" ALICE " password application until=2027-01-15T08:00:30Z",
-        "self:" ALICE " ip:192.0.2.1 until=2027-01-15T08:00:06Z",
-        "self:" ALICE " ip:198.51.100.0/24 from=2027-01-15T08:00:15Z",
-        "self:" ALICE " ip:nowhere",
-    };
-    char text[2000] = "";
-    for (size_t i = 0; i < COUNT(lines); i++)
+/* ---- what host and user have before, in part written by hand ---- */
+
+static const char *const of_host[] = {
+    "account:" ALICE " protocol:mail off",
+    "account:" ALICE " protocol:* off",
+    "account:" ALICE " source any",
+    "account:@example.com source authorized",
+    "account:@example.com ip:192.0.2.0/24 office",
+    "account:* source maybe",
+    "account:* password application",
+    "account:* protocol:caldav maybe",
+    "account:@example.com spf:fail accept",
+    "account:@example.com spf:pass reject",
+    "account:@example.com mode monitor",
+};
+static const char *const of_user[] = {
+    "self:" ALICE " protocol:* off",
+    "self:" ALICE " protocol:CALDAV off until=2027-01-15T08:00:04Z",
+    "self:" ALICE " protocol:both off from=2027-01-15T08:00:20Z",
+    "self:" ALICE " protocol:mail on",
+    "self:" ALICE " source authorized",
+    "self:" ALICE " password application until=2027-01-15T08:00:30Z",
+    "self:" ALICE " ip:192.0.2.1 until=2027-01-15T08:00:06Z",
+    "self:" ALICE " ip:198.51.100.0/24 from=2027-01-15T08:00:15Z",
+};
+
+static void draw(const char *const *lines, size_t n, char out[static TEXT_SIZE]) {
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < n; i++)
         if (any(5) == 0)
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", lines[i]);
+            len += (size_t)snprintf(out + len, TEXT_SIZE - len, "%s\n", lines[i]);
+}
+
+/* What the user has now stays; all that the host has is this. */
+static void host_sets(const char *host) {
+    char text[2 * TEXT_SIZE], line[500];
+    size_t len = (size_t)snprintf(text, sizeof text, "%s", host);
+    FILE *file = fopen(policy, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "self:", 5) == 0)
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s", line);
+    fclose(file);
+    assert_true(len < sizeof text);
     write_text(policy, text);
 }
 
-/* What is refused now, and would be for WAIT seconds if nobody did anything, is refused so long. */
-static size_t attack(int64_t now) {
-    struct self_facts before, stored;
-    bool closed[TRIES];
+/* ---- the attack ---- */
+
+/* Who is refused now, and would be for WAIT seconds if the user changed nothing. */
+static size_t refused_so_long(int64_t now, bool closed[static TRIES]) {
+    struct self_facts before;
     struct answers answers;
     size_t n = 0;
     read_facts(&before, now);
-    memset(closed, true, sizeof closed);
+    memset(closed, true, TRIES);
     for (int64_t at = now; at < now + WAIT; at++) {
         ask(&before, at, &answers);
         for (size_t i = 0; i < TRIES; i++)
             closed[i] &= !answers.open[i];
     }
     self_facts_clear(&before);
+    for (size_t i = 0; i < TRIES; i++)
+        n += closed[i];
+    return n;
+}
+
+/*
+ * He is refused so long, whatever is asked for. The host has now this and now that policy: each
+ * refuses whom it would have refused with what the user had set when the attack began.
+ */
+static size_t attack(int64_t now, const char *const hosts[2]) {
+    struct self_facts stored;
+    bool closed[2][TRIES];
+    struct answers answers;
+    size_t n = 0, host = 0;
+    for (size_t i = 2; i-- > 0;) {
+        host_sets(hosts[i]);
+        n += refused_so_long(now, closed[i]);
+    }
     for (int64_t at = now; at < now + WAIT; at++) {
-        for (size_t i = any(3); i > 0; i--)
+        for (size_t i = any(4); i > 0; i--) {
+            host_sets(hosts[host = any(2)]);
             change_anything(at, true);
+        }
         read_facts(&stored, at);
         ask(&stored, at, &answers);
         self_facts_clear(&stored);
-        for (size_t i = 0; i < TRIES; i++) {
-            if (closed[i] && answers.open[i])
+        for (size_t i = 0; i < TRIES; i++)
+            if (closed[host][i] && answers.open[i])
                 fail_msg("try %zu: open %d seconds after the attack began", i, (int)(at - now));
-            n += closed[i];
-        }
     }
     return n;
 }
@@ -218,11 +264,16 @@ static void test_sequences(void **state) {
     (void)state;
     srand(8602);
     for (int i = 0; i < EPISODES; i++) {
+        char host[2][TEXT_SIZE], own[TEXT_SIZE];
         int64_t now = BEGIN;
-        begin();
+        draw(of_host, COUNT(of_host), host[0]);
+        draw(of_host, COUNT(of_host), host[1]);
+        draw(of_user, COUNT(of_user), own);
+        write_text(policy, own);
+        host_sets(host[0]);
         for (size_t n = any(6); n > 0; n--, now += (int64_t)any(6))
             change_anything(now, any(2) == 0);
-        held += attack(now);
+        held += attack(now, (const char *const[]){host[0], host[1]});
     }
     assert_true(held > EPISODES); /* there was something to open */
 }
