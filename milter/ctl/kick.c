@@ -20,8 +20,12 @@
 /* For doveadm, in milliseconds. */
 #define PATIENCE 30000
 
-/* doveadm's status when nobody of that name is connected (DOVEADM_EX_NOTFOUND). */
+/*
+ * When nobody of that name is connected: doveadm's status (DOVEADM_EX_NOTFOUND) in Dovecot 2.3, and
+ * what it says in Dovecot 2.4, where the status is 0. It only chooses the words.
+ */
 #define NOBODY 68
+#define NOBODY_SAID "0 connections kicked"
 
 extern char **environ;
 
@@ -119,8 +123,9 @@ static int tell_kicked(const char *user, const struct kicked *kicked, json_t *to
         json_object_set_new(told, "kick", kick);
     } else if (good) {
         ctl_puts(stdout, user);
-        puts(kicked->status == 0 ? ": open sessions were ended (doveadm kick)"
-                                 : ": no session was open (doveadm kick)");
+        puts(kicked->status == NOBODY || strcmp(kicked->said, NOBODY_SAID) == 0
+                 ? ": no session was open (doveadm kick)"
+                 : ": open sessions were ended (doveadm kick)");
     }
     if (!good)
         ctl_warn("%s: switched off, but its sessions are still open: doveadm kick: exit status "

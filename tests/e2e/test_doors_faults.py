@@ -321,7 +321,7 @@ def test_many_large_bodies_that_do_not_end(served, domain):
     """They take little memory, and nobody else's place."""
     gatepost, doors = served
     before = memory_kib(gatepost.pid)
-    head = b"POST /v1/dovecot?command=allow HTTP/1.1\r\nContent-Length: 65536\r\n\r\n"
+    head = b"POST /v1/dovecot?command=allow HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n"
     crowd = []
     for _ in range(1500):
         sock = doors.unix.raw()

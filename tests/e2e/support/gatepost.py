@@ -17,7 +17,8 @@ _TITLED = ("listener", "network", "protocol", "reply")
 _numbers = itertools.count(1)
 _SANITIZER = ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer")
 _ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-                "TSAN_OPTIONS": "suppressions=" + os.path.join(_HERE, "tsan.supp")}
+                "TSAN_OPTIONS": "suppressions=" + os.path.join(_HERE, "tsan.supp"),
+                "LD_BIND_NOW": "1"}     # as the unit says
 
 
 def _value(value):

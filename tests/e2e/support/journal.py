@@ -31,7 +31,7 @@ class Journal:
         self._cursor = None
         self._journald = None
         self._holder = Process(["unshare", "--mount", "sh", "-c", _PREPARE], self._log)
-        self.within = ("nsenter", "--mount", "--target", str(self._holder.pid), "--")
+        self.within = ("nsenter", "--mount", "--root", "--target", str(self._holder.pid), "--")
         self._holder.wait_ready(lambda: self._run("test", "-e", "/run/log/journal").returncode == 0,
                                 what="a /run")
         wait_until(lambda: self._holder_name() == "sleep", what="a /run")
