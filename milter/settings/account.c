@@ -124,7 +124,7 @@ static void answer_outcome(struct visit *visit, const struct self_outcome *outco
 }
 
 static void change(struct visit *visit, const struct patch *patch) {
-    char actor[300];
+    char actor[CALLER_NAME_SIZE];
     struct self_outcome outcome;
     struct why why;
     uint64_t state;

@@ -51,6 +51,14 @@ def test_nobody_fills_the_history_alone(settings, account, redis):
     assert settings.user(account).patch({"ips": {"198.51.100.1": None}}).status == 200
 
 
+def test_a_long_name_is_told_whole(settings, redis, domain):
+    """Else the history would say of one that another has done it."""
+    account = f"{'a' * 400}@{domain}"
+    assert settings.user(account).change({"protocols": {"sieve": "off"}})
+    assert settings.user(account).make_password("caldav").status == 201
+    assert redis.cli("XRANGE", "gatepost-self:history", "-", "+").split("\n").count(f"self:{account}") == 3
+
+
 # ---- panels ----
 
 def test_a_panel_does_not_learn_who_has_app_passwords(settings, redis):
