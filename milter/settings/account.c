@@ -88,7 +88,8 @@ static bool check_tag(struct visit *visit, uint64_t *state) {
     return same;
 }
 
-static void log_changes(const struct visit *visit, const struct self_outcome *outcome) {
+static void log_changes(struct visit *visit, const struct self_outcome *outcome) {
+    visit->n_changed = outcome->n_changes;
     for (size_t i = 0; i < outcome->n_changes; i++)
         visit_log_change(visit, outcome->changes[i].field, outcome->changes[i].old,
                          outcome->changes[i].new_value);
@@ -124,7 +125,7 @@ static void answer_outcome(struct visit *visit, const struct self_outcome *outco
 }
 
 static void change(struct visit *visit, const struct patch *patch) {
-    char actor[300];
+    char actor[CALLER_NAME_SIZE];
     struct self_outcome outcome;
     struct why why;
     uint64_t state;
@@ -134,6 +135,7 @@ static void change(struct visit *visit, const struct patch *patch) {
                                  .now = visit->now,
                                  .loosen_after = visit->loosen_after,
                                  .confirm = patch->confirm,
+                                 .app_passwords = -1,
                                  .protocols = patch->protocols,
                                  .n_protocols = patch->n_protocols,
                                  .source = patch->source,
@@ -143,7 +145,8 @@ static void change(struct visit *visit, const struct patch *patch) {
     if (!check_tag(visit, &state))
         return;
     wanted.if_state = state;
-    if (patch->password == SELF_RESTRICT &&
+    /* whether he has any is none of a panel's business */
+    if (patch->password == SELF_RESTRICT && visit->caller->self != NULL &&
         (wanted.app_passwords = visit_count_passwords(visit, &why)) < 0) {
         visit_unavailable(visit, why.text);
         return;

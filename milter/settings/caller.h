@@ -36,6 +36,9 @@ void caller_clear(struct caller *caller);
 unsigned caller_account(const struct caller *caller, const struct config *config, const char *name,
                         size_t len, char **out, struct why *why);
 
+/* Room for it: two accounts with a long beginning in common are not one. */
+#define CALLER_NAME_SIZE 2000
+
 /* Whom the log names: "self:ACCOUNT" or "panel:DOMAIN", in `out`. Returns `out`. */
 const char *caller_name(const struct caller *caller, char *out, size_t size);
 

@@ -247,7 +247,7 @@ static int make(struct visit *visit, const struct new_password *password,
 /* What log and history say of an app password: which, and what it is good for. */
 static void tell(const struct visit *visit, const char *id, const char *old,
                  const char *new_value) {
-    char field[80], who[400];
+    char field[80], who[CALLER_NAME_SIZE];
     int len = snprintf(field, sizeof field, "password:%.40s", id);
     const struct password_event event = {.account = visit->account,
                                          .id = id,

@@ -55,14 +55,22 @@ static struct place *find_locked(struct rate *rate, uint64_t who) {
     return least;
 }
 
-unsigned rate_take(struct rate *rate, const char *account, const char *client, int64_t now) {
+static uint64_t hash_of(const char *account, const char *client) {
     char names[NAMES_SIZE];
     int len = snprintf(names, sizeof names, "%s %s", client, account);
-    uint64_t hash = keyed_hash(names, (size_t)len < sizeof names ? (size_t)len : sizeof names - 1);
+    return keyed_hash(names, (size_t)len < sizeof names ? (size_t)len : sizeof names - 1);
+}
+
+static int64_t begin_of(const struct place *place, int64_t now) {
+    return place->empty_at > now ? place->empty_at : now;
+}
+
+unsigned rate_take(struct rate *rate, const char *account, const char *client, int64_t now) {
+    uint64_t hash = hash_of(account, client);
     unsigned wait = 0;
     pthread_mutex_lock(&rate->lock);
     struct place *place = find_locked(rate, hash);
-    int64_t from = place->empty_at > now ? place->empty_at : now;
+    int64_t from = begin_of(place, now);
     int64_t late = from + RATE_INTERVAL - (now + (int64_t)RATE_BURST * RATE_INTERVAL);
     if (late > 0)
         wait = (unsigned)((late + 999) / 1000);
@@ -70,4 +78,12 @@ unsigned rate_take(struct rate *rate, const char *account, const char *client, i
         place->empty_at = from + RATE_INTERVAL;
     pthread_mutex_unlock(&rate->lock);
     return wait;
+}
+
+void rate_spend(struct rate *rate, const char *account, const char *client, size_t n, int64_t now) {
+    uint64_t hash = hash_of(account, client);
+    pthread_mutex_lock(&rate->lock);
+    struct place *place = find_locked(rate, hash);
+    place->empty_at = begin_of(place, now) + (int64_t)n * RATE_INTERVAL;
+    pthread_mutex_unlock(&rate->lock);
 }

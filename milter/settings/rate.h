@@ -6,9 +6,11 @@
 #ifndef GATEPOST_SETTINGS_RATE_H
 #define GATEPOST_SETTINGS_RATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* So many changes at once; another one for each RATE_INTERVAL milliseconds that have passed. */
+/* So many facts changed at once; another one for each RATE_INTERVAL milliseconds that have passed.
+ */
 #define RATE_BURST 60
 #define RATE_INTERVAL 1000
 
@@ -24,5 +26,11 @@ void rate_free(struct rate *rate);
  * thread.
  */
 unsigned rate_take(struct rate *rate, const char *account, const char *client, int64_t now);
+
+/*
+ * Counts `n` more, for what a change that was taken has come to: it is done, and so this is never
+ * refused; the next one has to wait for it.
+ */
+void rate_spend(struct rate *rate, const char *account, const char *client, size_t n, int64_t now);
 
 #endif

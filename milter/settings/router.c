@@ -192,7 +192,7 @@ static void visit_desk(struct office *office, struct visit *visit, const struct 
 static void answer_for(struct office *office, struct visit *visit, const struct route *route,
                        const struct target *target, struct rate *rate, struct caller *caller) {
     struct why why;
-    char *account = NULL;
+    char *account = NULL, client[IP_TEXT_SIZE];
     unsigned status = caller_identify(office->config, office->tokens, visit->request, caller, &why);
     if (status == 0 && route->own && caller->self == NULL) {
         why_set(&why, "app passwords are none of a panel's business");
@@ -207,6 +207,8 @@ static void answer_for(struct office *office, struct visit *visit, const struct 
         turn_away(visit->request, visit->response, status, why.text);
     else if (!is_write(route) || check_write(visit, route, rate))
         visit_desk(office, visit, route);
+    if (visit->n_changed > 1) /* each has an entry in the history, which all users share */
+        rate_spend(rate, account, rate_of(caller, client), visit->n_changed - 1, clock_now_ms());
     free(account);
     caller_clear(caller);
 }

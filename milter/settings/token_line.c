@@ -14,6 +14,13 @@ static char *next_word(char **rest) {
     return word;
 }
 
+/* As accounts have it: a panel with another spelling would be let in, and find no account. */
+static bool is_domain(const char *name) {
+    size_t len = strlen(name);
+    return len > 0 && strcspn(name, "@*/,:") == len && strchr(name, '.') != NULL &&
+           name[0] != '.' && name[len - 1] != '.' && strstr(name, "..") == NULL;
+}
+
 int token_line(char *line, const char **token, const char **holder, bool *write, struct why *why) {
     char *rest = line;
     *token = next_word(&rest);
@@ -32,7 +39,7 @@ int token_line(char *line, const char **token, const char **holder, bool *write,
     if ((*holder)[0] == '\0' || more[0] != '\0' || (proxy && scope[0] != '\0') ||
         (!proxy && !*write && strcmp(scope, "read") != 0))
         return why_set(why, "it must be TOKEN proxy, TOKEN DOMAIN read or TOKEN DOMAIN write");
-    if (!proxy && (strcspn(*holder, "@*/,:") != strlen(*holder) || strchr(*holder, '.') == NULL))
+    if (!proxy && !is_domain(*holder))
         return why_set(why, "\"%.100s\" is no domain", *holder);
     return 1;
 }

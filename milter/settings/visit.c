@@ -22,7 +22,7 @@ static char *copy(struct store_text text) {
 
 void visit_log_change(const struct visit *visit, struct store_text field, struct store_text old,
                       struct store_text new_value) {
-    char who[400];
+    char who[CALLER_NAME_SIZE];
     char *name = copy(field), *before = copy(old), *after = copy(new_value);
     log_event(LOG_INFO, "change", "who", caller_name(visit->caller, who, sizeof who), "account",
               visit->account, "client", visit_client(visit), "field", name, "old", before, "new",

@@ -17,6 +17,7 @@ struct visit {
     const char *account; /* canonical, and the caller may ask about it */
     const char *id;      /* of an app password, as the path has it; not terminated */
     size_t id_len;
+    size_t n_changed;     /* set by the endpoint: the facts that it has written */
     int64_t now;          /* seconds since the epoch, as all times that are stored */
     int64_t loosen_after; /* so many seconds after `now` what opens something takes effect: not
                              before the host's time has gone by */

@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "file_history.h"
+#include "gatepost/base/clock.h"
 #include "gatepost/base/line.h"
 #include "gatepost/base/regular_file.h"
 #include "gatepost/core/policy_line.h"
@@ -43,16 +44,26 @@ static void unlock(struct writer_file *w) {
     w->locked = -1;
 }
 
+/* Milliseconds: whoever can read the file can lock it, and shall not hold us up for ever. */
+#define LOCK_WAIT 10000
+#define LOCK_PAUSE 2
+
 /* Locks the file that has the name now: another writer may put a new one there while we wait. */
 static int lock(struct writer_file *w, struct why *why) {
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE * 1000000L};
+    int64_t deadline = clock_now_ms() + LOCK_WAIT;
     while (w->locked < 0) {
         struct stat held, named;
         w->locked = open(w->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (w->locked < 0 || flock(w->locked, LOCK_EX) != 0 || fstat(w->locked, &held) != 0 ||
-            stat(w->path, &named) != 0) {
+        if (w->locked < 0 || flock(w->locked, LOCK_EX | LOCK_NB) != 0 ||
+            fstat(w->locked, &held) != 0 || stat(w->path, &named) != 0) {
             int error = errno;
             unlock(w);
-            if (error == EINTR)
+            if (error == EWOULDBLOCK && clock_now_ms() < deadline)
+                nanosleep(&pause, NULL);
+            else if (error == EWOULDBLOCK)
+                return fail(w->path, "another program has locked it: try again later", why);
+            if (error == EWOULDBLOCK || error == EINTR)
                 continue;
             return fail(w->path, strerror(error), why);
         }

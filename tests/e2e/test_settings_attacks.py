@@ -41,6 +41,35 @@ def test_a_thief_does_not_keep_the_owner_out(settings, account):
         assert settings.user(account, f"2001:db8:0:{number + 2}::66").patch({}).status == 200
 
 
+def test_nobody_fills_the_history_alone(settings, account, redis):
+    """Which all users have in common: each fact of a change counts."""
+    thief, n = settings.user(account, "198.51.100.66"), 0
+    while thief.patch({"ips": {f"198.51.100.{i}": f"{n}" for i in range(32)}}).status == 200:
+        n += 1
+        assert n < 50
+    assert 0 < int(redis.cli("XLEN", "gatepost-self:history")) <= 96
+    assert settings.user(account).patch({"ips": {"198.51.100.1": None}}).status == 200
+
+
+def test_a_long_name_is_told_whole(settings, redis, domain):
+    """Else the history would say of one that another has done it."""
+    account = f"{'a' * 400}@{domain}"
+    assert settings.user(account).change({"protocols": {"sieve": "off"}})
+    assert settings.user(account).make_password("caldav").status == 201
+    assert redis.cli("XRANGE", "gatepost-self:history", "-", "+").split("\n").count(f"self:{account}") == 3
+
+
+# ---- panels ----
+
+def test_a_panel_does_not_learn_who_has_app_passwords(settings, redis):
+    assert settings.user().make_password("sieve").status == 201
+    panel = settings.panel()
+    has, has_none = (panel.patch({"password": "application"}, f"{name}@example.com") for name in ("alice", "bob"))
+    assert (has.status, has.json()) == (409, has_none.json())
+    assert panel.change({"password": "application", "confirm": True}, "bob@example.com")
+    assert settings.user().patch({"password": "application"}).status == 200         # it is his own
+
+
 # ---- requests that may mean two things ----
 
 def asked_raw(settings, *fields, body=b"", method=b"GET"):

@@ -1,5 +1,6 @@
 """gatepost-settings when its store is away, slow or of the wrong kind; and with a policy file."""
 
+import fcntl
 import os
 import time
 
@@ -168,4 +169,22 @@ def test_a_policy_file(site, domain):
         assert alice.ask("GET", ME + "/passwords").status == 403
     finally:
         assert filter_.stop() == 0
+        assert one.stop() == 0
+
+
+def test_a_policy_file_that_somebody_has_locked(site, domain):
+    """Whoever can read it can do that."""
+    folder = site.folder.sub("settings-" + domain)
+    policy = os.path.join(folder, "policy")
+    open(policy, "w").close()
+    one = Settings(folder, {**CONF, "store": f"file:{policy}"}).start()
+    try:
+        alice = one.user()
+        with open(policy) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert alice.patch({"protocols": {"sieve": "off"}}).status == 503
+            assert "locked" in one.wait_log("event=store-error")
+            assert alice.get()["protocols"]["sieve"]["status"] == "on"
+        assert alice.change({"protocols": {"sieve": "off"}})
+    finally:
         assert one.stop() == 0

@@ -184,7 +184,9 @@ static void judge_protocol(struct judging *j, const struct self_wish_protocol *w
         refuse(j, "protocols", wish->name, "there is no protocol of that name");
         return;
     }
-    if (fact_check_protocol(&j->config->rules, name, &why) != FACT_GOOD) {
+    /* of one that the host has no more, he can still take back what he has set */
+    bool leftover = wish->wish == SELF_UNSET && own_switch(own, name) != NULL;
+    if (!leftover && fact_check_protocol(&j->config->rules, name, &why) != FACT_GOOD) {
         refuse(j, "protocols", wish->name, why.text);
         return;
     }

@@ -36,6 +36,21 @@ static void test_addresses(void **state) {
     rate_free(rate);
 }
 
+/* One change of many facts is as many changes of one, but is done whole. */
+static void test_many_facts(void **state) {
+    struct rate *rate = rate_new();
+    (void)state;
+    assert_int_equal(rate_take(rate, "alice@example.com", "", NOW), 0);
+    rate_spend(rate, "alice@example.com", "", RATE_BURST - 2, NOW);
+    assert_int_equal(rate_take(rate, "alice@example.com", "", NOW), 0);
+    rate_spend(rate, "alice@example.com", "", 40, NOW);
+    assert_int_equal(rate_take(rate, "alice@example.com", "", NOW), 41);
+    assert_int_equal(rate_take(rate, "alice@example.com", "192.0.2.7", NOW), 0);
+    assert_int_equal(rate_take(rate, "alice@example.com", "", NOW + 41 * RATE_INTERVAL), 0);
+    assert_int_equal(rate_take(rate, "alice@example.com", "", NOW + 41 * RATE_INTERVAL), 1);
+    rate_free(rate);
+}
+
 /* Others, however many, do not make it forget whom it holds back just now: not the latest. */
 static void test_many(void **state) {
     struct rate *rate = rate_new();
@@ -63,6 +78,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_many_facts),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

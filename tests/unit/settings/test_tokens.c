@@ -78,6 +78,9 @@ static void test_refused(void **state) {
         {PROXY " @example.com read\n", 1, "no domain"},
         {PROXY " * read\n", 1, "no domain"},
         {PROXY " localhost read\n", 1, "no domain"},
+        {PROXY " example.com. read\n", 1, "no domain"},
+        {PROXY " .example.com read\n", 1, "no domain"},
+        {PROXY " example..com read\n", 1, "no domain"},
         {"caf\xc3\xa9-0123456789ab proxy\n", 1, "US-ASCII"},
         {PROXY " proxy\n" PROXY " example.com read\n", 2, "a second time"},
     };

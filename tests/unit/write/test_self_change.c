@@ -148,6 +148,11 @@ static const struct {
     {OWN "protocol:pop3 off\n", "protocols.pop3=-", SELF_DONE, "", ""},
     {"", "protocols.pop3=on", SELF_DONE, "", ""},
     {"", "protocols.pop3=-", SELF_DONE, "", ""},
+    /* of a protocol that the host had when he set it */
+    {OWN "protocol:bygone off\n", "protocols.Bygone=-", SELF_DONE, "", ""},
+    {OWN "protocol:bygone off\n", "protocols.bygone=on", SELF_REFUSED, "there is no protocol",
+     "protocol:bygone off\n"},
+    {"", "protocols.bygone=-", SELF_REFUSED, "there is no protocol", ""},
     {OWN "protocol:pop3 off\n", "protocols.pop3=on wait=86400", SELF_PENDING, TOMORROW,
      "protocol:pop3 off until=" TOMORROW "\n"},
     {OWN "protocol:pop3 off until=" TOMORROW "\n", "protocols.pop3=off wait=86400", SELF_DONE, "",
