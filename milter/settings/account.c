@@ -132,7 +132,7 @@ static void change(struct visit *visit, const struct patch *patch) {
                                  .actor = caller_name(visit->caller, actor, sizeof actor),
                                  .client = visit_client(visit),
                                  .now = visit->now,
-                                 .loosen_after = visit->config->settings.loosen_after / 1000,
+                                 .loosen_after = visit_loosen_after(visit),
                                  .confirm = patch->confirm,
                                  .protocols = patch->protocols,
                                  .n_protocols = patch->n_protocols,

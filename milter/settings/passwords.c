@@ -198,7 +198,7 @@ static int read_note(const struct visit *visit, struct wanted *wanted, const jso
 
 static int read_until(const struct visit *visit, struct wanted *wanted, const json_t *value) {
     const char *text = json_string_value(value);
-    int64_t begins = visit->now + visit->config->settings.loosen_after / 1000;
+    int64_t begins = visit->now + visit_loosen_after(visit);
     if (value == NULL || json_is_null(value))
         return 0;
     if (text == NULL || timestamp_parse(text, strlen(text), &wanted->until) != 0)
@@ -265,7 +265,7 @@ static void tell(const struct visit *visit, const char *id, const char *old,
 }
 
 static void add(struct visit *visit, const struct wanted *wanted) {
-    int64_t wait = visit->config->settings.loosen_after / 1000;
+    int64_t wait = visit_loosen_after(visit);
     struct new_password password = {.account = visit->account,
                                     .protocols = wanted->protocols,
                                     .services = wanted->services,

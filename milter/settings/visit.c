@@ -15,6 +15,10 @@ void visit_unavailable(const struct visit *visit, const char *why) {
                    "the settings cannot be read or written now: try again in a moment");
 }
 
+int64_t visit_loosen_after(const struct visit *visit) {
+    return (visit->config->settings.loosen_after + 999) / 1000;
+}
+
 /* Terminated and malloc'd; NULL for what is absent. */
 static char *copy(struct store_text text) {
     return text.text == NULL ? NULL : strndup(text.text, text.len);

@@ -36,6 +36,9 @@ void visit_log_change(const struct visit *visit, struct store_text field, struct
 /* The address that the request comes from; NULL: not known. */
 const char *visit_client(const struct visit *visit);
 
+/* What loosens waits for so many seconds: `loosen_after`, rounded up. */
+int64_t visit_loosen_after(const struct visit *visit);
+
 /* The app passwords that are good now; -1 with the reason. */
 int visit_count_passwords(struct visit *visit, struct why *why);
 
