@@ -81,8 +81,9 @@ static const char *const clients[] = {"192.0.2.1", "192.0.2.99", "198.51.100.1",
 #define TRIES (LOGINS + COUNT(clients) * SPF_RESULTS)
 
 /*
- * UNREADABLE: put off, because an address of the user's own cannot be read. It lists nobody, so he
- * may take it away at once; the sender's SPF then decides, as where it never stood.
+ * UNREADABLE: put off, because what the user has set cannot be read. He may mend it at once: an
+ * address lists nobody then, a source is `authorized`, a password `application`. A protocol that
+ * cannot be read is off, before and after.
  */
 enum answer { CLOSED, UNREADABLE, OPEN };
 
@@ -105,7 +106,7 @@ static enum answer decide(const struct policy_set *set, size_t try) {
     while (next != DECISION_MADE)
         next = next == DECISION_WANTS_POLICY ? decision_policy(&d, set) : decision_spf(&d, spf, 32);
     if (d.verdict.reason == REASON_POLICY_MALFORMED && policy_is_own(set, &d.verdict.from) &&
-        strncmp(d.verdict.from.field, "ip:", 3) == 0)
+        strncmp(d.verdict.from.field, "protocol:", 9) != 0)
         return UNREADABLE;
     return verdict_applied(&d.verdict) < VERDICT_DEFER ? OPEN : CLOSED;
 }
@@ -174,7 +175,11 @@ static void begin(void) {
         "account:@example.com mode monitor",
         "self:" ALICE " protocol:* off",
         "self:" ALICE " protocol:CALDAV off until=2027-01-15T08:00:04Z",
-        "self:" ALICE " protocol:both off from=2027-01-15T08:00:20Z",
+        "self:" ALICE " protocol:caldav off",
+        "self:" ALICE " protocol:Caldav off until=2027-01-15T08:00:10Z",
+        "self:" ALICE " SOURCE authorized until=2027-01-15T08:00:03Z",
+        "self:" ALICE " ip:192.0.2.1/32 from=2027-01-15T08:00:12Z",
+        "self:" ALICE " protocol:both off from=2027-01-01T00:00:00Z",
         "self:" ALICE " protocol:mail on",
         "self:" ALICE " source authorized",
         "self:" ALICE " password application until=2027-01-15T08:00:30Z",
@@ -184,7 +189,7 @@ static void begin(void) {
     };
     char text[2000] = "";
     for (size_t i = 0; i < COUNT(lines); i++)
-        if (any(5) == 0)
+        if (any(3) == 0)
             snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", lines[i]);
     write_text(policy, text);
 }
