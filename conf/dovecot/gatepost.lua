@@ -21,6 +21,10 @@ local TIMEOUT = 1.0
 local SERVICE_OF_PORT = { ["465"] = "submissions", ["10143"] = "webmail",
                           ["10144"] = "caldav" }
 
+-- Who has such a port for himself: real_client_from of its listener. From any other address it is the
+-- service that Dovecot says, for which an app password must be good.
+local CLIENTS_OF_PORT = { ["10144"] = { ["127.0.0.1"] = true, ["::1"] = true } }
+
 -- What asks for accounts without a login: mail that is delivered must not wait for Gatepost.
 local NO_LOGIN = { lmtp = true, doveadm = true }
 
@@ -154,11 +158,19 @@ local function is_tls(secured, port)
   return secured == "TLS" or ((port == "" or port == "0") and secured ~= "")
 end
 
+local function service(req, port)
+  local clients, real = CLIENTS_OF_PORT[port], text(req.real_remote_ip or req.real_rip)
+  if clients and not clients[real] then
+    port = ""
+  end
+  return SERVICE_OF_PORT[port] or text(req.protocol or req.service)
+end
+
 local function question(req, password, mark)
   local port = text(req.local_port or req.lport)
   local secured = req.secured == true and "secured" or text(req.secured or "")
   local body = ('{"service":%s,"account":%s,"ip":%s,"tls":%s,"password":%s,"nonce":%s}'):format(
-    quoted(SERVICE_OF_PORT[port] or text(req.protocol or req.service)), quoted(text(req.user)),
+    quoted(service(req, port)), quoted(text(req.user)),
     quoted(text(req.remote_ip or req.rip)), is_tls(secured, port) and "true" or "false",
     quoted(password), quoted(mark))
   return "POST /v1/password HTTP/1.1\r\nHost: gatepost\r\nContent-Type: application/json\r\n"

@@ -132,7 +132,13 @@ static int name_account(struct judgement *j, const char *login, const char *send
     return rc;
 }
 
-/* False: `if_known` was asked for, and the account is not known; SPF is not asked then. */
+/* Has the host policy for it, or has its user closed anything himself? */
+static bool has_policy(const struct judgement *j) {
+    const struct policy_set *set = j->decision.policy;
+    return set == NULL || policy_is_known(set) || set->policies[SUBJECT_SELF] != NULL;
+}
+
+/* False: `if_known` was asked for, and nobody has set anything; SPF is not asked then. */
 static bool decide(struct judgement *j, bool if_known) {
     const struct decision_rules *rules = &j->runtime->config->rules;
     enum decision_next next = j->listener->door == DOOR_MTA
@@ -141,14 +147,14 @@ static bool decide(struct judgement *j, bool if_known) {
     while (next != DECISION_MADE) {
         if (next == DECISION_WANTS_POLICY)
             next = ask_store(j);
-        else if (if_known && j->decision.policy != NULL && !policy_is_known(j->decision.policy))
+        else if (if_known && !has_policy(j))
             return false;
         else if (next == DECISION_WANTS_PROVIDER)
             next = ask_provider(j);
         else
             next = ask_spf(j, next == DECISION_WANTS_SPF_HELO ? IDENTITY_HELO : IDENTITY_MAILFROM);
     }
-    return !if_known || j->decision.policy == NULL || policy_is_known(j->decision.policy);
+    return !if_known || has_policy(j);
 }
 
 /* ---- other readings of the sender ---- */
@@ -164,7 +170,8 @@ static void move(struct judgement *to, struct judgement *from) {
 
 /*
  * Judges one reading as if it were the sender, and keeps that when it is stricter. Only that of a
- * known account counts: for the others a stranger would choose whom to wait for.
+ * known account counts, or one whose user has set something himself: for the others a stranger
+ * would choose whom to wait for.
  */
 static void judge_reading(struct judgement *j, const char *text) {
     const struct address_rules rules = rules_of(j->runtime->config);

@@ -30,6 +30,26 @@ static unsigned name_account(const struct config *config, const char *name, char
     return rc > 0 ? 0 : rc == 0 ? 403 : 503;
 }
 
+static bool is_ascii(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] >= 0x80)
+            return false;
+    return true;
+}
+
+static size_t local_len(const char *name) {
+    const char *at = strrchr(name, '@');
+    return at == NULL ? strlen(name) : (size_t)(at - name);
+}
+
+/*
+ * Has the local part lost all that was not US-ASCII? The Kelvin sign is a k in lower case: for the
+ * sign-on that is perhaps another user, who could have chosen his name for that.
+ */
+static bool is_look_alike(const char *name, const char *account) {
+    return !is_ascii(name, local_len(name)) && is_ascii(account, local_len(account));
+}
+
 static unsigned identify_user(const struct config *config, const struct http_request *request,
                               struct caller *out, struct why *why) {
     const char *user, *address;
@@ -42,6 +62,8 @@ static unsigned identify_user(const struct config *config, const struct http_req
     unsigned status = name_account(config, user, &out->self, why);
     if (status != 0)
         return status;
+    if (is_look_alike(user, out->self))
+        return refuse(why, "X-Remote-User is no account, but looks like one");
     n = http_request_field(request, "X-Real-IP", &address);
     if (n < 0)
         return refuse(why, "X-Real-IP is there twice");

@@ -32,7 +32,7 @@ struct tokens {
     size_t n;
 };
 
-/* As accounts have it; NULL when there is no memory. */
+/* As accounts have it, without a dot at the end; NULL when there is no memory. */
 static char *canonical(const char *domain) {
     char *ascii;
     int rc = idna_domain_to_ascii(domain, &ascii);
@@ -41,6 +41,9 @@ static char *canonical(const char *domain) {
     for (char *p = ascii; *p != '\0'; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p - 'A' + 'a');
+    size_t len = strlen(ascii);
+    if (len > 0 && ascii[len - 1] == '.')
+        ascii[len - 1] = '\0';
     return ascii;
 }
 

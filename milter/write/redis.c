@@ -36,6 +36,7 @@ static int redis_begin(struct store_writer *writer, const char *subject, struct 
     if (key != NULL) {
         redis_command_begin(&c, "WATCH");
         redis_command_add(&c, key);
+        redis_client_follow(&w->talk);
         bool kept = w->talk.conn != NULL;
         reply = redis_client_ask(&w->talk, &c, why);
         /* one that was kept since the last write may have been closed, hours ago */

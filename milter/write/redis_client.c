@@ -96,7 +96,18 @@ int redis_client_connect(struct redis_client *talk, struct why *why) {
     if (redis_endpoint_need(&talk->server, deadline, why) != 0)
         return -1;
     talk->conn = redis_pool_connect(talk->pool, true, deadline, why);
+    talk->at = redis_pool_server(talk->pool);
     return talk->conn == NULL ? -1 : 0;
+}
+
+void redis_client_follow(struct redis_client *talk) {
+    struct why why;
+    if (talk->conn == NULL || talk->server.sentinel == NULL)
+        return;
+    int rc = redis_endpoint_need(&talk->server, clock_now_ms() + talk->timeout, &why);
+    struct redis_server now = redis_pool_server(talk->pool);
+    if (rc != 0 || now.port != talk->at.port || strcmp(now.host, talk->at.host) != 0)
+        redis_client_disconnect(talk);
 }
 
 int redis_client_flush(struct redis_client *talk, struct why *why) {

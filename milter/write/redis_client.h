@@ -13,9 +13,10 @@ struct redis_client {
     struct redis_endpoint server; /* of redis_client_init() */
     struct redis_pool *pool;      /* knows where it is; its pooled connections are not used */
     char *prefix;
-    int64_t timeout;    /* milliseconds for each wait */
-    redisContext *conn; /* NULL until used, and after it broke */
-    bool transacts;     /* a MULTI was taken on this connection; redis_transaction.c's */
+    int64_t timeout;        /* milliseconds for each wait */
+    redisContext *conn;     /* NULL until used, and after it broke */
+    struct redis_server at; /* where conn goes */
+    bool transacts;         /* a MULTI was taken on this connection; redis_transaction.c's */
 };
 
 /* Takes what the settings say; nothing is connected yet. Returns 0, or -1 with the reason. */
@@ -50,6 +51,13 @@ void redis_command_clear(struct redis_command *command);
 int redis_client_connect(struct redis_client *talk, struct why *why);
 int redis_client_queue(struct redis_client *talk, const struct redis_command *command);
 int redis_client_flush(struct redis_client *talk, struct why *why);
+
+/*
+ * Before something new is asked on a connection that was kept: it ends where Sentinels name another
+ * master by now, or cannot say. For some seconds after a failover the old master may take what is
+ * lost when it becomes a replica.
+ */
+void redis_client_follow(struct redis_client *talk);
 
 /* Ends the connection, with all that is queued. */
 void redis_client_disconnect(struct redis_client *talk);

@@ -120,10 +120,23 @@ def test_a_caldav_server_that_logs_in_by_imap(host, ctl):
         return server.login(ALICE, password, source, originally=host.new_address())
     assert [outcome(password).kind for password in (secret, other, OWN)] == [OK, REFUSED, REFUSED]
     assert host.login("imaps", ALICE, secret).kind == REFUSED
-    assert outcome(secret, host.new_address()).kind == REFUSED      # from elsewhere it is IMAP
     ctl("protocol", "off", ALICE, "caldav")
     assert "caldav is switched off" in outcome(secret).text
     assert host.login("imaps", ALICE, other).kind == OK
+
+
+def test_the_port_of_a_caldav_server_from_elsewhere(host, ctl):
+    """There it is IMAP: no password for calendars opens the mailbox, also where caldav is closed."""
+    secret, other = (ctl("password", "add", ALICE, service) for service in ("caldav", "imap"))
+    port = Door("imap", host.dovecot.ports[10144], "starttls")
+
+    def kinds_from(source):
+        return [port.login(ALICE, password, source, originally="127.0.0.1").kind
+                for password in (secret, other)]
+    assert kinds_from("127.0.0.1") == [OK, REFUSED]
+    assert kinds_from(host.new_address()) == [REFUSED, OK]
+    ctl("protocol", "off", ALICE, "caldav")
+    assert kinds_from(host.new_address()) == [REFUSED, OK]
 
 
 def test_radicale_that_logs_in_by_imap(host, ctl):

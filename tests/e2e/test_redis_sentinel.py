@@ -12,6 +12,7 @@ from support.policy_asker import Asker, Load
 from support.process import wait_until
 from support.redis_sentinel import SentinelGroup
 from support.redis_server import RedisServer, ask
+from support.settings import Settings
 
 TIMEOUT = 0.3
 MARGIN = 1.0
@@ -240,3 +241,28 @@ def test_no_sentinel_knows_the_name(group, start_gatepost, milter_session, domai
         assert asker.ask(f"x@{domain}").startswith("451 4.3.0")
     assert max(asker.waits) < TIMEOUT + MARGIN
     gatepost.wait_log("knows no master named nobody")
+
+
+def test_gatepost_settings(group, site, domain):
+    """What users set is written to the master that the Sentinels name. The old one takes commands
+    for some seconds more, and forgets what they have done."""
+    one = Settings(site.folder.sub("settings-sentinel-" + domain),
+                   {**BARE, "store": group.url, "store_timeout": "2s", "record_use": True}).start()
+    alice = one.user(f"alice@{domain}")
+    try:
+        for switched in (lambda: group.another_master(old), group.kill_master):
+            old = group.master()
+            alice.change({"protocols": {"sieve": "off"}})
+            number = alice.make_password("caldav").json()["id"]
+            wait_until(lambda: old.cli("WAIT", 1, 1000) != "0", what="a replica has it")
+            if switched is not group.kill_master:
+                group.sentinels[0].ask("SENTINEL", "FAILOVER", group.NAME)
+            new = switched()
+            tag = wait_until(lambda: alice.ask("GET", "/v1/accounts/me").headers.get("etag"), 20)
+            assert alice.change({"protocols": {"sieve": None}}, If_Match=tag)
+            assert new.cli("EXISTS", f"gatepost-self:alice@{domain}") == "0"
+            assert alice.get()["protocols"]["sieve"]["status"] == "on"
+            assert alice.revoke(number).status == 204 and alice.passwords() == []
+            assert new.cli("EXISTS", f"gatepost-password:alice@{domain}") == "0"
+    finally:
+        assert one.stop() == 0

@@ -15,6 +15,7 @@ from support.ports import free_port
 from support.redis_cluster import RedisCluster
 from support.redis_sentinel import Sentinel
 from support.redis_server import RedisServer
+from support.settings import Settings
 from support.tls import Authority, directives
 
 HAS_TLS = "libhiredis_ssl" in subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout
@@ -84,6 +85,23 @@ def test_gatepostctl(make_server, site, ours, domain):
                       {**BARE, **ours, "store": f"rediss://127.0.0.1:{port}/0"})
     ctl.do("tls", "required", f"alice@{domain}")
     assert server.cli("HGET", f"gatepost:account:alice@{domain}", "tls") == "required"
+
+
+@needs_tls
+def test_gatepost_settings(make_server, site, ours, domain):
+    """All of its connections: policy, self facts, app passwords and use."""
+    server, port = make_server()
+    one = Settings(site.folder.sub("tls-settings-" + domain),
+                   {**BARE, **ours, "store": f"rediss://127.0.0.1:{port}/0", "record_use": True}).start()
+    alice = one.user(f"alice@{domain}")
+    try:
+        assert alice.change({"protocols": {"sieve": "off"}})
+        number = alice.make_password("caldav").json()["id"]
+        assert [shown["id"] for shown in alice.passwords()] == [number]
+        assert server.cli("HGET", f"gatepost-self:alice@{domain}", "protocol:sieve") == "off"
+        assert not [line for line in one.lines() if "problem=" in line]
+    finally:
+        assert one.stop() == 0
 
 
 @needs_tls

@@ -76,6 +76,19 @@ def test_obeyed_at_once(redis, start, domain, entries):
     assert gatepost.verdicts(**{"from": f"self:{alice}:protocol:smtp"})
 
 
+@pytest.mark.parametrize("fact", ["protocol:smtp off", "source authorized"])
+def test_no_other_spelling_of_the_sender_is_a_way_round(redis, start, domain, fact):
+    """Also of a user for whom the host has no policy at all."""
+    gatepost, asker = start(redis.url)
+    alice, spelled = f"alice@corp.{domain}", f"alice%corp.{domain}@x.{domain}"
+    assert not asker.ask(spelled)
+    redis.cli("HSET", own("corp." + domain), *fact.split())
+    asker.wait_for(alice, "550 5.7.")
+    assert asker.ask(spelled).startswith("550 5.7.")
+    assert gatepost.verdicts(reason="sender-ambiguous", account=alice)
+    assert not asker.ask(f"bob%corp.{domain}@x.{domain}")
+
+
 def test_a_time_ends_without_a_change(redis, start, domain):
     """`until=` and `from=` act when they come, also of what is cached."""
     _, asker = start(redis.url, cache_entries=1000, cache_ttl="1h")

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from support.process import all_at_once
-from support.settings import PATCH, PROXY, Settings
+from support.settings import PATCH, PROXY, TOKENS, Settings
 
 ME = "/v1/accounts/me"
 
@@ -92,6 +92,16 @@ def asked_raw(settings, *fields, body=b"", method=b"GET"):
 USER = b"X-Remote-User: alice@example.com"
 
 
+@pytest.mark.parametrize("name", ["\u212aate@example.com", "\u212aate", "\u00a0kate@example.com"])
+def test_nobody_is_signed_on_as_who_looks_like_him(settings, name):
+    """In lower case the Kelvin sign is a k."""
+    stranger = settings.client(X_Gatepost_Token=PROXY)
+    answer = stranger.ask("GET", ME, headers=[("X-Remote-User", name.encode())])
+    assert answer.status == 403 and "looks like" in answer.json()["reason"]
+    for own in ("kate@example.com", "k\u00e4te@example.com", "K\u00c4TE@example.com", "kate@b\u00fccher.example"):
+        assert stranger.ask("GET", ME, headers=[("X-Remote-User", own.encode())]).status == 200
+
+
 @pytest.mark.parametrize("fields", [
     [USER, b" bob@example.com"],                                        # folded
     [USER + b"\tX-Remote-User: bob@example.com"],
@@ -141,3 +151,30 @@ def test_nothing_opens_too_early(site, redis, domain, account, wait, seconds):
         assert seconds <= waits(alice.make_password("caldav").json()["from"]) < seconds + 5
     finally:
         assert one.stop() == 0
+
+
+# ---- panels ----
+
+@pytest.mark.parametrize("domain_of_panel", ["example.net", "EXAMPLE.NET", "example.net."])
+def test_the_domain_of_a_panel_has_one_spelling(settings, domain_of_panel):
+    token = "token-of-another-panel-0123456789"
+    settings.write_tokens(f"{TOKENS}{token} {domain_of_panel} write\n")
+    settings.reload()
+    panel = settings.panel(token)
+    for name in ("alice@example.net", "ALICE@Example.Net.", "alice+tag@example.net"):
+        assert panel.change({}, name)["account"] == "alice@example.net"
+    for name in ("alice", "alice@example.com", "alice@example.net.example.com", "@example.net", "*",
+                 "alice@sub.example.net", "alice@example.com%40example.net"):
+        assert panel.patch({}, name).status == 403, name
+
+
+def test_the_domain_of_a_panel_may_be_unicode(settings):
+    token = "token-of-another-panel-0123456789"
+    for domain_of_panel in ("b\u00fccher.example", "xn--bcher-kva.example"):
+        settings.write_tokens(f"{TOKENS}{token} {domain_of_panel} read\n")
+        settings.reload()
+        panel = settings.panel(token)
+        for name in ("alice@b%C3%BCcher.example", "alice@B%C3%9CCHER.example",
+                     "alice@bu%CC%88cher.example", "alice@xn--bcher-kva.example"):
+            assert panel.get(name)["account"] == "alice@xn--bcher-kva.example"
+            assert panel.patch({}, name).status == 403

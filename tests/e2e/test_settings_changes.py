@@ -305,12 +305,12 @@ def test_the_rights_of_its_own(host):
 
 @pytest.fixture
 def slow_host(site, running, redis_server, domain, request):
-    """gatepost-settings with loosen_after, on the same Redis."""
+    """gatepost-settings with loosen_after (its param), on the same Redis."""
     running.redis.cli("FLUSHALL")
     running.filter.catch_up(running.redis)
     section = {name: running.settings.section[name] for name in ("store_user", "store_password_file")}
     one = Settings(site.folder.sub("settings-slow-" + domain), {**CONF, "store": running.redis.url},
-                   {**section, "loosen_after": "1h"}).start()
+                   {**section, "loosen_after": getattr(request, "param", "1h")}).start()
     yield one
     assert one.stop() == 0
 
@@ -326,6 +326,15 @@ def test_opening_waits_and_can_be_taken_back(slow_host, running, account):
     assert running.allow(account, "caldav") == (403, "protocol-disabled")
     told = alice.change({"protocols": {"caldav": "off"}})
     assert told["pending"] == [] and told["protocols"]["caldav"]["set"] == "off"
+
+
+@pytest.mark.parametrize("slow_host", ["1ms", "999ms"], indirect=True)
+def test_less_than_a_second_is_a_second(slow_host, account):
+    alice = slow_host.user(account)
+    alice.change({"protocols": {"caldav": "off"}})
+    told = alice.change({"protocols": {"caldav": "on"}})
+    assert told["protocols"]["caldav"]["status"] == "off" and len(told["pending"]) == 1
+    assert alice.make_password("imap4-smtp").json()["from"] is not None
 
 
 def test_an_address_more_waits(slow_host, running, account):

@@ -36,6 +36,11 @@ void beside_clear(struct beside *beside) {
     free(beside->prefix);
 }
 
+void beside_follow(struct beside *beside) {
+    if (!beside->in_cluster)
+        redis_client_follow(&beside->client);
+}
+
 /* Asks the server that has the key of an account; NULL with the reason. */
 static redisReply *ask(struct beside *beside, const char *account,
                        const struct redis_command *command, struct why *why) {

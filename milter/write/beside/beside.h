@@ -23,6 +23,9 @@ int beside_open(struct beside *beside, const struct store_settings *settings, co
                 struct why *why);
 void beside_clear(struct beside *beside);
 
+/* As redis_client_follow(): before what must not be lost. */
+void beside_follow(struct beside *beside);
+
 /*
  * One command on the key of an account: its name and what follows the key, ended by a NULL. NULL
  * with the reason, for an error of Redis, too.

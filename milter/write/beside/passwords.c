@@ -113,6 +113,7 @@ int password_add(struct password_store *store, const struct new_password *passwo
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why) {
     char plain[APP_PASSWORD_SIZE], hash[SHA256_TEXT_SIZE], *value = NULL;
+    beside_follow(&store->keys);
     int rc = has_room(store, password->account, APP_PASSWORDS_MAX - 1, why);
     if (rc != 0)
         return rc;
@@ -134,6 +135,7 @@ int password_add(struct password_store *store, const struct new_password *passwo
 
 int password_list(struct password_store *store, const char *account, password_take *take,
                   void *context, struct why *why) {
+    beside_follow(&store->keys);
     redisReply *reply = beside_read(&store->keys, account, why);
     if (reply == NULL)
         return -1;
@@ -158,6 +160,7 @@ static bool is_meant(const redisReply *value, const char *id) {
 
 int password_remove(struct password_store *store, const char *account, const char *id,
                     struct why *why) {
+    beside_follow(&store->keys);
     redisReply *reply = beside_read(&store->keys, account, why);
     int removed = reply == NULL ? -1 : 0;
     for (size_t i = 0; removed >= 0 && i + 1 < reply->elements; i += 2) {
@@ -186,6 +189,7 @@ int password_record(struct password_store *store, const struct password_event *e
         words[n++] = pairs[i][0];
         words[n++] = pairs[i][1];
     }
+    beside_follow(&store->self);
     int rc = beside_run(&store->self, "history", words, why);
     free(subject);
     return rc;
