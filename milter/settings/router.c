@@ -95,9 +95,12 @@ static const struct route *find_route(enum resource resource, const char *method
 static bool turn_away(const struct http_request *request, struct http_response *response,
                       unsigned status, const char *reason) {
     char text[16];
+    const char *origin; /* who has set `origin` wrongly sees here what it should be */
     snprintf(text, sizeof text, "%u", status);
+    if (http_request_field(request, "Origin", &origin) != 1)
+        origin = NULL;
     log_event(LOG_WARNING, "settings-refused", "method", request->method, "path", request->path,
-              "status", text, "problem", reason, (char *)NULL);
+              "status", text, "problem", reason, "origin", origin, (char *)NULL);
     answer_refusal(response, status, NULL, reason);
     return false;
 }

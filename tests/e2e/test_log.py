@@ -196,3 +196,26 @@ def test_different_things_do_not_hide_each_other(start_gatepost, milter_session,
     keys = {logfmt.parse(line)["key"] for line in gatepost.log_lines()
             if line.startswith("event=policy-malformed")}
     assert keys == {f"gatepost:account:{name}@example.com" for name in names}
+
+
+# ---- the manual ----
+
+def test_each_event_and_key_is_in_a_manual_page():
+    top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../milter")
+    manual = ""
+    for name in ("gatepost.8", "gatepost-settings.8"):
+        with open(os.path.join(top, name), encoding="utf-8") as page:
+            manual += page.read()
+    words = set()
+    for folder, _, names in os.walk(top):
+        for name in names:
+            if not name.endswith(".c") or "/ctl" in folder:
+                continue
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                source = file.read()
+            words.update(re.findall(r"\bLOG_(?:ERR|WARNING|NOTICE|INFO),\s*\"([a-z-]+)\"", source))
+            if name == "verdict_log.c":
+                words.update(re.findall(r"\(struct log_pair\)\{\"([a-z-]+)\"", source))
+    assert len(words) > 40 and "spf-prefix" in words
+    said = set(re.findall(r"[a-z][a-z-]*", manual))
+    assert words - said == set()

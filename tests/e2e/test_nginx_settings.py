@@ -164,7 +164,10 @@ def test_the_password_of_the_user_goes_no_further(front):
 def test_the_program_is_away(front):
     front.settings.stop()
     try:
-        assert front.ask(ME).status == 502
+        for path in (ME, "/settings/"):
+            answer = front.ask(path)
+            assert answer.status == 503 and answer.headers["retry-after"] == "30"
+            assert answer.text.startswith("The settings are unavailable")
     finally:
         front.settings.start()
     assert front.ask(ME).status == 200

@@ -168,12 +168,15 @@ def test_a_panel_that_only_reads(settings, redis):
     {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": ORIGIN + ":444"},
     {"Origin": "http://mail.example.com"}, {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}])
-def test_no_other_site_changes_anything(alice, redis, headers):
+def test_no_other_site_changes_anything(alice, settings, redis, headers):
     problem(alice.ask("PATCH", ME, '{"protocols":{"sieve":"off"}}', {**PATCH, **headers}), 403,
             "site")
     problem(alice.ask("POST", ME + "/passwords", '{"protocols":["sieve"]}', {**JSON, **headers}),
             403, "site")
     problem(alice.ask("DELETE", ME + "/passwords/abcdefgh", headers=headers), 403, "site")
+    lines = [line for line in settings.lines() if "event=settings-refused" in line]
+    assert len(lines) == 3
+    assert all(line.endswith("origin=" + headers.get("Origin", "")) for line in lines), lines
     assert redis.cli("KEYS", "*") == ""
 
 

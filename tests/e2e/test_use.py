@@ -217,6 +217,15 @@ def test_use(ctl, fresh, redis):
     assert "has no record" in ctl.run("use", "alice@example.com", "--forget").err
 
 
+@pytest.mark.parametrize("name", ["*", "@example.com", "@.example.com"])
+def test_only_an_account_has_a_record(ctl, fresh, redis, name):
+    redis.cli("HSET", "gatepost-use:*", "since", "2026-01-01T00:00:00Z")
+    for words in (["use", name], ["use", name, "--forget"]):
+        run = ctl.run(*words)
+        assert run.status == 1 and "only an account has a record of use" in run.err
+    assert redis.cli("HGET", "gatepost-use:*", "since") == "2026-01-01T00:00:00Z"
+
+
 def test_account_delete_removes_it(ctl, fresh, redis):
     redis.cli("HSET", "gatepost:account:alice@example.com", "source", "any")
     redis.cli("HSET", "gatepost-use:alice@example.com", "imap 10.0.0.0/24", "x")

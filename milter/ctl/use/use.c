@@ -217,7 +217,11 @@ int ctl_use(struct ctl *ctl, int argc, char **argv) {
     if (status != CTL_DONE)
         return status;
     const char *account = subject + strlen("account:");
-    status = ctl_use_open(ctl, &store);
+    if (account[0] == '@' ||
+        strcmp(account, "*") == 0) /* that of "*" says since when there is one */
+        status = ctl_refuse(ctl, "%.100s: only an account has a record of use, no domain", argv[0]);
+    else
+        status = ctl_use_open(ctl, &store);
     if (status == CTL_DONE) {
         status = ctl->forget ? forget(ctl, store, account) : show(ctl, store, account);
         use_store_free(store);
