@@ -153,6 +153,14 @@ local function text(value)
   return value ~= nil and tostring(value) or ""
 end
 
+-- What kept it from answering: the store, where it says so (503), or it is not there.
+local function failure(status, answer)
+  if status == "503" and answer["x-gatepost-text"] then
+    return text(answer["x-gatepost-text"])
+  end
+  return status and "unexpected answer " .. status or text(answer)
+end
+
 -- TLS that Dovecot ended itself; of Postfix's clients, who come to no port of Dovecot, Postfix's.
 local function is_tls(secured, port)
   return secured == "TLS" or ((port == "" or port == "0") and secured ~= "")
@@ -194,8 +202,7 @@ local function judge(req, password)
   if status == "204" or status == "403" then
     return dovecot.auth.PASSDB_RESULT_NEXT, ""
   end
-  dovecot.i_error("gatepost: " .. SOCKET .. ": "
-    .. (status and "unexpected answer " .. status or text(answer)))
+  dovecot.i_error("gatepost: " .. SOCKET .. ": " .. failure(status, answer))
   return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, ""
 end
 

@@ -272,6 +272,7 @@ def test_the_door_cannot_be_asked_but_the_password(host, policy):
 def test_redis_is_down_and_nothing_is_cached(host, policy, redis):
     redis.stop()
     assert kinds(host.everywhere("carol@example.com")) == away()
+    assert "passwords.sock: the policy of carol@example.com is unavailable" in host.dovecot.log_text()
     assert kinds(host.everywhere("carol@example.com*boss")) == away()
     redis.start()
     wait_until(lambda: kinds(host.everywhere("carol@example.com")) == all_of(REFUSED),
