@@ -296,7 +296,6 @@ def test_the_table_of_replies(make_ctl):
         assert words.startswith("451 4.") or any(words in reply for reply in replies), words
     ctl = make_ctl()
     ctl.do("tls", "required", "a@b.example")
-    ctl.do("import", text="self:a@b.example protocol:pop3 off\n")
     commands = [command for _, do in rows for command in re.findall(r"`(gatepostctl [^`]*)`", do)]
     assert len(commands) >= 12
     names = {"ACCOUNT": "a@b.example", "@DOMAIN": "@b.example", "IP": "192.0.2.7",
