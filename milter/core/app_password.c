@@ -82,7 +82,7 @@ static bool lists(struct app_password_part list, const char *name) {
     return false;
 }
 
-bool app_password_is_in_force(const struct app_password *password, int64_t now) {
+static bool is_in_force(const struct app_password *password, int64_t now) {
     return password->from <= now && (password->until == 0 || password->until > now);
 }
 
@@ -90,7 +90,7 @@ bool app_password_covers(const struct app_password *password, const struct decis
                          const char *service, int64_t now) {
     bool named = false;
     if (strcmp(service, "webmail") == 0 || !lists(password->services, service) ||
-        !app_password_is_in_force(password, now))
+        !is_in_force(password, now))
         return false;
     for (size_t i = 0; i < rules->n_protocols; i++) {
         if (!protocol_contains(&rules->protocols[i], service))

@@ -27,9 +27,18 @@ static bool have_passwords(const struct visit *visit) {
 
 struct listing {
     json_t *all, *last_use; /* by id */
+    const struct decision_rules *rules;
     int64_t now;
-    int in_force;
+    int good;
 };
+
+/* Is it good anywhere now? Its protocols may have become others since it was made. */
+static bool is_good(const struct listing *listing, const struct app_password *password) {
+    for (size_t i = 0; i < service_words.count; i++)
+        if (app_password_covers(password, listing->rules, service_words.names[i], listing->now))
+            return true;
+    return false;
+}
 
 static json_t *part_json(struct app_password_part part) {
     return json_octets(part.text, part.len);
@@ -58,7 +67,7 @@ static void take_password(void *context, const struct app_password *password) {
     struct listing *listing = context;
     if (password == NULL)
         return;
-    listing->in_force += app_password_is_in_force(password, listing->now);
+    listing->good += is_good(listing, password);
     if (listing->all == NULL)
         return;
     json_t *one = json_object(), *id = part_json(password->id);
@@ -83,16 +92,16 @@ static void take_use(void *context, const struct use_line *line) {
 }
 
 int visit_count_passwords(struct visit *visit, struct why *why) {
-    struct listing listing = {.now = visit->now};
+    struct listing listing = {.rules = &visit->config->rules, .now = visit->now};
     if (visit->desk->passwords == NULL)
         return 0;
     return password_list(visit->desk->passwords, visit->account, take_password, &listing, why) < 0
                ? -1
-               : listing.in_force;
+               : listing.good;
 }
 
 void visit_passwords(struct visit *visit) {
-    struct listing listing = {.now = visit->now};
+    struct listing listing = {.rules = &visit->config->rules, .now = visit->now};
     struct why why;
     if (!have_passwords(visit))
         return;

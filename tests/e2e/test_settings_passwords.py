@@ -138,6 +138,17 @@ def test_thirty_two(alice, account, redis):
     assert redis.cli("HLEN", f"gatepost-password:{account}") == "32"
 
 
+@pytest.mark.parametrize("stored, status", [
+    ("protocols=imap4-smtp services=imap", 200), ("protocols=sieve services=sieve", 200),
+    ("protocols=mail services=imap", 409), ("protocols=imap4-smtp services=pop3", 409),
+    ("protocols=sieve services=webmail", 409)])
+def test_one_that_is_good_for_nothing_keeps_nobody_in(alice, account, redis, stored, status):
+    """A protocol may have been renamed since: nothing but app passwords would lock him out."""
+    redis.cli("HSET", f"gatepost-password:{account}", "0" * 64,
+              f"id=abcdefgh {stored} created=2026-01-01T00:00:00Z")
+    assert alice.patch({"password": "application"}).status == status
+
+
 def test_strange_ids(alice, redis):
     for number in ("*", "%00", "..", "a" * 200, "%20", "abcdefgh%0d%0a"):
         assert alice.revoke(number).status == 404, number

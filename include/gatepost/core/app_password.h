@@ -50,13 +50,10 @@ struct app_password {
 /* Reads a stored value, which must outlive the result. False when it is malformed. */
 bool app_password_read(const char *value, size_t len, struct app_password *out);
 
-/* Is it good for anything at this time (seconds since the epoch)? */
-bool app_password_is_in_force(const struct app_password *password, int64_t now);
-
 /*
- * Is it good for this service? It is where the service is one that it was made for, and one of its
- * protocols contains that service still: a protocol that is redefined widens nothing. Never for
- * webmail, by which its owner could make others.
+ * Is it good for this service at this time (seconds since the epoch)? It is where the service is
+ * one that it was made for, and one of its protocols contains that service still: a protocol that
+ * is redefined widens nothing. Never for webmail, by which its owner could make others.
  */
 bool app_password_covers(const struct app_password *password, const struct decision_rules *rules,
                          const char *service, int64_t now);

@@ -113,10 +113,15 @@ struct policy_set self_facts_host(const struct policy_set *set) {
     return host;
 }
 
-const struct store_field *self_facts_field(const struct store_hash *hash, const char *name) {
+const struct store_field *self_facts_field(const struct store_hash *hash, const char *name,
+                                           size_t *at) {
     size_t len = strlen(name);
-    for (size_t i = 0; i < hash->n; i++)
-        if (hash->fields[i].name_len == len && memcmp(hash->fields[i].name, name, len) == 0)
-            return &hash->fields[i];
+    for (size_t i = 0; i < hash->n; i++) {
+        const struct store_field *field = &hash->fields[(*at + i) % hash->n];
+        if (field->name_len != len || memcmp(field->name, name, len) != 0)
+            continue;
+        *at = (size_t)(field - hash->fields) + 1;
+        return field;
+    }
     return NULL;
 }

@@ -29,7 +29,11 @@ uint64_t self_facts_state(const struct self_facts *facts, uint64_t own);
 /* What the host says, without the user's own. */
 struct policy_set self_facts_host(const struct policy_set *set);
 
-/* The stored field of that name; NULL: there is none. */
-const struct store_field *self_facts_field(const struct store_hash *hash, const char *name);
+/*
+ * The stored field of that name; NULL: there is none. It is looked for from *at on, 0 at first,
+ * which then is the place behind it: whoever asks in the order of the hash finds each at once.
+ */
+const struct store_field *self_facts_field(const struct store_hash *hash, const char *name,
+                                           size_t *at);
 
 #endif

@@ -84,9 +84,10 @@ static void view_setting(const struct self_facts *facts, enum policy_field_id id
     out->may_unset = own.set && own.until == 0;
 }
 
+/* `at` is as for self_facts_field(). */
 static void view_entry(const struct self_facts *facts, size_t subject, const struct ip_entry *entry,
-                       struct self_ip *out) {
-    const struct store_field *stored = self_facts_field(&facts->hashes[subject], entry->field);
+                       size_t *at, struct self_ip *out) {
+    const struct store_field *stored = self_facts_field(&facts->hashes[subject], entry->field, at);
     struct self_value value = {.note = ""};
     bool own = subject == SUBJECT_SELF;
     *out = (struct self_ip){.block = entry->block,
@@ -112,9 +113,11 @@ static int view_entries(const struct self_facts *facts, struct self_view *out) {
     out->ips = calloc(room + 1, sizeof *out->ips);
     if (out->ips == NULL)
         return -1;
-    for (size_t i = 0; i < ALL_SUBJECTS; i++)
+    for (size_t i = 0; i < ALL_SUBJECTS; i++) {
+        size_t at = 0;
         for (size_t k = 0; facts->policies[i] != NULL && k < facts->policies[i]->n_ips; k++)
-            view_entry(facts, i, &facts->policies[i]->ips[k], &out->ips[out->n_ips++]);
+            view_entry(facts, i, &facts->policies[i]->ips[k], &at, &out->ips[out->n_ips++]);
+    }
     struct policy_set host = self_facts_host(&facts->set);
     struct policy_origin origin;
     int source = SOURCE_ANY;

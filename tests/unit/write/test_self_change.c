@@ -4,6 +4,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "gatepost/write/self.h"
@@ -396,6 +397,45 @@ static const struct self_protocol *protocol(const struct self_view *view, const 
 }
 
 /* What he is shown: what holds, what of it is his, and what he may do. */
+/* CPU time of the quickest of three readings of a host with that many addresses, and their notes.
+ */
+static clock_t time_of_view(int n) {
+    struct self_view view;
+    struct why why;
+    clock_t quickest = -1;
+    FILE *file = fopen(policy, "w");
+    assert_non_null(file);
+    for (int i = 0; i < n; i++)
+        fprintf(file, HOST "ip:10.0.%d.%d n%d\n", i / 250, i % 250, i);
+    fclose(file);
+    struct self_store *store = open_store();
+    for (int i = 0; i < 3; i++) {
+        clock_t begun = clock();
+        assert_int_equal(self_read(store, ALICE, NOW, &view, &why), 0);
+        clock_t took = clock() - begun;
+        if (quickest < 0 || took < quickest)
+            quickest = took;
+        assert_int_equal(view.n_ips, n);
+        for (size_t k = 0; k < view.n_ips; k++) {
+            const struct self_ip *ip = &view.ips[k];
+            char note[20];
+            snprintf(note, sizeof note, "n%d",
+                     ip->block.base.bytes[2] * 250 + ip->block.base.bytes[3]);
+            assert_int_equal(ip->note.len, strlen(note));
+            assert_memory_equal(ip->note.text, note, strlen(note));
+        }
+        self_view_clear(&view);
+    }
+    self_store_free(store);
+    return quickest;
+}
+
+static void test_many_addresses_take_no_longer_each(void **state) {
+    (void)state;
+    clock_t few = time_of_view(990), many = time_of_view(9900);
+    assert_true(many < 30 * few);
+}
+
 static void test_view(void **state) {
     struct self_view view;
     struct why why;
@@ -500,6 +540,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_is_held),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_view),
+        cmocka_unit_test(test_many_addresses_take_no_longer_each),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_history),
     };
