@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/unix_place.h"
@@ -52,10 +54,29 @@ static unsigned try_tokens(const struct config *config) {
     return 1;
 }
 
+static bool is_file(const struct config *config) {
+    return strncmp(config->store, "file:", 5) == 0;
+}
+
+/* A change replaces the policy file by a new one. NULL: it can. */
+static const char *policy_file_problem(const char *path) {
+    char directory[PATH_MAX];
+    if (access(path, R_OK | W_OK) != 0)
+        return strerror(errno);
+    int length = (int)(strrchr(path, '/') - path) + 1; /* it is absolute */
+    snprintf(directory, sizeof directory, "%.*s", length, path);
+    return access(directory, W_OK) == 0 ? NULL : "a new file cannot be made in its directory";
+}
+
 static unsigned try_store(const struct config *config) {
     struct why why;
-    if (office_check_store(config, &why) == 0)
-        return 0;
+    if (office_check_store(config, &why) == 0) {
+        const char *problem =
+            is_file(config) ? policy_file_problem(config->store + strlen("file:")) : NULL;
+        if (problem == NULL)
+            return 0;
+        why_set(&why, "%s", problem);
+    }
     fprintf(stderr, "gatepost-settings: %s: store \"%s\": %s\n", config->path, config->store,
             why.text);
     return 1;
@@ -71,5 +92,11 @@ unsigned settings_try(const struct config *config) {
                 "gatepost-settings: warning: %s: settings: origin is not set: no browser "
                 "can change anything\n",
                 config->path);
+    if (config->settings.passwords && config->passwords_listen[0] == '\0' && !is_file(config))
+        fprintf(
+            stderr,
+            "gatepost-settings: warning: %s: passwords_listen is not set: no door takes the "
+            "app passwords that users make (see Dovecot in README.md), so say passwords = off\n",
+            config->path);
     return problems + try_socket(config) + try_group(config) + try_store(config);
 }

@@ -2,16 +2,19 @@
 
 import fcntl
 import os
+import shutil
+import subprocess
 import time
 
 import pytest
 
 from support.doors import DoorClient
+from support.folder import Folder
 from support.gatepost import Gatepost
 from support.gatepostctl import Gatepostctl
 from support.process import wait_until
 from support.redis_server import RedisServer
-from support.settings import JSON, Settings
+from support.settings import JSON, PROGRAM, Settings
 
 ME = "/v1/accounts/me"
 CONF = {"trusted": [], "default_domain": "example.com"}
@@ -167,6 +170,8 @@ def test_a_policy_file(site, domain):
         answer = alice.make_password("sieve")
         assert answer.status == 403 and "file" in answer.json()["reason"]
         assert alice.ask("GET", ME + "/passwords").status == 403
+        checked = subprocess.run(one.command("-t"), capture_output=True, text=True)
+        assert checked.returncode == 0 and "app passwords" not in checked.stderr
     finally:
         assert filter_.stop() == 0
         assert one.stop() == 0
@@ -188,3 +193,28 @@ def test_a_policy_file_that_somebody_has_locked(site, domain):
         assert alice.change({"protocols": {"sieve": "off"}})
     finally:
         assert one.stop() == 0
+
+
+def test_a_policy_file_that_it_cannot_write(domain):
+    """-t says so, tried as the user that the program will have."""
+    folder = Folder()
+    policy, program = folder.file("policy"), shutil.copy(PROGRAM, folder.file("program"))
+    with open(policy, "w") as file:
+        file.write("account:@example.com source any\n")
+    one = Settings(folder.path, {**CONF, "store": f"file:{policy}"})
+    shutil.chown(one.tokens, "nobody")
+
+    def checked():
+        run = subprocess.run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",
+                              program, "-t", "-c", one.conf], capture_output=True, text=True)
+        return run.returncode, run.stderr
+    try:
+        status, told = checked()
+        assert status == 78 and f'store "file:{policy}": Permission denied' in told
+        shutil.chown(policy, "nobody")
+        status, told = checked()
+        assert status == 78 and "a new file cannot be made in its directory" in told
+        shutil.chown(folder.path, "nobody")
+        assert checked() == (0, "")
+    finally:
+        folder.remove()

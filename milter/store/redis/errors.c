@@ -39,7 +39,8 @@ static const struct {
     {"NOREPLICAS", FAULT_REFUSED,
      "it has fewer replicas up to date than its min-replicas-to-write"},
     {"NOPERM", FAULT_REFUSED,
-     "the Redis user lacks a permission: see gatepost.acl, gatepostctl.acl"},
+     "the Redis user lacks a permission: see gatepost.acl, gatepostctl.acl, "
+     "gatepost-settings.acl"},
     {"NOAUTH", FAULT_LOGIN, LOOK_AT_LOGIN},
     {"WRONGPASS", FAULT_LOGIN, LOOK_AT_LOGIN},
     {"ERR invalid password", FAULT_LOGIN, LOOK_AT_LOGIN},
