@@ -97,6 +97,7 @@ def test_history_of_the_account_has_all_of_its_passwords(alice, settings, accoun
                     (own, "good", None)]
     assert entries[0]["actor"] == f"self:{account}" and entries[2]["actor"] == "the night shift"
     assert "@" in entries[1]["actor"] and entries[1]["actor"] == entries[3]["actor"]
+    assert "edited" not in ctl.run("lint", "--since", "1d").out     # nobody went past gatepostctl
 
 
 def test_until_and_last_use(alice, account, redis):
