@@ -124,6 +124,9 @@ def test_only_app_passwords(gate, ctl, redis):
     assert ask_door(gate, app="app") == {"status": 0}
     assert ask_door(gate, app="no")["status"] == -1
     assert ask_door(gate, local_port="10143") == {"status": 0}      # webmail by its port
+    told = ask_door(gate, local_port="10143", app="app")            # which gatepost.lua did not know
+    assert told["status"] == -1 and "set-up is at fault" in told["msg"]
+    assert gate.wait_log("event=door-request", "does not know that port")
     # a web server knows no app passwords, so all that it asks about is closed but webmail
     web = DoorClient(os.path.join(folder_of(gate), "doors"))
     assert [web.allow("alice@example.com", service).status

@@ -26,6 +26,16 @@ static void check_question(const struct door_question *q) {
     PROMISE(q->client.family == IP_NONE || q->client.family == IP_V4 || q->client.family == IP_V6);
 }
 
+/* One port is webmail's, which takes no app passwords. */
+int door_find_listener(struct runtime *runtime, const struct door_question *question,
+                       const struct config_listener **out) {
+    static const struct config_listener webmail = {.rules = {.service = "webmail"}};
+    (void)runtime;
+    check_question(question);
+    *out = question->port == 10143 ? &webmail : NULL;
+    return *out != NULL;
+}
+
 int door_check_password(struct runtime *runtime, const struct door_question *question,
                         const char *typed, char id[static APP_PASSWORD_ID_SIZE], struct why *why) {
     (void)runtime;
@@ -39,6 +49,8 @@ void door_ask(struct runtime *runtime, const struct door_question *question,
               struct door_answer *answer) {
     (void)runtime;
     check_question(question);
+    PROMISE(question->door != DOOR_DOVECOT || !question->app_password || question->port != 10143 ||
+            question->authenticated);
     questions++;
     *answer = (struct door_answer){.kind = VERDICT_ACCEPT, .reason = REASON_ACCOUNT};
 }

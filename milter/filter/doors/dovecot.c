@@ -76,9 +76,25 @@ static int read_question(const json_t *body, struct door_question *q, struct why
     return 0;
 }
 
-static void allow(struct runtime *runtime, const struct door_question *question,
-                  struct http_response *response) {
+/*
+ * Has the passdb taken an app password for another service than webmail, which takes none? Then
+ * gatepost.lua does not know the port as gatepost.conf does.
+ */
+static bool is_misplaced(struct runtime *runtime, const struct door_question *question) {
+    const struct config_listener *listener;
+    return question->app_password && door_find_listener(runtime, question, &listener) >= 0 &&
+           listener != NULL && strcmp(listener->rules.service, "webmail") == 0;
+}
+
+static void allow(struct runtime *runtime, const struct http_request *request,
+                  const struct door_question *question, struct http_response *response) {
     struct door_answer answer;
+    if (is_misplaced(runtime, question)) {
+        door_log_bad(request, "an app password at a port of webmail, which takes none: "
+                              "gatepost.lua does not know that port");
+        deny(response, UNREADABLE);
+        return;
+    }
     door_ask(runtime, question, &answer);
     if (answer.kind == VERDICT_ACCEPT)
         http_response_begin(response, 200, JSON_TYPE, ALLOW, strlen(ALLOW));
@@ -110,7 +126,7 @@ void door_dovecot(struct runtime *runtime, const struct http_request *request,
         door_log_bad(request, why.text);
         deny(response, UNREADABLE);
     } else if (command[0] == 'a') {
-        allow(runtime, &question, response);
+        allow(runtime, request, &question, response);
     } else {
         note_use(runtime, body, &question);
         http_response_begin(response, 200, JSON_TYPE, ALLOW, strlen(ALLOW));
