@@ -66,7 +66,7 @@ void named_socket_close(struct named_socket *socket) {
         close(socket->listener);
     if (socket->made >= 0) {
         const char *path = dial_path(socket->name);
-        if (fstat(socket->made, &ours) == 0 && lstat(path, &there) == 0 &&
+        if (!socket->stays && fstat(socket->made, &ours) == 0 && lstat(path, &there) == 0 &&
             ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
             unlink(path);
         close(socket->made);

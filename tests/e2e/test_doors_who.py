@@ -158,7 +158,12 @@ def test_a_socket_in_use_and_an_old_one(served, try_doors, start_doors, domain):
     gatepost.start()
     assert doors.unix.allow(f"x@{domain}").status == 200
     assert gatepost.stop() == 0
-    assert not os.path.exists(doors.unix_path) and not os.path.exists(doors.passwords_path)
+    assert not os.path.exists(doors.unix_path)
+    assert os.path.exists(doors.passwords_path)     # so that nobody else takes its place
+    with pytest.raises(ConnectionRefusedError):
+        doors.passwords.password(f"x@{domain}")
+    gatepost.start()
+    assert doors.passwords.password(f"x@{domain}").status == 204
 
 
 def test_groups_and_token_files(try_doors, domain):

@@ -13,6 +13,7 @@ struct named_socket {
     char *name;          /* its value */
     int listener;        /* -1: not open, or given away */
     int made;            /* the unix socket's file (O_PATH); -1 for none */
+    bool stays;          /* its file is not removed in the end; false at first */
 };
 
 /*
@@ -24,7 +25,7 @@ int named_socket_open(const struct unix_place *place, mode_t mode, struct named_
 /* Over TCP who asks is known by a token only. */
 bool named_socket_is_tcp(const struct named_socket *socket);
 
-/* Removes a unix socket's file, unless another one stands in its place by now. */
+/* Removes a unix socket's file, unless it stays or another one stands in its place by now. */
 void named_socket_close(struct named_socket *socket);
 
 #endif

@@ -108,7 +108,11 @@ static void refuse(void *context, const struct http_request *request, enum http_
                   busy ? reason_name(REASON_POLICY_UNAVAILABLE) : BAD_REQUEST, text);
 }
 
-/* One for passwords is nobody's but the filter's user's, and root's. */
+/*
+ * One for passwords is nobody's but the filter's user's, and root's. Its file stays when the filter
+ * stops: what else may make sockets in that directory, as gatepost-settings may, cannot take its
+ * place and tell Dovecot that each password is good.
+ */
 static int open_socket(const struct config *config, const struct privileges *privileges,
                        const char *name, bool passwords, struct named_socket *out) {
     const struct unix_place place = {.setting = passwords ? "passwords_listen" : "doors_listen",
@@ -119,7 +123,9 @@ static int open_socket(const struct config *config, const struct privileges *pri
                                      .give = privileges->change,
                                      .owner = privileges->uid,
                                      .owner_name = config->user};
-    return named_socket_open(&place, passwords ? PASSWORDS_MODE : config->doors_mode, out);
+    int rc = named_socket_open(&place, passwords ? PASSWORDS_MODE : config->doors_mode, out);
+    out->stays = passwords;
+    return rc;
 }
 
 int doors_listen(const struct config *config, const struct privileges *privileges,
