@@ -11,7 +11,7 @@
 
 #include "gatepost/core/timestamp.h"
 #include "gatepost/write/fact_name.h"
-#include "gatepost/write/guard.h"
+#include "self_loss.h"
 
 struct judging {
     const struct config *config;
@@ -23,51 +23,16 @@ struct judging {
     bool no_memory;
 };
 
-void self_plan_clear(struct self_plan *plan) {
-    for (size_t i = 0; i < plan->n_texts; i++)
-        free(plan->texts[i]);
-    free(plan->texts);
-    free(plan->wanted);
-    plan_clear(&plan->changes);
-    *plan = (struct self_plan){0};
-}
-
-/* ---- facts that are wanted ---- */
-
 /* Takes a malloc'd text, or its absence, which ends the judging. */
 static const char *own(struct judging *j, char *text) {
-    struct self_plan *plan = j->plan;
-    if (text != NULL && plan->n_texts == plan->texts_room) {
-        size_t room = plan->texts_room == 0 ? 16 : plan->texts_room * 2;
-        char **grown = realloc(plan->texts, room * sizeof *grown);
-        if (grown == NULL) {
-            free(text);
-            text = NULL;
-        } else {
-            plan->texts = grown;
-            plan->texts_room = room;
-        }
-    }
-    j->no_memory |= text == NULL;
-    if (text != NULL)
-        plan->texts[plan->n_texts++] = text;
-    return text;
+    const char *kept = self_plan_keep(j->plan, text);
+    j->no_memory |= kept == NULL;
+    return kept;
 }
 
 /* Value NULL: the field goes. Both last as long as the plan. */
 static void want(struct judging *j, const char *field, const char *value) {
-    struct self_plan *plan = j->plan;
-    if (plan->n == plan->room) {
-        size_t room = plan->room == 0 ? 16 : plan->room * 2;
-        struct wanted_fact *grown = realloc(plan->wanted, room * sizeof *grown);
-        if (grown == NULL) {
-            j->no_memory = true;
-            return;
-        }
-        plan->wanted = grown;
-        plan->room = room;
-    }
-    plan->wanted[plan->n++] = (struct wanted_fact){field, value};
+    j->no_memory |= self_plan_want(j->plan, field, value) != 0;
 }
 
 static void want_value(struct judging *j, const char *field, const char *word,
@@ -368,56 +333,6 @@ static void forget_ended(struct judging *j) {
             forget(j, own->ips[i].field, own->ips[i].until);
 }
 
-static bool is_open(const struct config *config, const struct policy_set *set,
-                    const char *service) {
-    struct policy_origin origin;
-    int on = 1;
-    return decision_service_state(&config->rules, set, service, &on, &origin) == SETTING_SET && on;
-}
-
-bool self_rule_any_open(const struct config *config, const struct policy_set *set) {
-    bool any_door = config->n_listeners == 0, open = false;
-    for (size_t i = 0; !open && i < config->n_listeners; i++) {
-        const struct decision_listener *door = &config->listeners[i].rules;
-        any_door |= door->name == NULL;
-        open = is_open(config, set, door->service) ||
-               is_open(config, set, decision_service(door, true));
-    }
-    for (size_t i = 0; any_door && !open && i < service_words.count; i++)
-        open = is_open(config, set, service_words.names[i]);
-    return open;
-}
-
-/* What he would lose by the change; NULL: nothing. */
-static const char *loss(const struct judging *j, const struct policy_set *after) {
-    const struct policy_set *before = &j->facts->set;
-    struct policy_origin origin;
-    struct why why;
-    int value = PASSWORD_ANY, was = PASSWORD_ANY;
-    switch (guard_policy(j->config, before, after, j->change->now, &why)) {
-    case GUARD_ADDRESSES:
-        return "no address is listed that counts already: you could not send mail from anywhere";
-    case GUARD_SENDING:
-        return "this closes the last way to send mail";
-    case GUARD_LOGINS:
-        return "this closes the last way to send mail with your password";
-    default:
-        break;
-    }
-    if (self_rule_any_open(j->config, before) && !self_rule_any_open(j->config, after))
-        return "this closes the last way to your mailbox";
-    policy_setting(before, FIELD_PASSWORD, &was, &origin);
-    policy_setting(after, FIELD_PASSWORD, &value, &origin);
-    if (value == PASSWORD_APPLICATION && was != PASSWORD_APPLICATION &&
-        j->change->app_passwords <= 0)
-        return j->change->app_passwords == 0
-                   ? "you have no app password that is good now: your programs could not log in "
-                     "any more"
-                   : "it is not known whether you have an app password: your programs may not be "
-                     "able to log in any more";
-    return NULL;
-}
-
 static size_t count_ips(const struct policy *policy) {
     return policy == NULL ? 0 : policy->n_ips;
 }
@@ -436,7 +351,7 @@ static int judge_after(struct judging *j) {
     if (policy == NULL && !gone)
         return -1;
     after.policies[SUBJECT_SELF] = policy;
-    const char *lost = loss(j, &after);
+    const char *lost = self_loss(j->config, j->change, &facts->set, &after);
     if (count_ips(policy) > SELF_IPS_MAX &&
         count_ips(policy) > count_ips(facts->policies[SUBJECT_SELF])) {
         refuse(j, "ips", "", "there are too many: remove one first");
