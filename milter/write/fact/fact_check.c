@@ -1,7 +1,7 @@
 /*
- * The check of a fact before it is written. Owns the corrections that are proposed and what is
- * refused beyond what cannot be read: names that nothing asks for. Which fields there are is the
- * table of policy_field.h, what can be read is policy.c's.
+ * The check of a fact before it is written. Owns what is refused beyond what cannot be read: names
+ * that nothing asks for. Which fields there are is the table of policy_field.h, what can be read is
+ * policy.c's.
  */
 #include "gatepost/write/fact_check.h"
 
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fact_inside.h"
 #include "gatepost/core/policy_field.h"
 #include "gatepost/core/policy_line.h"
 #include "gatepost/core/textbuf.h"
@@ -29,11 +30,6 @@ bool fact_works(enum fact_kind kind) {
     return kind == FACT_GOOD || kind == FACT_SPELLING || kind == FACT_HOST_BITS;
 }
 
-static void append(struct why *why, const char *before, const char *text, const char *after) {
-    size_t len = strlen(why->text);
-    snprintf(why->text + len, sizeof why->text - len, "%s%s%s", before, text, after);
-}
-
 bool fact_is_plain(const char *text, size_t len) {
     for (size_t i = 0; i < len;) {
         size_t sequence = utf8_sequence(text + i, len - i);
@@ -44,34 +40,10 @@ bool fact_is_plain(const char *text, size_t len) {
     return true;
 }
 
-static const char *domain_fault(const char *domain) {
-    size_t len = strlen(domain), label = 0;
-    if (domain[0] == '[')
-        return NULL; /* an address literal */
-    if (len == 0)
-        return "the domain after '@' is missing";
-    if (len > 253)
-        return "the domain is longer than 253 octets";
-    for (size_t i = 0; i <= len; i++) {
-        char c = domain[i];
-        if (c == '.' || c == '\0') {
-            if (label == 0)
-                return "the domain has an empty label";
-            label = 0;
-        } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
-            if (++label > 63)
-                return "a label of the domain is longer than 63 octets";
-        } else {
-            return "a domain may contain only letters, digits, '-' and '.'";
-        }
-    }
-    return NULL;
-}
-
 /* Of the domain whose subdomains are meant. */
 static const char *parent_fault(const char *domain) {
     const char *fault =
-        domain[0] == '[' ? "an address literal has no subdomains" : domain_fault(domain);
+        domain[0] == '[' ? "an address literal has no subdomains" : fact_domain_fault(domain);
     return fault == NULL && !parents_can_be(domain)
                ? "no look-up asks for it: subdomains have policy of domains with 2 to 5 labels"
                : fault;
@@ -95,7 +67,7 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
     if (strcmp(name, "*") == 0)
         return FACT_GOOD;
     if (domain != NULL && domain[1] == '\0')
-        return wrong(FACT_BAD_SUBJECT, why, domain_fault(""));
+        return wrong(FACT_BAD_SUBJECT, why, fact_domain_fault(""));
     if (suggest_account(name, meant, sizeof meant) == 0) {
         why_set(why, "nobody has that name: write account:%s", meant);
         return FACT_BAD_SUBJECT;
@@ -107,7 +79,8 @@ static enum fact_kind check_account(const struct address_rules *rules, const cha
         why_set(why, "no look-up asks for it: write account:%.300s", canonical.text);
         fault = why->text;
     } else if (domain != NULL) {
-        fault = strncmp(name, "@.", 2) == 0 ? parent_fault(name + 2) : domain_fault(domain + 1);
+        fault =
+            strncmp(name, "@.", 2) == 0 ? parent_fault(name + 2) : fact_domain_fault(domain + 1);
     }
     address_clear(&canonical);
     if (fault == NULL && domain != NULL && memchr(name, '@', (size_t)(domain - name)) != NULL)
@@ -180,7 +153,7 @@ static void put_protocols_of(const struct decision_rules *rules, const char *ser
         for (size_t j = 0; j < p->n_services; j++) {
             if (strcmp(p->services[j], service) != 0)
                 continue;
-            append(why, before, p->name, "");
+            fact_append(why, before, p->name, "");
             before = ", ";
             break;
         }
@@ -205,125 +178,12 @@ enum fact_kind fact_check_protocol(const struct decision_rules *rules, const cha
     const char *near = suggest_word(names, n, name, strlen(name));
     why_set(why, "there is no protocol \"%.60s\"", name);
     if (near != NULL)
-        append(why, ": did you mean ", near, "?");
-    append(why, near == NULL ? ": known are " : " (known are ", names[0], "");
+        fact_append(why, ": did you mean ", near, "?");
+    fact_append(why, near == NULL ? ": known are " : " (known are ", names[0], "");
     for (size_t i = 1; i < n; i++)
-        append(why, ", ", names[i], "");
-    append(why, near == NULL ? "" : ")", "", "");
+        fact_append(why, ", ", names[i], "");
+    fact_append(why, near == NULL ? "" : ")", "", "");
     return FACT_UNKNOWN_PROTOCOL;
-}
-
-/* ---- proposals for what policy_add() would not take ---- */
-
-static void propose_word(struct why *why, const struct words *words, const char *value,
-                         size_t len) {
-    const char *near = suggest_word(words->names, words->count, value, len);
-    if (near != NULL)
-        append(why, ": did you mean ", near, "?");
-}
-
-static void propose_block(const char *text, struct why *why) {
-    char good[NETBLOCK_TEXT_SIZE];
-    if (suggest_netblock(text, strlen(text), good, sizeof good) == 0)
-        append(why, ": did you mean ip:", good, "?");
-}
-
-/* For a domain, which may be in Unicode. */
-static void propose_domain(const struct fact_rules *rules, const char *domain, struct why *why) {
-    char *name;
-    if (fact_name_domain(domain, rules->address, &name) == 0 && strcmp(name, domain) != 0 &&
-        domain_fault(name) == NULL && strchr(name, '.') != NULL)
-        append(why, ": did you mean ip:spf:", name, "?");
-    free(name);
-}
-
-/* For the end of an entry. */
-static void propose_end(const char *value, size_t len, struct why *why) {
-    char good[TIMESTAMP_SIZE];
-    const char *time = value + 6, *space = len > 6 ? memchr(time, ' ', len - 6) : NULL;
-    if (len > 6 &&
-        suggest_time(time, space ? (size_t)(space - time) : len - 6, good, sizeof good) == 0) {
-        append(why, ": did you mean until=", good, "?");
-    }
-}
-
-/* For a field that exists. */
-static void propose_value(const struct fact_rules *rules, const struct policy_field *field,
-                          const struct policy_field_key *key, const char *value, size_t len,
-                          struct why *why) {
-    struct netblock block;
-    struct why ignored;
-    if (field->words != NULL)
-        propose_word(why, field->words, value, len);
-    else if (strncmp(why->text, "until=", 6) == 0)
-        propose_end(value, len, why);
-    else if (field->id == FIELD_IP &&
-             netblock_parse(key->text, strlen(key->text), &block, &ignored) != 0)
-        propose_block(key->text, why);
-    else if (field->id == FIELD_IP_SPF)
-        propose_domain(rules, key->text, why);
-}
-
-/* All fields, as "a:KEY, b and c". */
-static void list_fields(struct why *why) {
-    for (size_t i = 0; i < POLICY_FIELDS; i++) {
-        const struct policy_field *field = &policy_fields[i];
-        append(why,
-               i == 0                   ? ""
-               : i + 1 == POLICY_FIELDS ? " and "
-                                        : ", ",
-               field->name, field->key == NULL ? "" : ":");
-        append(why, "", field->key == NULL ? "" : field->key, "");
-    }
-}
-
-/* The field whose name before the colon was probably meant; NULL when none is near enough. */
-static const struct policy_field *suggest_field(const char *name, size_t len) {
-    const char *heads[POLICY_FIELDS];
-    for (size_t i = 0; i < POLICY_FIELDS; i++)
-        heads[i] = policy_fields[i].name;
-    const char *head = suggest_word(heads, POLICY_FIELDS, name, len);
-    for (size_t i = 0; head != NULL && i < POLICY_FIELDS; i++)
-        if (heads[i] == head)
-            return &policy_fields[i];
-    return NULL;
-}
-
-/* For a key that a field does not have; NULL where there is none. */
-static void propose_key(const struct policy_field *field, const char *key, struct why *why) {
-    const char *near = NULL;
-    if (key != NULL)
-        near = suggest_word(field->keys->names, field->keys->count, key, strlen(key));
-    append(why, ": did you mean ", field->name, ":");
-    append(why, "", near != NULL ? near : field->key, "?");
-    if (near == NULL) {
-        append(why, " (", field->keys_name, " are ");
-        append(why, "", field->keys->listed, ")");
-    }
-}
-
-/* For a field that does not exist. */
-static void propose_field(const char *name, struct why *why) {
-    const char *colon = strchr(name, ':');
-    struct netblock block;
-    struct why ignored;
-    if (netblock_parse(name, strlen(name), &block, &ignored) == 0) {
-        append(why, ": did you mean ip:", name, "?");
-        return;
-    }
-    const struct policy_field *field =
-        suggest_field(name, colon != NULL ? (size_t)(colon - name) : strlen(name));
-    if (field == NULL) {
-        append(why, ": the fields are ", "", "");
-        list_fields(why);
-    } else if (field->keys != NULL) {
-        propose_key(field, colon != NULL ? colon + 1 : NULL, why);
-    } else if (field->key == NULL) {
-        append(why, ": did you mean ", field->name, "?");
-    } else {
-        append(why, ": did you mean ", field->name, "");
-        append(why, colon && colon[1] ? colon : ":NAME", "?", "");
-    }
 }
 
 /* ---- one fact ---- */
@@ -343,7 +203,7 @@ static enum fact_kind check_member(const char *field, const char *value, size_t 
     char good[NETBLOCK_TEXT_SIZE];
     if (netblock_parse(field, strlen(field), &block, why) != 0) {
         if (suggest_netblock(field, strlen(field), good, sizeof good) == 0)
-            append(why, ": did you mean ", good, "?");
+            fact_append(why, ": did you mean ", good, "?");
         return FACT_MALFORMED;
     }
     if (value_len >= 6 && strncasecmp(value, "until=", 6) == 0)
@@ -360,7 +220,7 @@ static enum fact_kind check_sender(const struct fact_rules *rules, const struct 
         return wrong(FACT_UNCHECKED, why, "no memory");
     enum fact_kind kind = FACT_GOOD;
     const char *fault =
-        at == NULL ? NULL : domain_fault(at + 1 + (at == entry->name && at[1] == '.'));
+        at == NULL ? NULL : fact_domain_fault(at + 1 + (at == entry->name && at[1] == '.'));
     if (strcmp(canonical, entry->name) != 0) {
         kind = FACT_NO_EFFECT;
         why_set(why, "no sender has this name: write as:%.300s", canonical);
@@ -409,9 +269,9 @@ static enum fact_kind check_account_fact(const struct fact_rules *rules, const c
         if (policy->faults[0].kind == FAULT_UNKNOWN_FIELD) {
             kind = FACT_UNKNOWN_FIELD;
             if (field == NULL || !policy->own)
-                propose_field(name, why);
+                fact_propose_field(name, why);
         } else if (!policy->own) { /* these are written by a program, and have one value */
-            propose_value(rules, field, &key, value, value_len, why);
+            fact_propose_value(rules, field, &key, value, value_len, why);
         }
     }
     policy_free(policy);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fact_inside.h"
 #include "gatepost/core/netblock.h"
 #include "gatepost/core/policy_field.h"
 
@@ -77,4 +78,28 @@ int fact_name_domain(const char *domain, const struct address_rules *rules, char
     if (len > 1 && (*out)[len - 1] == '.')
         (*out)[len - 1] = '\0';
     return 0;
+}
+
+const char *fact_domain_fault(const char *domain) {
+    size_t len = strlen(domain), label = 0;
+    if (domain[0] == '[')
+        return NULL; /* an address literal */
+    if (len == 0)
+        return "the domain after '@' is missing";
+    if (len > 253)
+        return "the domain is longer than 253 octets";
+    for (size_t i = 0; i <= len; i++) {
+        char c = domain[i];
+        if (c == '.' || c == '\0') {
+            if (label == 0)
+                return "the domain has an empty label";
+            label = 0;
+        } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+            if (++label > 63)
+                return "a label of the domain is longer than 63 octets";
+        } else {
+            return "a domain may contain only letters, digits, '-' and '.'";
+        }
+    }
+    return NULL;
 }
