@@ -254,7 +254,8 @@ def test_gatepost_settings(group, site, domain):
             old = group.master()
             alice.change({"protocols": {"sieve": "off"}})
             number = alice.make_password("caldav").json()["id"]
-            wait_until(lambda: old.cli("WAIT", 1, 1000) != "0", what="a replica has it")
+            wait_until(lambda: all(number in server.cli("HVALS", f"gatepost-password:alice@{domain}")
+                                   for server in group.servers), 30, "all replicas have it")
             if switched is not group.kill_master:
                 group.sentinels[0].ask("SENTINEL", "FAILOVER", group.NAME)
             new = switched()
