@@ -4,6 +4,7 @@
  */
 #include "gatepost/config/config.h"
 #include "gatepost/core/duration.h"
+#include "gatepost/core/store_url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -179,8 +180,7 @@ static int check_together(const struct config *config, struct why *why) {
                            config->path,
                            config_schema_line(cfg_getopt(config->cfg, "doors_listen")),
                            config->doors_listen.items[i]);
-    if (config->record_use && config->use_store[0] == '\0' &&
-        strncmp(config->store, "file:", 5) == 0)
+    if (config->record_use && config->use_store[0] == '\0' && store_url_file(config->store) != NULL)
         return why_set(why, "%s:%d: record_use: a policy file has no record of use; set use_store",
                        config->path, config_schema_line(cfg_getopt(config->cfg, "record_use")));
     return config_check_listeners(config, why);

@@ -70,7 +70,7 @@ static bool same_spf(const struct config *a, const struct config *b) {
 static int open_passwords(struct runtime *runtime, struct why *why) {
     struct store_settings settings = live_store_settings(runtime->config);
     char *prefix;
-    if (runtime->config->passwords_listen[0] == '\0' || strncmp(settings.url, "file:", 5) == 0)
+    if (runtime->config->passwords_listen[0] == '\0' || store_url_file(settings.url) != NULL)
         return 0;
     prefix = key_prefix_beside(settings.key_prefix, "password");
     if (prefix == NULL)

@@ -62,7 +62,7 @@ static struct store_settings settings_of(const struct config *config) {
 int office_check_store(const struct config *config, struct why *why) {
     struct store_settings settings = settings_of(config);
     struct password_store *store = NULL;
-    if (strncmp(config->store, "file:", 5) == 0)
+    if (store_url_file(config->store) != NULL)
         return 0;
     int rc = password_store_open(&settings, &store, why);
     password_store_free(store);
@@ -128,7 +128,7 @@ struct office *office_current(void) {
 
 static int open_stores(struct desk *desk, const struct config *config, struct why *why) {
     struct store_settings settings = settings_of(config);
-    bool is_file = strncmp(config->store, "file:", 5) == 0;
+    bool is_file = store_url_file(config->store) != NULL;
     if (self_store_open(config, &settings, &desk->self, why) != 0 ||
         (!is_file && password_store_open(&settings, &desk->passwords, why) != 0))
         return -1;

@@ -12,6 +12,7 @@
 
 #include "gatepost/base/dial.h"
 #include "gatepost/base/unix_place.h"
+#include "gatepost/core/store_url.h"
 #include "office.h"
 
 static unsigned say(const struct config *config, const char *setting, const char *value,
@@ -54,10 +55,6 @@ static unsigned try_tokens(const struct config *config) {
     return 1;
 }
 
-static bool is_file(const struct config *config) {
-    return strncmp(config->store, "file:", 5) == 0;
-}
-
 /* A change replaces the policy file by a new one. NULL: it can. */
 static const char *policy_file_problem(const char *path) {
     char directory[PATH_MAX];
@@ -71,8 +68,8 @@ static const char *policy_file_problem(const char *path) {
 static unsigned try_store(const struct config *config) {
     struct why why;
     if (office_check_store(config, &why) == 0) {
-        const char *problem =
-            is_file(config) ? policy_file_problem(config->store + strlen("file:")) : NULL;
+        const char *path = store_url_file(config->store);
+        const char *problem = path == NULL ? NULL : policy_file_problem(path);
         if (problem == NULL)
             return 0;
         why_set(&why, "%s", problem);
@@ -92,7 +89,8 @@ unsigned settings_try(const struct config *config) {
                 "gatepost-settings: warning: %s: settings: origin is not set: no browser "
                 "can change anything\n",
                 config->path);
-    if (config->settings.passwords && config->passwords_listen[0] == '\0' && !is_file(config))
+    if (config->settings.passwords && config->passwords_listen[0] == '\0' &&
+        store_url_file(config->store) == NULL)
         fprintf(
             stderr,
             "gatepost-settings: warning: %s: passwords_listen is not set: no door takes the "

@@ -40,6 +40,9 @@ struct store_url {
  */
 int store_url_parse(const char *text, struct store_url *out, struct why *why);
 
+/* The path of a policy file; NULL for every other store. Lasts as long as the text. */
+const char *store_url_file(const char *text);
+
 /*
  * The prefix of keys beside the policy: of "gatepost:" and "use" it is "gatepost-use:". malloc'd;
  * NULL when there is no memory.

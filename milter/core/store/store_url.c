@@ -168,6 +168,10 @@ static int parse_scheme(const struct scheme *scheme, const char *rest, bool tls,
     return parse_hosts(rest, scheme->parse, form, out, why);
 }
 
+const char *store_url_file(const char *text) {
+    return behind(text, "file:");
+}
+
 int store_url_parse(const char *text, struct store_url *out, struct why *why) {
     const char *rest;
     *out = (struct store_url){0};
@@ -180,7 +184,7 @@ int store_url_parse(const char *text, struct store_url *out, struct why *why) {
             (rest = behind(rest, schemes[i].name + strlen("redis"))) != NULL)
             return parse_scheme(&schemes[i], rest, true, out, why);
     }
-    if ((rest = behind(text, "file:")) != NULL) {
+    if ((rest = store_url_file(text)) != NULL) {
         out->kind = STORE_FILE;
         return copy_path(rest, out, why);
     }
