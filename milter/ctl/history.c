@@ -8,6 +8,7 @@
 
 #include "gatepost/core/textbuf.h"
 #include "gatepost/core/timestamp.h"
+#include "gatepost/write/passwords.h"
 #include "memory.h"
 #include "policies.h"
 #include "print.h"
@@ -25,7 +26,7 @@ static bool matches_subject(const char *pattern, const char *subject) {
     if (pattern == NULL)
         return true;
     if (colon != NULL && strncmp(pattern, "account:", 8) == 0 &&
-        (self_is_subject(subject) || strncmp(subject, "password:", 9) == 0)) {
+        (self_is_subject(subject) || password_is_subject(subject, strlen(subject)))) {
         pattern += strlen("account:");
         subject = colon + 1;
     }
@@ -159,7 +160,7 @@ static int choose_format(const struct ctl *ctl, bool *logfmt) {
 /* ACCOUNT, a pattern of accounts, or a whole subject such as network:relays. */
 static int make_pattern(const struct ctl *ctl, const char *name, char **pattern) {
     if (strncmp(name, "account:", 8) == 0 || strncmp(name, "network:", 8) == 0 ||
-        strncmp(name, "password:", 9) == 0 || self_is_subject(name)) {
+        password_is_subject(name, strlen(name)) || self_is_subject(name)) {
         *pattern = xstrdup(name);
         return CTL_DONE;
     }

@@ -39,6 +39,11 @@ int password_add(struct password_store *store, const struct new_password *passwo
                  char secret[static APP_PASSWORD_SHOWN_SIZE], char id[static PASSWORD_ID_SIZE],
                  struct why *why);
 
+/* What the history calls an account's app passwords: PASSWORD_SUBJECT and its name. */
+#define PASSWORD_SUBJECT "password:"
+
+bool password_is_subject(const char *subject, size_t len);
+
 /* What was done with one, for the history of self facts; a text that is NULL is left out. */
 struct password_event {
     const char *account, *id;

@@ -12,6 +12,7 @@
 
 #include "../print.h"
 #include "gatepost/core/timestamp.h"
+#include "gatepost/write/passwords.h"
 #include "lint.h"
 
 /* A field as gatepostctl left it; value NULL: unset. */
@@ -92,16 +93,13 @@ static void tell_change(struct lint *lint, const char *subject, const struct lef
                value ? value : "nothing", value ? "\"" : "");
 }
 
-/* App passwords are no policy: their entries tell what was done, not what a field had and has. */
-static bool is_of_password(const struct store_text *subject) {
-    static const char begin[] = "password:";
-    return subject->len >= strlen(begin) && memcmp(subject->text, begin, strlen(begin)) == 0;
-}
-
 /* One entry: what it found must be what the one before it left. */
 static int take(void *context, const struct history_entry *entry) {
     struct past *past = context;
-    if (entry->subject.text == NULL || entry->field.text == NULL || is_of_password(&entry->subject))
+    if (entry->subject.text == NULL || entry->field.text == NULL)
+        return 0;
+    /* they are no policy: their entries tell what was done, not what a field had and has */
+    if (password_is_subject(entry->subject.text, entry->subject.len))
         return 0;
     struct left_subject *subject = find_subject(past, &entry->subject);
     if (entry->state.text != NULL) {

@@ -173,12 +173,17 @@ int password_remove(struct password_store *store, const char *account, const cha
     return removed;
 }
 
+bool password_is_subject(const char *subject, size_t len) {
+    return len >= strlen(PASSWORD_SUBJECT) &&
+           memcmp(subject, PASSWORD_SUBJECT, strlen(PASSWORD_SUBJECT)) == 0;
+}
+
 int password_record(struct password_store *store, const struct password_event *event,
                     struct why *why) {
     const char *words[20] = {"XADD", "MAXLEN", "~", HISTORY_TEXT(HISTORY_KEPT), "*"};
     char *subject = NULL;
     size_t n = 5;
-    if (asprintf(&subject, "password:%s", event->account) < 0)
+    if (asprintf(&subject, PASSWORD_SUBJECT "%s", event->account) < 0)
         return why_set(why, "no memory");
     const char *const pairs[][2] = {{"actor", event->actor}, {"client", event->client},
                                     {"subject", subject},    {"field", event->id},
