@@ -14,27 +14,12 @@ from support.gatepostctl import CTL
 from support.ports import accepts, accepts_unix, free_port
 from support.process import Process, wait_until
 from support.redis_server import RedisServer
+from support.settings_page import NGINX
 from support.shipped import CONF
 from support.tls import Authority
 
 PROGRAM = os.path.join(os.path.dirname(BINARY), "gatepost-settings")
 NAME, ALICE = "mail.example.com", "alice@example.com"
-NGINX = """\
-user www-data;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/tmp-body;
-    proxy_temp_path {folder}/tmp-proxy;
-    fastcgi_temp_path {folder}/tmp-fastcgi;
-    uwsgi_temp_path {folder}/tmp-uwsgi;
-    scgi_temp_path {folder}/tmp-scgi;
-    include {folder}/nginx/settings.conf;
-}}
-"""
 
 
 def blocks():
@@ -168,7 +153,8 @@ def test_the_steps(host):
     host.write("dovecot/users", f"{ALICE}:{hash_}:5000:5000::/srv/mail/alice::\nbob@x.example:{{PLAIN}}x\n")
     with open(os.path.join(CONF, "nginx/settings.conf"), encoding="utf-8") as file:
         host.write("nginx/settings.conf", host.local(file.read()))
-    host.write("nginx.conf", NGINX.format(folder=host.folder.path))
+    host.write("nginx.conf", NGINX.format(
+        folder=host.folder.path, site=os.path.join(host.folder.path, "nginx/settings.conf")))
     host.type(without(nginx, "nginx -t"))
     host.run(["nginx", "-e", host.path("nginx.log"), "-c", host.path("nginx.conf")], "nginx.out",
              lambda: accepts(host.port))

@@ -18,7 +18,7 @@ PROGRAM = os.path.join(os.path.dirname(BINARY), "gatepost-settings")
 PATH = "/settings/"
 _TOKEN = "the-token-of-this-sign-on"
 
-_NGINX = """\
+NGINX = """\
 user www-data;
 daemon off;
 pid {folder}/nginx.pid;
@@ -78,7 +78,7 @@ class SettingsPage:
             "include /etc/nginx/gatepost-token.conf": "include " + secret,
             "auth_basic_user_file /etc/nginx/mail.htpasswd": "auth_basic_user_file " + self._file(
                 "users", "".join(f"{user}:{crypt}\n" for user in users))})
-        self._file("nginx.conf", _NGINX.format(folder=self.folder, site=site))
+        self._file("nginx.conf", NGINX.format(folder=self.folder, site=site))
 
     def start(self, conf):
         self._program = Process([PROGRAM, "-c", conf], self._path("settings.log"))
