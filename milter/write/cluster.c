@@ -187,36 +187,20 @@ static int cluster_examine(struct store_writer *writer, store_take_complaint *ta
     return examine_cluster(&w->cluster, take, context, why);
 }
 
-static int read_history(struct writer_cluster *w, enum history which, int64_t since,
-                        struct history_reading *reading, struct why *why) {
-    struct redis_command c = {0};
+static redisReply *ask_history(struct store_writer *writer, enum history which,
+                               struct redis_page *page, struct redis_command *command,
+                               struct why *why) {
+    struct writer_cluster *w = (struct writer_cluster *)writer;
     struct cluster_route route = {.slot = w->histories[which].slot};
-    struct redis_page page = redis_history_begin(since);
-    int rc = 0;
-    while (rc == 0 && page.more) {
-        redis_history_ask(&page, &c, w->histories[which].stream);
-        redisReply *reply = cluster_nodes_ask(&w->cluster, &route, &c, why);
-        rc = reply == NULL ? -1 : 0;
-        if (rc == 0 && history_reading_keep(reading, &page, reply) != 0)
-            rc = no_memory(why);
-    }
-    redis_command_clear(&c);
-    return rc;
+    redis_history_ask(page, command, w->histories[which].stream);
+    return cluster_nodes_ask(&w->cluster, &route, command, why);
 }
 
 static int cluster_history(struct store_writer *writer, int64_t since, store_take_history *take,
                            void *context, struct why *why) {
-    struct writer_cluster *w = (struct writer_cluster *)writer;
-    struct history_reading reading = {.late = true};
-    int rc = read_history(w, HISTORY_POLICY, since, &reading, why);
-    if (rc == 0 && w->self_facts) {
-        history_reading_next(&reading);
-        rc = read_history(w, HISTORY_SELF, since, &reading, why);
-    }
-    if (rc == 0 && history_reading_tell(&reading, take, context) != 0)
-        rc = no_memory(why);
-    history_reading_clear(&reading);
-    return rc;
+    const struct writer_cluster *w = (const struct writer_cluster *)writer;
+    const struct history_source source = {writer, w->self_facts, true, ask_history};
+    return history_read(&source, since, take, context, why);
 }
 
 /* ---- the writer ---- */

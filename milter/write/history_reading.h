@@ -4,30 +4,27 @@
 #ifndef GATEPOST_WRITE_HISTORY_READING_H
 #define GATEPOST_WRITE_HISTORY_READING_H
 
+#include "implement.h"
 #include "redis_history.h"
 
-/* All zero at first; the texts of the entries are those of the pages. */
-struct history_reading {
+/* How it is read. */
+struct history_source {
+    struct store_writer *writer; /* for `ask` */
+    bool self_facts;             /* that stream, too */
     bool late; /* of two writers at one subject the second may have been faster with its entry */
-    struct history_entry *entries;
-    size_t n, room;
-    size_t begin; /* of the stream that is being read */
-    redisReply **pages;
-    size_t n_pages;
+    /*
+     * Asks for a page of a stream by redis_history_ask(). The command is the caller's, who clears
+     * it. Returns the reply, which is then the caller's, or NULL with the reason.
+     */
+    redisReply *(*ask)(struct store_writer *writer, enum history which, struct redis_page *page,
+                       struct redis_command *command, struct why *why);
 };
 
 /*
- * Takes one page, in every case, and the entries in it. Returns 0, or -1 when there is no memory.
+ * Reads all since that time (seconds since the epoch) and tells it, of both streams by time.
+ * Returns 0, or -1 with the reason.
  */
-int history_reading_keep(struct history_reading *reading, struct redis_page *page,
-                         redisReply *reply);
-
-/* What is kept from now on is of another stream. */
-void history_reading_next(struct history_reading *reading);
-
-/* Tells what has been kept, of both streams by time. Returns 0, or -1 when one was not taken. */
-int history_reading_tell(struct history_reading *reading, store_take_history *take, void *context);
-
-void history_reading_clear(struct history_reading *reading);
+int history_read(const struct history_source *source, int64_t since, store_take_history *take,
+                 void *context, struct why *why);
 
 #endif

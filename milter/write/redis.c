@@ -136,37 +136,26 @@ static int redis_names(struct store_writer *writer, store_take_subject *take, vo
     return redis_scan(&((struct writer_redis *)writer)->talk, take, context, why);
 }
 
-static int read_history(struct writer_redis *w, enum history which, int64_t since,
-                        struct history_reading *reading, struct why *why) {
-    struct redis_command c = {0};
-    struct redis_page page = redis_history_begin(since);
+static redisReply *ask_history(struct store_writer *writer, enum history which,
+                               struct redis_page *page, struct redis_command *command,
+                               struct why *why) {
+    struct writer_redis *w = (struct writer_redis *)writer;
     char *stream = redis_client_key(&w->talk, history_names[which]);
-    int rc = stream == NULL ? no_memory(why) : 0;
-    while (rc == 0 && page.more) {
-        redis_history_ask(&page, &c, stream);
-        redisReply *reply = redis_client_ask(&w->talk, &c, why);
-        rc = reply == NULL ? -1 : 0;
-        if (rc == 0 && history_reading_keep(reading, &page, reply) != 0)
-            rc = no_memory(why);
+    if (stream == NULL) {
+        no_memory(why);
+        return NULL;
     }
-    redis_command_clear(&c);
-    free(stream);
-    return rc;
+    redis_history_ask(page, command, stream);
+    redisReply *reply = redis_client_ask(&w->talk, command, why);
+    free(stream); /* until then a word of the command */
+    return reply;
 }
 
 static int redis_history(struct store_writer *writer, int64_t since, store_take_history *take,
                          void *context, struct why *why) {
-    struct writer_redis *w = (struct writer_redis *)writer;
-    struct history_reading reading = {0};
-    int rc = read_history(w, HISTORY_POLICY, since, &reading, why);
-    if (rc == 0 && w->self_facts) {
-        history_reading_next(&reading);
-        rc = read_history(w, HISTORY_SELF, since, &reading, why);
-    }
-    if (rc == 0 && history_reading_tell(&reading, take, context) != 0)
-        rc = no_memory(why);
-    history_reading_clear(&reading);
-    return rc;
+    const struct writer_redis *w = (const struct writer_redis *)writer;
+    const struct history_source source = {writer, w->self_facts, false, ask_history};
+    return history_read(&source, since, take, context, why);
 }
 
 static int redis_examine(struct store_writer *writer, store_take_complaint *take, void *context,
